@@ -1,0 +1,46 @@
+"""What every discovery produces: target groups, and the interface by which it hands them over."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+UpdateGroups = Callable[[Sequence["TargetGroup"]], None]
+"""Called with the groups that changed; a group replaces the one of the same source; no targets = gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup:
+    """Targets that came from one source (a pod, a file, a DNS name) and the labels that they share.
+
+    Every target has `__address__`; a target's own labels win over the group's.
+    """
+
+    source: str
+    targets: tuple[Mapping[str, str], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DiscoveryStatus:
+    """How one discoverer is doing; times are unix seconds, None = never."""
+
+    kind: str
+    state: str = "starting"
+    last_success_s: float | None = None
+    last_attempt_s: float | None = None
+    last_error: str = ""
+    advice: str = ""
+    details: dict[str, object] = field(default_factory=dict)
+
+
+class Discoverer(Protocol):
+    """Finds targets until it is cancelled.
+
+    `run` calls `update` from the event loop: first with everything it found (an empty sequence when it looked
+    and found nothing, so that waiting for the first full sync ends), later with changed groups only. A failure
+    to look is kept in `status` and retried; groups given before stay valid.
+    """
+
+    status: DiscoveryStatus
+
+    async def run(self, update: UpdateGroups) -> None: ...

@@ -1,0 +1,61 @@
+"""What a selection hands to a query: label codes once, then samples as columns on shared time axes.
+
+No object per series or sample exists on this way. A logical series is in exactly one block of a selection;
+the store has joined chunks and, where one series lived in several tables, the tables too.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.model.labels import Labels
+from pyscrape.model.symbols import SymbolTable
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+Codes = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFrame:
+    """Labels of many series as a matrix of symbol codes.
+
+    `names[k]` is the symbol code of the k-th label name; `codes[i, k]` (shape [series x names]) the code of
+    series i's value for it, 0 where the series has no such label. Names are distinct, in no fixed order.
+    """
+
+    names: tuple[int, ...]
+    codes: Codes
+    symbols: SymbolTable
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def labels(self, series: int) -> Labels:
+        """The labels of one series, for errors and answers."""
+        row = self.codes[series].tolist()
+        text = self.symbols.text
+        return Labels((text(name), text(code)) for name, code in zip(self.names, row, strict=True) if code)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Samples of some series of a selection on one time axis.
+
+    `series`: shape [columns], row of each column in the selection's frame. `times_ms`: shape [rows], strictly
+    increasing. `values`: shape [rows x columns]; `ABSENT_BITS` where a column has no sample in that row,
+    `STALE_BITS` for a staleness marker. Read-only for the receiver.
+    """
+
+    series: NDArray[np.int64]
+    times_ms: Times
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The series that some matchers chose, with their samples in (start, end] of the asked range."""
+
+    frame: LabelFrame
+    blocks: tuple[Block, ...]

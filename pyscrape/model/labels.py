@@ -1,0 +1,82 @@
+"""Labels: the immutable name of a series or target.
+
+A label with an empty value is the same as no label (Prometheus' data model), so `Labels` drops it when
+it is made. Where millions of series are kept, the store holds integer codes instead (`symbols`, `blocks`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import overload
+
+METRIC_NAME = "__name__"
+BUCKET_LABEL = "le"
+QUANTILE_LABEL = "quantile"
+
+
+class Labels(Mapping[str, str]):
+    """A sorted, hashable set of label pairs.
+
+    >>> Labels({"job": "node", "__name__": "up", "zone": ""})
+    {__name__="up", job="node"}
+    """
+
+    __slots__ = ("_hash", "_map", "pairs")
+
+    pairs: tuple[tuple[str, str], ...]
+
+    @overload
+    def __init__(self, labels: Mapping[str, str]) -> None: ...
+    @overload
+    def __init__(self, labels: Iterable[tuple[str, str]] = ()) -> None: ...
+    def __init__(self, labels: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        items = labels.items() if isinstance(labels, Mapping) else labels
+        self.pairs = tuple(sorted((name, value) for name, value in items if value))
+        self._map: dict[str, str] | None = None
+        self._hash: int | None = None
+
+    def _dict(self) -> dict[str, str]:
+        if self._map is None:
+            self._map = dict(self.pairs)
+        return self._map
+
+    def __getitem__(self, name: str) -> str:
+        return self._dict()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(self.pairs)
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Labels):
+            return self.pairs == other.pairs
+        if isinstance(other, Mapping):
+            return self.pairs == Labels(other).pairs
+        return NotImplemented
+
+    def __lt__(self, other: "Labels") -> bool:
+        return self.pairs < other.pairs
+
+    def __repr__(self) -> str:
+        return format_labels(self)
+
+
+def quote(text: str) -> str:
+    """`text` in double quotes as Go's %q writes it for label values.
+
+    >>> quote('a"b')
+    '"a\\\\"b"'
+    """
+    return (
+        '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+    )
+
+
+def format_labels(labels: Mapping[str, str]) -> str:
+    """Labels as Prometheus prints them in messages: `{__name__="up", job="node"}`."""
+    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in sorted(labels.items())) + "}"
