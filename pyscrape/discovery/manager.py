@@ -1,0 +1,213 @@
+"""Runs the discoverers that a configuration asks for and merges what they find, per job.
+
+Jobs with equal discovery configs share one discoverer, and a reload keeps every discoverer whose config is still
+asked for, with all it knows. Groups are merged per (discoverer, source); a discoverer that fails keeps its groups.
+Changes are handed over per job and coalesced: the first change of a quiet job goes out after `QUIET_DELAY_S`, a job
+that changes all the time at most once in `BUSY_INTERVAL_S`.
+
+What is decided (`plan`) is a pure function of what runs and what is wanted; the rest owns tasks.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pyscrape.discovery.groups import Discoverer, DiscoveryStatus, TargetGroup
+
+logger = logging.getLogger("pyscrape.discovery")
+
+QUIET_DELAY_S = 0.02
+BUSY_INTERVAL_S = 0.5
+
+DeliverGroups = Callable[[str, Sequence[TargetGroup]], None]
+"""Called with a job's name and all of its groups; an empty sequence means: nothing found (any more)."""
+
+
+class JobDiscovery(Protocol):
+    """What a job asks of discovery: its groups that never change, and the configs of its discoverers."""
+
+    @property
+    def static(self) -> Sequence[TargetGroup]: ...
+
+    @property
+    def configs(self) -> Sequence[object]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WantedJob:
+    """The plain `JobDiscovery`."""
+
+    static: tuple[TargetGroup, ...]
+    configs: tuple[object, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Provider:
+    """One running discoverer, the groups it has given and the jobs that use it."""
+
+    config: object
+    discoverer: Discoverer
+    groups: dict[str, TargetGroup] = field(default_factory=dict)
+    jobs: tuple[str, ...] = ()
+    synced: bool = False
+    task: asyncio.Task[None] | None = None
+
+    def merge(self, groups: Iterable[TargetGroup]) -> bool:
+        """Take groups over; whether anything differs from before."""
+        changed = not self.synced
+        self.synced = True
+        for group in groups:
+            if not group.targets:
+                changed |= self.groups.pop(group.source, None) is not None
+            elif self.groups.get(group.source) != group:
+                self.groups[group.source] = group
+                changed = True
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which providers go on, which end, and which configs (with their jobs) start anew."""
+
+    keep: tuple[tuple[Provider, tuple[str, ...]], ...]
+    stop: tuple[Provider, ...]
+    start: tuple[tuple[object, tuple[str, ...]], ...]
+
+
+def plan(running: Sequence[Provider], wanted: Mapping[str, JobDiscovery]) -> Plan:
+    """Compare what runs with what is wanted; equal configs of several jobs become one provider."""
+    asked: list[tuple[object, list[str]]] = []
+    for job, discovery in wanted.items():
+        for config in discovery.configs:
+            for known, jobs in asked:
+                if known == config and type(known) is type(config):
+                    if job not in jobs:
+                        jobs.append(job)
+                    break
+            else:
+                asked.append((config, [job]))
+    keep: list[tuple[Provider, tuple[str, ...]]] = []
+    start: list[tuple[object, tuple[str, ...]]] = []
+    left = list(running)
+    for config, jobs in asked:
+        provider = next((p for p in left if p.config == config and type(p.config) is type(config)), None)
+        if provider is None:
+            start.append((config, tuple(jobs)))
+        else:
+            left.remove(provider)
+            keep.append((provider, tuple(jobs)))
+    return Plan(tuple(keep), tuple(left), tuple(start))
+
+
+class DiscoveryManager:
+    """Owns the discoverers' tasks. All methods belong to the event loop's thread."""
+
+    def __init__(self, make: Callable[[object], Discoverer], deliver: DeliverGroups) -> None:
+        self._make = make
+        self._deliver = deliver
+        self._wanted: dict[str, JobDiscovery] = {}
+        self._delivered_at: dict[str, float] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        # Groups of discoverers that a reload replaced, until the new ones have answered: no gap in between.
+        self._leftover: dict[str, list[TargetGroup]] = {}
+        self.providers: list[Provider] = []
+
+    def apply(self, wanted: Mapping[str, JobDiscovery]) -> None:
+        """Make the running discoverers those of `wanted` (job name -> what it asks for).
+
+        Jobs without discoverers get their static groups at once; the others with the first answer of each.
+        """
+        decided = plan(self.providers, wanted)
+        self._wanted = dict(wanted)
+        starting = {job for _, jobs in decided.start for job in jobs}
+        for provider in decided.stop:
+            if provider.task is not None:
+                provider.task.cancel()
+            for job in starting.intersection(provider.jobs):
+                self._leftover.setdefault(job, []).extend(provider.groups.values())
+        for provider, jobs in decided.keep:
+            provider.jobs = jobs
+        kept = [provider for provider, _ in decided.keep]
+        self.providers = kept + [self._begin(config, jobs) for config, jobs in decided.start]
+        for job in list(self._timers):
+            if job not in wanted:
+                self._timers.pop(job).cancel()
+        for job in wanted:
+            self._hand_over(job)
+
+    def groups(self, job: str) -> list[TargetGroup]:
+        """All groups of a job: static ones first, then each discoverer's in the order of its config."""
+        wanted = self._wanted.get(job)
+        if wanted is None:
+            return []
+        found = list(wanted.static)
+        for config in wanted.configs:
+            for provider in self.providers:
+                if job in provider.jobs and provider.config == config and type(provider.config) is type(config):
+                    found.extend(provider.groups.values())
+                    break
+        if job in self._leftover:
+            if self.synced(job):
+                del self._leftover[job]
+            else:
+                found.extend(self._leftover[job])
+        return found
+
+    def status(self) -> list[tuple[tuple[str, ...], DiscoveryStatus, int]]:
+        """For each discoverer: the jobs that use it, how it is doing, and how many targets it has."""
+        return [
+            (p.jobs, p.discoverer.status, sum(len(group.targets) for group in p.groups.values())) for p in self.providers
+        ]
+
+    def synced(self, job: str) -> bool:
+        """Whether every discoverer of the job has answered at least once."""
+        return all(provider.synced for provider in self.providers if job in provider.jobs)
+
+    async def stop(self) -> None:
+        """End all discoverers and wait for them."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        tasks = [provider.task for provider in self.providers if provider.task is not None]
+        self.providers = []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, config: object, jobs: tuple[str, ...]) -> Provider:
+        provider = Provider(config, self._make(config), jobs=jobs)
+        name = f"discovery {provider.discoverer.status.kind} for {jobs[0]}"
+        provider.task = asyncio.create_task(
+            provider.discoverer.run(lambda groups: self._update(provider, groups)), name=name
+        )
+        provider.task.add_done_callback(self._ended)
+        return provider
+
+    @staticmethod
+    def _ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A discoverer retries what can be retried; what comes out of it is a programming error.
+            logger.error("Discovery ended", extra={"task": task.get_name()}, exc_info=error)
+
+    def _update(self, provider: Provider, groups: Sequence[TargetGroup]) -> None:
+        if provider not in self.providers or not provider.merge(groups):
+            return
+        for job in provider.jobs:
+            self._schedule(job)
+
+    def _schedule(self, job: str) -> None:
+        if job in self._timers:
+            return
+        loop = asyncio.get_running_loop()
+        earliest = self._delivered_at.get(job, float("-inf")) + BUSY_INTERVAL_S
+        delay_s = max(QUIET_DELAY_S, earliest - loop.time())
+        self._timers[job] = loop.call_later(delay_s, self._hand_over, job)
+
+    def _hand_over(self, job: str) -> None:
+        timer = self._timers.pop(job, None)
+        if timer is not None:
+            timer.cancel()
+        self._delivered_at[job] = asyncio.get_running_loop().time()
+        self._deliver(job, self.groups(job))

@@ -1,0 +1,89 @@
+"""The envelope of the HTTP API: success or error as JSON, with Prometheus' codes, types and limits.
+
+Source: Prometheus' documentation of the HTTP API ("Format overview") and features.md section 6.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+MOST_ANNOTATIONS = 10
+GZIP_FROM_BYTES = 1400
+
+STATUS_OF_ERROR = {
+    "bad_data": 400,
+    "not_found": 404,
+    "not_acceptable": 406,
+    "execution": 422,
+    "canceled": 499,
+    "timeout": 503,
+    "internal": 500,
+    "unavailable": 500,
+}
+
+
+class ApiError(Exception):
+    """An answer with status "error": `kind` is one of `STATUS_OF_ERROR`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+    @classmethod
+    def parameter(cls, name: str, reason: object) -> "ApiError":
+        """`invalid parameter "step": ...`, the form of every bad parameter."""
+        return cls("bad_data", f'invalid parameter "{name}": {reason}')
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response: status, body and its media type."""
+
+    body: bytes
+    status: int = 200
+    media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def at_most(annotations: Sequence[str], kind: str) -> list[str]:
+    """The first ten annotations and a line that counts the rest, as Prometheus cuts them."""
+    kept = list(annotations[:MOST_ANNOTATIONS])
+    left = len(annotations) - len(kept)
+    return [*kept, f"{left} more {kind} annotations omitted"] if left > 0 else kept
+
+
+def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
+    """`{"status": "success", "data": ...}`; `data` may hold `orjson.Fragment`s that are JSON already."""
+    envelope: dict[str, object] = {"status": "success", "data": data}
+    if warnings:
+        envelope["warnings"] = at_most(warnings, "warning")
+    if infos:
+        envelope["infos"] = at_most(infos, "info")
+    return Answer(orjson.dumps(envelope))
+
+
+def failure(error: ApiError) -> Answer:
+    """`{"status": "error", ...}` with the code that belongs to the error's kind."""
+    body = {"status": "error", "errorType": error.kind, "error": error.message}
+    return Answer(orjson.dumps(body), STATUS_OF_ERROR[error.kind])
+
+
+def text(body: str, status: int = 200) -> Answer:
+    return Answer(body.encode(), status, "text/plain; charset=utf-8")
+
+
+def compressed(answer: Answer, accept_encoding: str) -> Answer:
+    """`answer` in gzip or deflate where the client takes it and it is long enough to be worth it."""
+    if len(answer.body) < GZIP_FROM_BYTES or "Content-Encoding" in answer.headers:
+        return answer
+    accepted = {part.split(";")[0].strip() for part in accept_encoding.split(",") if "q=0" not in part.split(";")[1:]}
+    for name, window in (("gzip", 31), ("deflate", 15)):
+        if name in accepted:
+            packer = zlib.compressobj(1, zlib.DEFLATED, window)
+            body = packer.compress(answer.body) + packer.flush()
+            headers = answer.headers | {"Content-Encoding": name, "Vary": "Accept-Encoding"}
+            return Answer(body, answer.status, answer.media_type, headers)
+    return answer

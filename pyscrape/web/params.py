@@ -1,0 +1,116 @@
+"""Parameters of the HTTP API: decoded once, with Prometheus' words for what is wrong with one."""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pyscrape.model.duration import DurationError, parse_duration
+from pyscrape.web.answers import ApiError
+
+MIN_TIME_S = -9223372036854775.0 - 62135596800  # what clients send for "since ever" is taken as such
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_SENTINELS = {"-292273086-05-16T16:47:06Z": -math.inf, "292277025-08-18T07:12:54.999999999Z": math.inf}
+_MAX_DURATION_S = 2**63 / 1e9
+
+
+class Params:
+    """Query string and form fields of a request, in the order in which they came."""
+
+    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+        self._items = items
+
+    def first(self, name: str) -> str:
+        """The first value of `name`, empty where it is absent."""
+        return next((value for key, value in self._items if key == name), "")
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self._items if key == name]
+
+    def time_s(self, name: str, default: float | None = None) -> float:
+        """A time as unix seconds; without a default the parameter is required."""
+        text = self.first(name)
+        if not text and default is not None:
+            return default
+        try:
+            return parse_time_s(text)
+        except ValueError as error:
+            raise ApiError.parameter(name, error) from error
+
+    def duration_s(self, name: str, default: float | None = None) -> float:
+        """A duration in seconds; without a default the parameter is required."""
+        text = self.first(name)
+        if not text and default is not None:
+            return default
+        try:
+            return parse_duration_s(text)
+        except ValueError as error:
+            raise ApiError.parameter(name, error) from error
+
+    def limit(self, name: str = "limit") -> int:
+        """A count that is not negative; 0 = no limit."""
+        text = self.first(name)
+        if not text:
+            return 0
+        if not re.fullmatch(r"[+-]?\d+", text):
+            raise ApiError.parameter(name, f'strconv.Atoi: parsing "{text}": invalid syntax')
+        if int(text) < 0:
+            raise ApiError.parameter(name, "limit must be non-negative")
+        return int(text)
+
+
+def parse_time_s(text: str) -> float:
+    """Unix seconds (rounded to milliseconds) or RFC 3339 -> unix seconds.
+
+    >>> parse_time_s("2026-01-01T00:00:00.5Z")
+    1767225600.5
+    """
+    try:
+        seconds = _go_float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isnan(seconds):
+        return round(seconds, 3) if math.isfinite(seconds) else seconds
+    if text in _SENTINELS:
+        return _SENTINELS[text]
+    found = _RFC3339.fullmatch(text)
+    if found is not None:
+        try:
+            whole = datetime.fromisoformat(found[1] + found[3]).astimezone(UTC)
+        except ValueError:
+            found = None
+        else:
+            return whole.timestamp() + float("0" + found[2] if found[2] else 0)
+    raise ValueError(f'cannot parse "{text}" to a valid timestamp')
+
+
+def parse_duration_s(text: str) -> float:
+    """Float seconds or a Prometheus duration -> seconds."""
+    try:
+        seconds = _go_float(text)
+    except ValueError:
+        pass
+    else:
+        if not abs(seconds) <= _MAX_DURATION_S:
+            raise ValueError(f'cannot parse "{text}" to a valid duration. It overflows int64')
+        return seconds
+    try:
+        return parse_duration(text) / 1000
+    except DurationError as error:
+        raise ValueError(f'cannot parse "{text}" to a valid duration') from error
+
+
+def _go_float(text: str) -> float:
+    """`float` without what Go's ParseFloat refuses: blanks around the number and underscores in it."""
+    if text != text.strip() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
+def format_time(at_s: float | None) -> str:
+    """RFC 3339 with nanoseconds as Go prints them; None is Go's zero time."""
+    if at_s is None:
+        return "0001-01-01T00:00:00Z"
+    moment = datetime.fromtimestamp(at_s, UTC)
+    fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"

@@ -1,0 +1,58 @@
+"""What the web layer is given: the running parts, and what only the application knows.
+
+`app` builds one of these; the web layer imports neither `app` nor `config`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from pyscrape.discovery.manager import DiscoveryManager
+from pyscrape.promql.engine import Engine
+from pyscrape.scrape.pools import ScrapePools
+from pyscrape.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """The `--web.*` flags as the handlers need them; `prefix` has no slash at its end."""
+
+    enable_lifecycle: bool = False
+    enable_admin_api: bool = False
+    enable_receiver: bool = False
+    page_title: str = "Prometheus Time Series Collection and Processing Server"
+    cors_origin: re.Pattern[str] = field(default_factory=lambda: re.compile(".*"))
+    prefix: str = ""
+    external_url: str = ""
+    query_timeout_s: float = 120.0
+    max_concurrency: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadOutcome:
+    """What a reload did: `error` is empty when the new configuration is in force."""
+
+    error: str = ""
+    findings: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The running parts that pages and API show."""
+
+    options: WebOptions
+    store: Store
+    engine: Engine
+    pools: ScrapePools
+    discovery: DiscoveryManager
+    now_s: Callable[[], float]
+    ready: Callable[[], bool]
+    reload: Callable[[], Awaitable[ReloadOutcome]]
+    quit: Callable[[], None]
+    config_yaml: Callable[[], str]
+    flags: Mapping[str, str]
+    build: Mapping[str, str]
+    runtime: Callable[[], Mapping[str, object]]
+    metrics: Callable[[], tuple[bytes, str]]
+    notes: Callable[[], tuple[str, ...]] = tuple
+    """What the configuration asks for and this program does not do, one sentence each."""

@@ -1,0 +1,46 @@
+"""`/api/v1/status/*`: configuration, flags, runtime, build, what the store holds."""
+
+from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.routes import Call, Mount
+from pyscrape.web.services import Services
+
+MOST_TSDB_ROWS = 10_000
+
+
+class StatusApi:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def mounts(self) -> list[Mount]:
+        base = "/api/v1/status"
+        return [
+            Mount(f"{base}/config", self.config),
+            Mount(f"{base}/flags", self.flags),
+            Mount(f"{base}/runtimeinfo", self.runtime),
+            Mount(f"{base}/buildinfo", self.build),
+            Mount(f"{base}/tsdb", self.tsdb, place="thread"),
+            Mount(f"{base}/walreplay", self.replay),
+        ]
+
+    def config(self, call: Call) -> Answer:
+        return success({"yaml": self._services.config_yaml()})
+
+    def flags(self, call: Call) -> Answer:
+        return success(dict(self._services.flags))
+
+    def runtime(self, call: Call) -> Answer:
+        return success(dict(self._services.runtime()), warnings=self._services.notes())
+
+    def build(self, call: Call) -> Answer:
+        return success(dict(self._services.build))
+
+    def replay(self, call: Call) -> Answer:
+        return success({"min": 0, "max": 0, "current": 0, "state": "done"})
+
+    def tsdb(self, call: Call) -> Answer:
+        limit = 10
+        if call.params.first("limit"):
+            limit = call.params.limit()
+            if not 1 <= limit <= MOST_TSDB_ROWS:
+                raise ApiError("bad_data", "limit must be a positive number" if limit < 1 else f"limit must not exceed {MOST_TSDB_ROWS}")
+        return success(self._services.store.cardinality(limit))
