@@ -16,12 +16,16 @@ from benchmarks.runner import Row
 def names() -> list[str]:
     """The modules of this folder that measure something."""
     return sorted(
-        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in {"__main__", "runner"}
+        module.name
+        for module in pkgutil.iter_modules(benchmarks.__path__)
+        if module.name not in {"__main__", "runner"}
     )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names())}; default all")
     parser.add_argument("--full", action="store_true", help="the sizes that the README quotes")
     args = parser.parse_args()

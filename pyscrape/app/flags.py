@@ -29,24 +29,51 @@ class Flag:
 
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("config.file", "text", "", "configuration file (default: ./prometheus.yml, else one that scrapes itself)"),
+    Flag(
+        "config.file",
+        "text",
+        "",
+        "configuration file (default: ./prometheus.yml, else one that scrapes itself)",
+    ),
     Flag("config.auto-reload", "bool", False, "reload when the configuration files change"),
-    Flag("config.auto-reload-interval", "duration", 30_000, "how often to look for changed configuration files"),
-    Flag("config.skip-unsupported", "bool", False, "run without the service discoveries not supported here", "own"),
+    Flag(
+        "config.auto-reload-interval", "duration", 30_000, "how often to look for changed configuration files"
+    ),
+    Flag(
+        "config.skip-unsupported",
+        "bool",
+        False,
+        "run without the service discoveries not supported here",
+        "own",
+    ),
     Flag("web.listen-address", "list", ("0.0.0.0:9090",), "address to listen on; may be repeated"),
     Flag("web.config.file", "text", "", "TLS, basic auth and headers of the web server"),
-    Flag("web.read-timeout", "duration", 300_000, "longest time to read a request, and an idle connection's life"),
+    Flag(
+        "web.read-timeout",
+        "duration",
+        300_000,
+        "longest time to read a request, and an idle connection's life",
+    ),
     Flag("web.max-connections", "int", 512, "most connections at once"),
     Flag("web.external-url", "text", "", "URL under which this server is reached from outside"),
-    Flag("web.route-prefix", "text", "", "path prefix of every route (default: the path of the external URL)"),
+    Flag(
+        "web.route-prefix", "text", "", "path prefix of every route (default: the path of the external URL)"
+    ),
     Flag("web.enable-lifecycle", "bool", False, "allow POST /-/reload and /-/quit"),
     Flag("web.enable-admin-api", "bool", False, "allow the admin endpoints"),
     Flag("web.enable-remote-write-receiver", "bool", False, "accept remote write at /api/v1/write"),
-    Flag("web.page-title", "text", "Prometheus Time Series Collection and Processing Server", "title of the pages"),
+    Flag(
+        "web.page-title",
+        "text",
+        "Prometheus Time Series Collection and Processing Server",
+        "title of the pages",
+    ),
     Flag("web.cors.origin", "text", ".*", "regex of the origins that may read the API from a browser"),
     Flag("storage.tsdb.path", "text", "", "directory to keep samples in; without it memory is all"),
     Flag("storage.tsdb.retention.time", "duration", 86_400_000, "how long samples are kept"),
-    Flag("storage.memory.max", "size", 0, "most memory for samples (default: half of the memory limit)", "own"),
+    Flag(
+        "storage.memory.max", "size", 0, "most memory for samples (default: half of the memory limit)", "own"
+    ),
     Flag("query.lookback-delta", "duration", 300_000, "how far back an instant look-up goes"),
     Flag("query.timeout", "duration", 120_000, "longest time of a query"),
     Flag("query.max-concurrency", "int", 20, "most queries at once"),
@@ -57,24 +84,44 @@ FLAGS: tuple[Flag, ...] = (
     Flag("agent", "bool", False, "scrape and forward only", "no", "agent mode is not supported yet"),
     Flag("storage.agent.path", "text", "data-agent/", "", "no", "agent mode is not supported yet"),
     Flag("web.enable-otlp-receiver", "bool", False, "", "no", "the OTLP receiver is not supported"),
-    Flag("storage.tsdb.retention.size", "text", "", "", "no", "use --storage.memory.max to bound what is kept"),
+    Flag(
+        "storage.tsdb.retention.size", "text", "", "", "no", "use --storage.memory.max to bound what is kept"
+    ),
     Flag("storage.tsdb.no-lockfile", "bool", False, "", "moot", "a data directory is always locked"),
     Flag("storage.tsdb.wal-compression", "bool", True, "", "moot", "there is no Prometheus WAL here"),
     Flag("storage.tsdb.allow-overlapping-blocks", "bool", True, "", "moot", "there are no blocks here"),
     Flag("storage.tsdb.min-block-duration", "duration", 7_200_000, "", "moot", "there are no blocks here"),
     Flag("storage.tsdb.max-block-duration", "duration", 0, "", "moot", "there are no blocks here"),
-    Flag("storage.remote.flush-deadline", "duration", 60_000, "", "moot", "nothing is sent by remote write yet"),
+    Flag(
+        "storage.remote.flush-deadline", "duration", 60_000, "", "moot", "nothing is sent by remote write yet"
+    ),
     Flag("web.console.templates", "text", "consoles", "", "moot", "console templates are not supported"),
-    Flag("web.console.libraries", "text", "console_libraries", "", "moot", "console templates are not supported"),
+    Flag(
+        "web.console.libraries",
+        "text",
+        "console_libraries",
+        "",
+        "moot",
+        "console templates are not supported",
+    ),
     Flag("web.user-assets", "text", "", "", "moot", "user assets are not served"),
     Flag("web.max-notifications-subscribers", "int", 16, "", "moot", "live notifications are not served"),
-    Flag("rules.alert.for-outage-tolerance", "duration", 3_600_000, "", "moot", "rules are not evaluated yet"),
+    Flag(
+        "rules.alert.for-outage-tolerance", "duration", 3_600_000, "", "moot", "rules are not evaluated yet"
+    ),
     Flag("rules.alert.for-grace-period", "duration", 600_000, "", "moot", "rules are not evaluated yet"),
     Flag("rules.alert.resend-delay", "duration", 60_000, "", "moot", "rules are not evaluated yet"),
     Flag("rules.max-concurrent-evals", "int", 4, "", "moot", "rules are not evaluated yet"),
     Flag("alertmanager.notification-queue-capacity", "int", 10_000, "", "moot", "alerts are not sent yet"),
     Flag("alertmanager.notification-batch-size", "int", 256, "", "moot", "alerts are not sent yet"),
-    Flag("alertmanager.drain-notification-queue-on-shutdown", "bool", True, "", "moot", "alerts are not sent yet"),
+    Flag(
+        "alertmanager.drain-notification-queue-on-shutdown",
+        "bool",
+        True,
+        "",
+        "moot",
+        "alerts are not sent yet",
+    ),
 )
 BY_NAME: Mapping[str, Flag] = {flag.name: flag for flag in FLAGS}
 
@@ -159,6 +206,8 @@ class Flags:
         """One line for each given flag that does less here than its name promises."""
         rows = [(name, BY_NAME[name]) for name in self.given if BY_NAME[name].support in {"moot", "no"}]
         return [
-            f"--{name} has no effect: {flag.why}" if flag.support == "moot" else f"--{name} is not supported: {flag.why}"
+            f"--{name} has no effect: {flag.why}"
+            if flag.support == "moot"
+            else f"--{name} is not supported: {flag.why}"
             for name, flag in rows
         ]

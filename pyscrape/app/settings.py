@@ -18,7 +18,11 @@ class SettingsError(ValueError):
 
 def memory_limit_bytes() -> int:
     """The memory that this process may use: the control group's limit, else the machine's memory."""
-    pages = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text()) if Path("/proc/meminfo").exists() else None
+    pages = (
+        re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        if Path("/proc/meminfo").exists()
+        else None
+    )
     limits = [int(pages[1]) * 1024] if pages else [1 << 30]
     for path in _CGROUP_LIMITS:
         try:
@@ -38,7 +42,9 @@ def listen_addresses(flags: Flags) -> list[tuple[str, int]]:
     for text in flags.many("web.listen-address"):
         host, colon, port = text.rpartition(":")
         if not colon or not port.isdigit() or int(port) > 65535:
-            raise SettingsError(f"--web.listen-address: expected host:port such as 127.0.0.1:9090, got {text!r}")
+            raise SettingsError(
+                f"--web.listen-address: expected host:port such as 127.0.0.1:9090, got {text!r}"
+            )
         found.append((host.strip("[]"), int(port)))
     return found
 

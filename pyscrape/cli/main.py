@@ -70,14 +70,21 @@ class Parser(argparse.ArgumentParser):
 def overview() -> str:
     """The help of the bare command: subcommands in their groups."""
     width = max(len(command.name) for command in COMMANDS) + 2
-    lines = ["usage: pyscrape COMMAND [options]", "", "A Prometheus-compatible scraper, relabel engine and query server."]
+    lines = [
+        "usage: pyscrape COMMAND [options]",
+        "",
+        "A Prometheus-compatible scraper, relabel engine and query server.",
+    ]
     group = ""
     for command in COMMANDS:
         if command.group != group:
             group = command.group
             lines += ["", f"{group}:"]
         lines.append(f"  {command.name.ljust(width)}{command.summary}")
-    lines += ["", "'pyscrape COMMAND --help' shows the options and examples of one. 'pyscrape --version' prints the version."]
+    lines += [
+        "",
+        "'pyscrape COMMAND --help' shows the options and examples of one. 'pyscrape --version' prints the version.",
+    ]
     return "\n".join(lines)
 
 

@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         option = f"--{flag.name}"
         shown = (flag.help or flag.why) + ("" if flag.kind == "bool" else _default(flag))
         if flag.kind == "bool":
-            parser.add_argument(option, f"--no-{flag.name}", dest=flag.name, action=_Switch, nargs=0, help=shown)
+            parser.add_argument(
+                option, f"--no-{flag.name}", dest=flag.name, action=_Switch, nargs=0, help=shown
+            )
         else:
             action = "append" if flag.kind == "list" else "store"
             parser.add_argument(option, dest=flag.name, action=action, metavar=flag.kind.upper(), help=shown)
@@ -32,7 +34,9 @@ def _default(flag: Flag) -> str:
 class _Switch(argparse.Action):
     """`--x` and `--no-x`, as Prometheus' command line has them."""
 
-    def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
+    def __call__(
+        self, parser: object, namespace: object, values: object, option_string: str | None = None
+    ) -> None:
         setattr(namespace, self.dest, not (option_string or "").startswith("--no-"))
 
 

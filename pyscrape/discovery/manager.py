@@ -145,7 +145,11 @@ class DiscoveryManager:
         found = list(wanted.static)
         for config in wanted.configs:
             for provider in self.providers:
-                if job in provider.jobs and provider.config == config and type(provider.config) is type(config):
+                if (
+                    job in provider.jobs
+                    and provider.config == config
+                    and type(provider.config) is type(config)
+                ):
                     found.extend(provider.groups.values())
                     break
         if job in self._leftover:
@@ -158,7 +162,8 @@ class DiscoveryManager:
     def status(self) -> list[tuple[tuple[str, ...], DiscoveryStatus, int]]:
         """For each discoverer: the jobs that use it, how it is doing, and how many targets it has."""
         return [
-            (p.jobs, p.discoverer.status, sum(len(group.targets) for group in p.groups.values())) for p in self.providers
+            (p.jobs, p.discoverer.status, sum(len(group.targets) for group in p.groups.values()))
+            for p in self.providers
         ]
 
     def synced(self, job: str) -> bool:
@@ -203,11 +208,14 @@ class DiscoveryManager:
         loop = asyncio.get_running_loop()
         earliest = self._delivered_at.get(job, float("-inf")) + BUSY_INTERVAL_S
         delay_s = max(QUIET_DELAY_S, earliest - loop.time())
-        self._timers[job] = loop.call_later(delay_s, self._hand_over, job)
+        self._timers[job] = loop.call_later(delay_s, self._hand_over_change, job)
+
+    def _hand_over_change(self, job: str) -> None:
+        self._delivered_at[job] = asyncio.get_running_loop().time()
+        self._hand_over(job)
 
     def _hand_over(self, job: str) -> None:
         timer = self._timers.pop(job, None)
         if timer is not None:
             timer.cancel()
-        self._delivered_at[job] = asyncio.get_running_loop().time()
         self._deliver(job, self.groups(job))

@@ -79,7 +79,9 @@ def compressed(answer: Answer, accept_encoding: str) -> Answer:
     """`answer` in gzip or deflate where the client takes it and it is long enough to be worth it."""
     if len(answer.body) < GZIP_FROM_BYTES or "Content-Encoding" in answer.headers:
         return answer
-    accepted = {part.split(";")[0].strip() for part in accept_encoding.split(",") if "q=0" not in part.split(";")[1:]}
+    accepted = {
+        part.split(";")[0].strip() for part in accept_encoding.split(",") if "q=0" not in part.split(";")[1:]
+    }
     for name, window in (("gzip", 31), ("deflate", 15)):
         if name in accepted:
             packer = zlib.compressobj(1, zlib.DEFLATED, window)

@@ -28,13 +28,17 @@ class LifecycleApi:
     def ready(self, call: Call) -> Answer:
         if self._services.ready():
             return text("Prometheus Server is Ready.\n")
-        return Answer(b"Service Unavailable", 503, "text/plain; charset=utf-8", {"X-Prometheus-Stopping": "false"})
+        return Answer(
+            b"Service Unavailable", 503, "text/plain; charset=utf-8", {"X-Prometheus-Stopping": "false"}
+        )
 
     def _refused(self, call: Call) -> Answer | None:
         if not self._services.options.enable_lifecycle:
             return text("Lifecycle API is not enabled.", 403)
         if call.method not in {"POST", "PUT"}:
-            return Answer(b"Only POST or PUT requests allowed", 405, "text/plain; charset=utf-8", {"Allow": "POST, PUT"})
+            return Answer(
+                b"Only POST or PUT requests allowed", 405, "text/plain; charset=utf-8", {"Allow": "POST, PUT"}
+            )
         return None
 
     async def reload(self, call: Call) -> Answer:

@@ -42,5 +42,10 @@ class StatusApi:
         if call.params.first("limit"):
             limit = call.params.limit()
             if not 1 <= limit <= MOST_TSDB_ROWS:
-                raise ApiError("bad_data", "limit must be a positive number" if limit < 1 else f"limit must not exceed {MOST_TSDB_ROWS}")
+                raise ApiError(
+                    "bad_data",
+                    "limit must be a positive number"
+                    if limit < 1
+                    else f"limit must not exceed {MOST_TSDB_ROWS}",
+                )
         return success(self._services.store.cardinality(limit))

@@ -1,0 +1,140 @@
+"""The manager decides with two lists, merges per source and hands over per job."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
+from pyscrape.discovery.manager import DiscoveryManager, Provider, WantedJob, plan
+
+
+@dataclass(frozen=True)
+class FakeConfig:
+    name: str
+
+
+@dataclass
+class FakeDiscoverer:
+    config: FakeConfig
+    status: DiscoveryStatus = field(default_factory=lambda: DiscoveryStatus("fake"))
+    update: UpdateGroups | None = None
+    ended: bool = False
+
+    async def run(self, update: UpdateGroups) -> None:
+        self.update = update
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
+
+
+def group(source: str, *addresses: str) -> TargetGroup:
+    return TargetGroup(source, tuple({"__address__": address} for address in addresses))
+
+
+@dataclass
+class World:
+    made: list[FakeDiscoverer] = field(default_factory=list)
+    given: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def make(self, config: object) -> FakeDiscoverer:
+        assert isinstance(config, FakeConfig)
+        self.made.append(FakeDiscoverer(config))
+        return self.made[-1]
+
+    def deliver(self, job: str, groups: Sequence[TargetGroup]) -> None:
+        self.given.append((job, [target["__address__"] for g in groups for target in g.targets]))
+
+
+A, B = FakeConfig("a"), FakeConfig("b")
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "keep", "stop", "start"),
+    [
+        ([], {"j": (A,)}, [], [], [(A, ("j",))]),
+        ([], {"j": (A,), "k": (A, B)}, [], [], [(A, ("j", "k")), (B, ("k",))]),
+        ([A], {"j": (A,)}, [A], [], []),
+        ([A, B], {"j": (B,)}, [B], [A], []),
+        ([A], {}, [], [A], []),
+        ([], {"j": (A, A)}, [], [], [(A, ("j",))]),
+    ],
+)
+def test_plan(
+    running: list[FakeConfig],
+    wanted: dict[str, tuple[FakeConfig, ...]],
+    keep: object,
+    stop: object,
+    start: object,
+) -> None:
+    providers = [Provider(config, FakeDiscoverer(config)) for config in running]
+    decided = plan(providers, {job: WantedJob((), configs) for job, configs in wanted.items()})
+    assert [provider.config for provider, _ in decided.keep] == keep
+    assert [provider.config for provider in decided.stop] == stop
+    assert list(decided.start) == start
+
+
+@pytest.mark.parametrize(
+    ("steps", "changed", "left"),
+    [
+        ([[]], [True], []),
+        ([[], []], [True, False], []),
+        ([[group("s", "a")], [group("s", "a")]], [True, False], ["a"]),
+        ([[group("s", "a")], [group("s")]], [True, True], []),
+        ([[group("s", "a"), group("t", "b")], [group("s", "c")]], [True, True], ["c", "b"]),
+        ([[group("s")]], [True], []),
+    ],
+)
+def test_merge(steps: list[list[TargetGroup]], changed: list[bool], left: list[str]) -> None:
+    provider = Provider(A, FakeDiscoverer(A))
+    assert [provider.merge(groups) for groups in steps] == changed
+    assert [target["__address__"] for g in provider.groups.values() for target in g.targets] == left
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+
+
+async def test_equal_configs_share_a_discoverer_and_a_reload_keeps_it() -> None:
+    world = World()
+    manager = DiscoveryManager(world.make, world.deliver)
+    static = (group("0", "s:1"),)
+    manager.apply({"j": WantedJob(static, (A,)), "k": WantedJob((), (A,))})
+    await settle()
+    assert len(world.made) == 1
+    assert world.given == [("j", ["s:1"]), ("k", [])]
+    assert not manager.synced("j")
+    assert world.made[0].update is not None
+    world.made[0].update([group("x", "a:1")])
+    world.made[0].update([group("y", "b:1")])
+    await settle()
+    assert world.given[2:] == [("j", ["s:1", "a:1", "b:1"]), ("k", ["a:1", "b:1"])], (
+        "two updates, handed over at once"
+    )
+    manager.apply({"k": WantedJob((), (A,)), "l": WantedJob((), (A,))})
+    assert len(world.made) == 1
+    assert world.given[-1] == ("l", ["a:1", "b:1"]), "a new job gets what is known already"
+    await manager.stop()
+    assert world.made[0].ended
+
+
+async def test_a_changed_config_leaves_no_gap() -> None:
+    world = World()
+    manager = DiscoveryManager(world.make, world.deliver)
+    manager.apply({"j": WantedJob((), (A,))})
+    await settle()
+    assert world.made[0].update is not None
+    world.made[0].update([group("x", "old:1")])
+    await settle()
+    manager.apply({"j": WantedJob((), (B,))})
+    await settle()
+    assert world.made[0].ended
+    assert world.given[-1] == ("j", ["old:1"]), "the old targets stay until the new discoverer has answered"
+    assert world.made[1].update is not None
+    world.made[1].update([group("x", "new:1")])
+    await asyncio.sleep(0.6)
+    assert world.given[-1] == ("j", ["new:1"])
+    await manager.stop()
