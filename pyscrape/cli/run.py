@@ -35,7 +35,11 @@ class _Switch(argparse.Action):
     """`--x` and `--no-x`, as Prometheus' command line has them."""
 
     def __call__(
-        self, parser: object, namespace: object, values: object, option_string: str | None = None
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002  # argparse's signature
+        namespace: argparse.Namespace,
+        values: object,  # noqa: ARG002
+        option_string: str | None = None,
     ) -> None:
         setattr(namespace, self.dest, not (option_string or "").startswith("--no-"))
 
