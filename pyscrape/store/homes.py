@@ -1,0 +1,86 @@
+"""Which tables hold samples of a series, and where it is still being written.
+
+Nearly every series has one home, kept in two vectors by id. A target that moved, honor_labels or remote write give a
+series several; those stand in a dict beside them.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.store.arrays import Growing
+
+Ids = NDArray[np.int32]
+
+NOWHERE = 0
+"""Table numbers start at 1, so that a new id has no home."""
+
+
+class Homes:
+    """Tables of every series. Not locked; the store's lock covers it."""
+
+    __slots__ = ("_live", "_table", "others")
+
+    def __init__(self) -> None:
+        self._table = Growing(np.int32)
+        self._live = Growing(np.bool_)
+        self.others: dict[int, dict[int, bool]] = {}  # id -> {table: live} beyond the first home
+
+    @property
+    def nbytes(self) -> int:
+        return self._table.nbytes + self._live.nbytes + 400 * len(self.others)
+
+    def first(self, ids: Ids) -> NDArray[np.int32]:
+        """The first home of every id."""
+        homes: NDArray[np.int32] = self._table.data[ids]
+        return homes
+
+    def add(self, table: int, ids: Ids, capacity: int) -> None:
+        """These series are now written in `table`; every id is below `capacity`."""
+        if capacity > self._table.size:
+            self._table.resize(capacity)
+            self._live.resize(capacity)
+        homes = self._table.data[ids]
+        new = homes == NOWHERE
+        self._table.data[ids[new]] = table
+        self._live.data[ids[new | (homes == table)]] = True
+        for one in ids[~new & (homes != table)].tolist():
+            self.others.setdefault(one, {})[table] = True
+
+    def retire(self, table: int, ids: Ids) -> None:
+        """These series are no longer written in `table`."""
+        mine = self._table.data[ids] == table
+        self._live.data[ids[mine]] = False
+        for one in ids[~mine].tolist():
+            tables = self.others.get(one)
+            if tables is not None and table in tables:
+                tables[table] = False
+
+    def live_in(self, table: int) -> Ids:
+        """The series that are written in `table`."""
+        ids = np.flatnonzero((self._table.view == table) & self._live.view).astype(np.int32)
+        more = [one for one, tables in self.others.items() if tables.get(table)]
+        return np.concatenate([ids, np.array(more, np.int32)]) if more else ids
+
+    def leave(self, table: int, ids: Ids) -> Ids:
+        """`table` no longer has samples of these (unless written again); returns the ids without any home left."""
+        mine = self._table.data[ids] == table
+        gone: Ids = ids[mine & ~self._live.data[ids]]
+        for one in ids[~mine].tolist():
+            tables = self.others.get(one)
+            if tables is not None and tables.get(table) is False:
+                del tables[table]
+                if not tables:
+                    del self.others[one]
+        if self.others:
+            moved = [one for one in gone.tolist() if one in self.others]
+            for one in moved:
+                tables = self.others[one]
+                home, live = next(iter(tables.items()))
+                self._table.data[one] = home
+                self._live.data[one] = live
+                del tables[home]
+                if not tables:
+                    del self.others[one]
+            gone = gone[~np.isin(gone, moved)]
+        self._table.data[gone] = NOWHERE
+        return gone

@@ -1,0 +1,339 @@
+"""The catalogue of series: label sets to ids and back, and which ids some matchers choose.
+
+A series is one integer, whatever number of tables hold samples of it. Everything known about it stands in vectors
+by id (its metric name, its shape, its row there); nothing here is a Python object per series. Writers hold `lock`;
+readers hold it for the passes over vectors and not while a regular expression runs.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.model.blocks import LabelFrame
+from pyscrape.model.labels import METRIC_NAME, Labels
+from pyscrape.model.matcher import Matcher, MatchType
+from pyscrape.model.symbols import EMPTY, NAME
+from pyscrape.store.arrays import Growing
+from pyscrape.store.fingerprints import MISSING, FingerprintTable
+from pyscrape.store.shapes import FREE, Shape
+from pyscrape.store.symbols import StoreSymbols
+from pyscrape.store.verdicts import Verdicts
+
+Ids = NDArray[np.int32]
+Codes = NDArray[np.int32]
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MIX_2 = np.uint64(0xBF58476D1CE4E5B9)
+_COLLISION = np.uint64(0xD1B54A32D192ED03)
+_SHIFT = np.uint64(29)
+
+
+def _mixed(state: NDArray[np.uint64], codes: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """One round of hashing: `codes` into `state`."""
+    state = (state ^ codes.astype(np.uint64)) * _MIX
+    state ^= state >> _SHIFT
+    state *= _MIX_2
+    state ^= state >> _SHIFT
+    return state
+
+
+class SeriesIndex:
+    """Label sets of all series."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.symbols = StoreSymbols()
+        self.verdicts = Verdicts(self.symbols)
+        self.shapes: list[Shape] = []
+        self._shape_of_names: dict[tuple[int, ...], Shape] = {}
+        self._orders: dict[tuple[str, ...], tuple[Shape, list[int], int]] = {}
+        self._fingerprints = FingerprintTable()
+        self._metric = Growing(np.int32)  # by id: code of the metric name, 0 where it has none
+        self._shape = Growing(np.int32)  # by id: number of the shape, FREE where the id is not in use
+        self._row = Growing(np.int32)  # by id: row in the shape
+        self._free: list[int] = []
+        self.series = 0
+        self.version = 0
+
+    # --- label sets to ids ---
+
+    def ids(self, labels: Sequence[Mapping[str, str]]) -> Ids:
+        """The ids of label sets, new ones included; labels with empty values are no labels."""
+        with self.lock:
+            groups: dict[tuple[str, ...], list[int]] = {}
+            for position, one in enumerate(labels):
+                groups.setdefault(tuple(one), []).append(position)
+            out = np.empty(len(labels), np.int32)
+            for names, positions in groups.items():
+                where = np.array(positions)
+                flat = self.symbols.codes(
+                    value for position in positions for value in labels[position].values()
+                )
+                codes = np.array(flat, np.int32).reshape(len(positions), len(names)).T
+                out[where] = self._ids_of_codes(names, codes)
+            return out
+
+    def _ids_of_codes(self, names: tuple[str, ...], codes: Codes) -> Ids:
+        """Ids of series whose labels are called `names`; `codes` has shape [names x series]."""
+        if not codes.all():
+            return self._ids_without_empty(names, codes)
+        shape, order, metric_at = self._order(names)
+        count = codes.shape[1]
+        metric = codes[metric_at] if metric_at >= 0 else np.zeros(count, np.int32)
+        return self._resolve(shape, metric, codes[order])
+
+    def _ids_without_empty(self, names: tuple[str, ...], codes: Codes) -> Ids:
+        out = np.empty(codes.shape[1], np.int32)
+        patterns, which = np.unique(codes != EMPTY, axis=1, return_inverse=True)
+        for k in range(patterns.shape[1]):
+            there = patterns[:, k]
+            where = np.flatnonzero(which.ravel() == k)
+            kept = tuple(name for name, yes in zip(names, there.tolist(), strict=True) if yes)
+            out[where] = self._ids_of_codes(kept, codes[there][:, where])
+        return out
+
+    def _order(self, names: tuple[str, ...]) -> tuple[Shape, list[int], int]:
+        """(shape, places of the shape's names in `names`, place of __name__ or -1)."""
+        known = self._orders.get(names)
+        if known is not None:
+            return known
+        codes = self.symbols.codes(names)
+        order = sorted((k for k in range(len(names)) if codes[k] != NAME), key=codes.__getitem__)
+        key = tuple(codes[k] for k in order)
+        shape = self._shape_of_names.get(key)
+        if shape is None:
+            shape = self._shape_of_names[key] = Shape(len(self.shapes), key)
+            self.shapes.append(shape)
+        known = (shape, order, codes.index(NAME) if NAME in codes else -1)
+        self._orders[names] = known
+        return known
+
+    def _resolve(self, shape: Shape, metric: Codes, values: Codes) -> Ids:
+        """Ids for one shape's label sets, made where they are new."""
+        keys = self._keys(shape, metric, values)
+        out = np.full(len(keys), MISSING, np.int32)
+        waiting = np.arange(len(keys))
+        while len(waiting):
+            found = self._fingerprints.find(keys[waiting])
+            new = found == MISSING
+            if new.any():
+                found[new] = self._create(
+                    shape, keys[waiting[new]], metric[waiting[new]], values[:, waiting[new]]
+                )
+            same = self._same(shape, found, metric[waiting], values[:, waiting])
+            out[waiting[same]] = found[same]
+            waiting = waiting[~same]  # two label sets with one fingerprint: go on with another one
+            keys[waiting] += _COLLISION
+        return out
+
+    def _keys(self, shape: Shape, metric: Codes, values: Codes) -> NDArray[np.uint64]:
+        state = np.full(len(metric), (shape.number * 2 + 1) * int(_COLLISION) % 2**64, np.uint64)
+        state = _mixed(state, metric)
+        for row in values:
+            state = _mixed(state, row)
+        state[state < 2] += np.uint64(2)
+        return state
+
+    def _same(self, shape: Shape, ids: Ids, metric: Codes, values: Codes) -> NDArray[np.bool_]:
+        same = (self._shape.data[ids] == shape.number) & (self._metric.data[ids] == metric)
+        rows = np.where(same, self._row.data[ids], 0)
+        alike: NDArray[np.bool_] = same & (shape.values.data[:, rows] == values).all(axis=0)
+        return alike
+
+    def _create(self, shape: Shape, keys: NDArray[np.uint64], metric: Codes, values: Codes) -> Ids:
+        """New series; of several with one key the first is made and its id given for all."""
+        keys, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        by_place = np.argsort(first, kind="stable")  # ids in the order of the page
+        first = first[by_place]
+        count = len(first)
+        reused = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        start = self._shape.size
+        for column in (self._metric, self._shape, self._row):
+            column.resize(start + count - len(reused))
+        ids = np.array([*reused, *range(start, self._shape.size)], np.int32)
+        self._metric.data[ids] = metric[first]
+        self._row.data[ids] = shape.add(values[:, first], ids)
+        self._shape.data[ids] = shape.number
+        self._fingerprints.insert(keys[by_place], ids)
+        self.series += count
+        self.version += 1
+        place_of_key = np.empty(count, np.intp)
+        place_of_key[by_place] = np.arange(count)
+        found: Ids = ids[place_of_key[inverse.ravel()]]
+        return found
+
+    @property
+    def capacity(self) -> int:
+        """Every id is smaller."""
+        return self._shape.size
+
+    def remove(self, ids: Ids) -> None:
+        """Forget series; their ids are reused only after `reuse`."""
+        with self.lock:
+            for number in np.unique(self._shape.data[ids]).tolist():
+                shape = self.shapes[number]
+                group = ids[self._shape.data[ids] == number]
+                rows = self._row.data[group]
+                keys = self._keys(shape, self._metric.data[group], shape.values.data[:, rows])
+                self._fingerprints.remove(keys, group)
+                shape.remove(rows)
+            self._shape.data[ids] = FREE
+            self._metric.data[ids] = EMPTY
+            self.series -= len(ids)
+            self.version += 1
+
+    def reuse(self, ids: Ids) -> None:
+        """Let removed ids be given to new series."""
+        with self.lock:
+            self._free.extend(ids.tolist())
+
+    # --- matchers to ids ---
+
+    def match(self, matchers: Sequence[Matcher]) -> Ids:
+        """Ids of the series that all `matchers` choose, ascending. A label that is absent counts as empty."""
+        by_code = [(self.symbols.find(matcher.name), matcher) for matcher in matchers]
+        for code, matcher in by_code:
+            if code is not None and matcher.type.regex:
+                self.verdicts.learn(matcher, self.codes_of(code))
+        with self.lock:
+            names = [matcher for code, matcher in by_code if code == NAME]
+            others: list[tuple[int, Matcher]] = []
+            for code, matcher in by_code:
+                if code is None:
+                    if not matcher.matches_empty:
+                        return np.zeros(0, np.int32)
+                elif code != NAME:
+                    others.append((code, matcher))
+            others.sort(key=lambda pair: pair[1].type is not MatchType.EQ)
+            ids = self._match_rows(self._named(names), others) if names else self._match_all(others)
+        ids.sort()
+        return ids
+
+    def _named(self, matchers: list[Matcher]) -> Ids:
+        """Ids chosen by matchers on the metric name."""
+        metric = self._metric.view
+        used = self._shape.view != FREE
+        for matcher in matchers:
+            used = used & self.verdicts.chosen(matcher, metric)
+        return np.flatnonzero(used).astype(np.int32)
+
+    def _match_rows(self, ids: Ids, matchers: list[tuple[int, Matcher]]) -> Ids:
+        """Those of `ids` that the matchers choose."""
+        if not len(ids) or not matchers:
+            return ids
+        parts = []
+        shapes = self._shape.data[ids]
+        for number in np.unique(shapes).tolist():
+            shape = self.shapes[number]
+            if self._possible(shape, matchers):
+                group = ids[shapes == number]
+                rows = self._row.data[group]
+                parts.append(group[self._filter(shape, rows, matchers)])
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    def _match_all(self, matchers: list[tuple[int, Matcher]]) -> Ids:
+        parts = []
+        for shape in self.shapes:
+            if shape.series.size and self._possible(shape, matchers):
+                ids = shape.series.view[self._filter(shape, None, matchers)]
+                parts.append(ids[ids != FREE])
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    @staticmethod
+    def _possible(shape: Shape, matchers: list[tuple[int, Matcher]]) -> bool:
+        return all(name in shape.place or matcher.matches_empty for name, matcher in matchers)
+
+    def _filter(
+        self, shape: Shape, rows: NDArray[np.int32] | None, matchers: list[tuple[int, Matcher]]
+    ) -> NDArray[np.intp]:
+        """Places in `rows` (or rows of the shape) that all matchers choose, narrowed matcher by matcher."""
+        count = shape.series.size if rows is None else len(rows)
+        kept: NDArray[np.intp] | None = None
+        for name, matcher in matchers:
+            place = shape.place.get(name)
+            if place is None:
+                continue  # absent, and `_possible` has seen that this is chosen
+            codes = shape.values.data[place, :count] if rows is None else shape.values.data[place, rows]
+            if kept is None:
+                kept = np.flatnonzero(self.verdicts.chosen(matcher, codes))
+            else:
+                kept = kept[self.verdicts.chosen(matcher, codes[kept])]
+            if not len(kept):
+                break
+        return np.arange(count) if kept is None else kept
+
+    # --- ids to labels ---
+
+    def codes_of(self, name: int) -> Codes:
+        """The distinct value codes of a label name (its code), over all series; ascending."""
+        with self.lock:
+            seen = np.zeros(self.symbols.given, np.bool_)
+            if name == NAME:
+                seen[self._metric.view] = True
+            for shape in self.shapes:
+                place = shape.place.get(name)
+                if place is not None:
+                    seen[shape.values.view[place]] = True
+        seen[EMPTY] = False
+        return np.flatnonzero(seen).astype(np.int32)
+
+    def frame(self, ids: Ids) -> LabelFrame:
+        """Labels of some series as codes."""
+        with self.lock:
+            shapes = self._shape.data[ids]
+            numbers = np.unique(shapes).tolist()
+            names = sorted({name for number in numbers for name in self.shapes[number].names})
+            codes = np.zeros((len(names) + 1, len(ids)), np.int32)
+            codes[0] = self._metric.data[ids]
+            place = {name: k + 1 for k, name in enumerate(names)}
+            for number in numbers:
+                shape = self.shapes[number]
+                where = slice(None) if len(numbers) == 1 else np.flatnonzero(shapes == number)
+                rows = self._row.data[ids[where]]
+                for k, name in enumerate(shape.names):
+                    codes[place[name], where] = shape.values.data[k, rows]
+        return LabelFrame((NAME, *names), np.ascontiguousarray(codes.T), self.symbols)
+
+    def label_names(self, ids: Ids | None = None) -> list[str]:
+        """Names of labels that the series (all of them by default) have; sorted."""
+        with self.lock:
+            if ids is None:
+                shapes = [shape for shape in self.shapes if (shape.series.view != FREE).any()]
+                named = bool(self._metric.view.any())
+            else:
+                shapes = [self.shapes[number] for number in np.unique(self._shape.data[ids]).tolist()]
+                named = bool(self._metric.data[ids].any())
+            codes = {name for shape in shapes for name in shape.names}
+        texts = {self.symbols.text(code) for code in codes}
+        return sorted(texts | {METRIC_NAME} if named else texts)
+
+    def label_values(self, name: str, ids: Ids | None = None) -> list[str]:
+        """Distinct values of a label among the series (all of them by default); sorted."""
+        code = self.symbols.find(name)
+        if code is None:
+            return []
+        codes = self.codes_of(code) if ids is None else self._codes_among(code, ids)
+        known = self.symbols.known
+        return sorted(text for one in codes.tolist() if (text := known(one)) is not None)
+
+    def _codes_among(self, name: int, ids: Ids) -> Codes:
+        with self.lock:
+            seen = np.zeros(self.symbols.given, np.bool_)
+            if name == NAME:
+                seen[self._metric.data[ids]] = True
+            else:
+                shapes = self._shape.data[ids]
+                for number in np.unique(shapes).tolist():
+                    place = self.shapes[number].place.get(name)
+                    if place is not None:
+                        rows = self._row.data[ids[shapes == number]]
+                        seen[self.shapes[number].values.data[place, rows]] = True
+        seen[EMPTY] = False
+        return np.flatnonzero(seen).astype(np.int32)
+
+    def labels(self, ids: Iterable[int]) -> list[Labels]:
+        """Labels of some series as values, for answers that list them."""
+        frame = self.frame(np.fromiter(ids, np.int32))
+        return [frame.labels(k) for k in range(len(frame))]

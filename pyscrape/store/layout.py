@@ -1,0 +1,50 @@
+"""A layout: which series the columns of some rows belong to.
+
+A scrape target sends the same array of columns with every row until its page changes, so everything that follows from
+it (repeats, the order for look-ups) is worked out once and shared by all rows and chunks of that time.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = NDArray[np.int32]
+
+
+class Layout:
+    """The series id of every column; ids are distinct."""
+
+    __slots__ = ("_order", "_sorted", "columns")
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._order: NDArray[np.int32] | None = None
+        self._sorted: Columns | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def nbytes(self) -> int:
+        order = 0 if self._order is None else self._order.nbytes * 2
+        return self.columns.nbytes + order + 250
+
+    def positions(self, ids: Columns) -> NDArray[np.intp]:
+        """The column of every id, -1 where the layout does not have it."""
+        ordered = self._sorted
+        if ordered is None:
+            columns = self.columns
+            if len(columns) < 2 or bool((columns[1:] > columns[:-1]).all()):
+                ordered = columns
+            else:
+                order = np.argsort(columns).astype(np.int32)
+                ordered = columns[order]
+                self._order = order
+            self._sorted = ordered
+        if not len(ordered):
+            return np.full(len(ids), -1, np.intp)
+        places = np.searchsorted(ordered, ids)
+        places[places == len(ordered)] = 0
+        found = ordered[places] == ids
+        if self._order is not None:
+            places = self._order[places].astype(np.intp)
+        return np.where(found, places, -1)

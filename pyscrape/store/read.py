@@ -1,0 +1,114 @@
+"""From a table's parts to one matrix: the columns of some series in a range of time, whatever parts they lie in.
+
+Almost always the parts of a table follow one another, and their rows are laid below each other. Where they overlap (a
+second append at one time, samples out of order, one series in two tables) the times are united and the parts poured
+in, in the order in which they were appended; a later sample wins over an earlier one at the same time.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.model.value import ABSENT_BITS
+from pyscrape.store.layout import Columns, Layout
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+Positions = NDArray[np.intp]
+
+ABSENT_WORD = np.uint64(ABSENT_BITS)
+
+
+class Part(Protocol):
+    """Rows of one layout: open ones, or a sealed chunk."""
+
+    layout: Layout
+    min_ms: int
+    max_ms: int
+
+    def times(self, start_ms: int, end_ms: int) -> tuple[int, Times]: ...
+
+    def read(self, positions: Positions | slice, first: int, count: int) -> Values: ...
+
+
+def absent(rows: int, columns: int) -> Values:
+    """A matrix without a sample."""
+    return np.full((rows, columns), ABSENT_WORD, np.uint64).view(np.float64)
+
+
+class _Found:
+    """What one part has of the asked series: its rows, and which of them in which of its columns."""
+
+    __slots__ = ("first", "part", "there", "times", "where")
+
+    def __init__(self, part: Part, where: Positions, there: Positions | None, first: int, times: Times):
+        self.part = part
+        self.where = where  # columns of the part
+        self.there = there  # their places among the asked series; None: all of them
+        self.first = first
+        self.times = times
+
+    def values(self) -> Values:
+        return self.part.read(self.where, self.first, len(self.times))
+
+
+def find(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> list[_Found]:
+    """The rows in (start, end] of parts that have some of the series."""
+    found = []
+    seen: dict[int, tuple[Positions, Positions | None]] = {}
+    for part in parts:
+        if part.max_ms <= start_ms or part.min_ms > end_ms:
+            continue
+        first, times = part.times(start_ms, end_ms)
+        if not len(times):
+            continue
+        places = seen.get(id(part.layout))
+        if places is None:
+            where = part.layout.positions(ids)
+            there = None if (where >= 0).all() else np.flatnonzero(where >= 0)
+            places = seen[id(part.layout)] = (where if there is None else where[there], there)
+        if len(places[0]):
+            found.append(_Found(part, *places, first, times))
+    return found
+
+
+def unite(found: list[_Found], columns: int) -> tuple[Times, Values]:
+    """One time axis (strictly increasing) and the matrix [times x columns]."""
+    if len(found) == 1 and found[0].there is None:
+        return found[0].times, found[0].values()
+    follows = all(a.times[-1] < b.times[0] for a, b in pairwise(found))
+    times = np.concatenate([one.times for one in found])
+    if follows:
+        return times, _stacked(found, len(times), columns)
+    times = np.unique(times)
+    return times, _poured(found, times, columns)
+
+
+def _stacked(found: list[_Found], rows: int, columns: int) -> Values:
+    whole = all(one.there is None for one in found)
+    out = np.empty((rows, columns)) if whole else absent(rows, columns)
+    row = 0
+    for one in found:
+        into = out[row : row + len(one.times)]
+        if one.there is None:
+            into[:] = one.values()
+        else:
+            into[:, one.there] = one.values()
+        row += len(one.times)
+    return out
+
+
+def _poured(found: list[_Found], times: Times, columns: int) -> Values:
+    out = absent(len(times), columns)
+    for one in found:
+        rows = np.searchsorted(times, one.times)[:, None]
+        there = np.arange(columns) if one.there is None else one.there
+        new = one.values()
+        kept = new.view(np.uint64) == ABSENT_WORD
+        if kept.any():
+            new = np.where(kept, out[rows, there], new)
+        out[rows, there] = new
+    return out

@@ -1,0 +1,69 @@
+"""Open rows of one layout: times and a matrix that fills from the top.
+
+Rows that are filled never change, so a reader takes the row count first and then whatever arrays it finds: growing
+copies into new arrays, appending writes below the rows that the reader will look at. No lock is held on either side.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.store.layout import Layout
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+class Segment:
+    """Consecutive rows of one layout, times strictly increasing."""
+
+    __slots__ = ("_times", "_values", "count", "layout", "max_ms", "min_ms")
+
+    def __init__(self, layout: Layout, at_ms: int, values: Values) -> None:
+        """A segment of one row; it keeps `values` until a second row comes."""
+        self.layout = layout
+        self.min_ms = self.max_ms = at_ms
+        self._times: Times = np.array([at_ms], np.int64)
+        self._values: Values = values.reshape(1, -1)
+        self.count = 1
+
+    @classmethod
+    def of(cls, layout: Layout, times: Times, values: Values) -> "Segment":
+        """A segment of many rows at once, shape [rows x columns]."""
+        segment = cls(layout, int(times[0]), values[0])
+        segment._times = times
+        segment._values = values
+        segment.max_ms = int(times[-1])
+        segment.count = len(times)
+        return segment
+
+    @property
+    def nbytes(self) -> int:
+        return self._times.nbytes + self.count * len(self.layout) * 8 + 400
+
+    def push(self, at_ms: int, values: Values, expected_rows: int) -> None:
+        """One more row; `at_ms` is greater than all times before."""
+        count = self.count
+        if count == len(self._times):
+            self._grow(min(max(expected_rows, 2 * count), 4 * count + 4))
+        self._times[count] = at_ms
+        self._values[count] = values
+        self.max_ms = at_ms
+        self.count = count + 1
+
+    def _grow(self, rows: int) -> None:
+        times = np.empty(rows, np.int64)
+        values = np.empty((rows, len(self.layout)), np.float64)
+        times[: self.count] = self._times[: self.count]
+        values[: self.count] = self._values[: self.count]
+        self._times, self._values = times, values
+
+    def times(self, start_ms: int, end_ms: int) -> tuple[int, Times]:
+        """(number of the first row, times) of the rows in (start, end]."""
+        times = self._times[: self.count]
+        low, high = np.searchsorted(times, (start_ms, end_ms), side="right").tolist()
+        return low, times[low:high]
+
+    def read(self, positions: NDArray[np.intp] | slice, first: int, count: int) -> Values:
+        """Values of some columns, shape [rows x positions]."""
+        rows = self._values[first : first + count]
+        return rows[:, positions] if isinstance(positions, slice) else rows.take(positions, axis=1)

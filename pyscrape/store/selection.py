@@ -1,0 +1,81 @@
+"""From chosen series to blocks: each table's columns, series of several tables joined, equal time axes put together."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.model.blocks import Block
+from pyscrape.store.read import Part, Times, Values, find, unite
+
+Ids = NDArray[np.int32]
+
+
+class _Columns:
+    """Columns on one time axis, before equal axes are put together."""
+
+    __slots__ = ("ids", "times", "values")
+
+    def __init__(self, ids: Ids, times: Times, values: Values) -> None:
+        self.ids = ids
+        self.times = times
+        self.values = values
+
+
+def columns_of(
+    parts: Mapping[int, Sequence[Part]],
+    ids: Ids,
+    homes: NDArray[np.int32],
+    others: Mapping[int, Sequence[int]],
+    start_ms: int,
+    end_ms: int,
+) -> list[_Columns]:
+    """The samples in (start, end] of `ids`; `homes` are their tables, `others` further tables of some."""
+    many = (
+        np.isin(ids, np.fromiter(others, np.int32, len(others))) if others else np.zeros(len(ids), np.bool_)
+    )
+    columns: list[_Columns] = []
+    alone, tables = ids[~many], homes[~many]
+    order = np.argsort(tables, kind="stable")
+    alone, tables = alone[order], tables[order]
+    cuts = np.flatnonzero(np.diff(tables)) + 1
+    for group, table in zip(np.split(alone, cuts), np.split(tables, cuts), strict=True):
+        if len(group):
+            _read(parts.get(int(table[0]), ()), group, start_ms, end_ms, columns)
+    together: dict[tuple[int, ...], list[int]] = {}
+    for one, home in zip(ids[many].tolist(), homes[many].tolist(), strict=True):
+        together.setdefault((home, *others[one]), []).append(one)
+    for several, members in together.items():
+        joined = [part for table in several for part in parts.get(table, ())]
+        _read(joined, np.array(members, np.int32), start_ms, end_ms, columns)
+    return columns
+
+
+def _read(parts: Sequence[Part], ids: Ids, start_ms: int, end_ms: int, into: list[_Columns]) -> None:
+    found = find(parts, ids, start_ms, end_ms)
+    if not found:
+        return
+    seen = np.zeros(len(ids), np.bool_)
+    for one in found:
+        seen[slice(None) if one.there is None else one.there] = True
+    if not seen.all():
+        ids = ids[seen]
+        found = find(parts, ids, start_ms, end_ms)
+    into.append(_Columns(ids, *unite(found, len(ids))))
+
+
+def blocks_of(columns: list[_Columns]) -> tuple[Ids, tuple[Block, ...]]:
+    """(ids in the order of the frame, blocks); columns with equal times become one block."""
+    groups: dict[bytes, list[_Columns]] = {}
+    for one in columns:
+        groups.setdefault(one.times.tobytes(), []).append(one)
+    ids: list[Ids] = []
+    blocks = []
+    row = 0
+    for group in groups.values():
+        count = sum(len(one.ids) for one in group)
+        values = group[0].values if len(group) == 1 else np.concatenate([one.values for one in group], axis=1)
+        blocks.append(Block(np.arange(row, row + count), group[0].times, values))
+        ids += [one.ids for one in group]
+        row += count
+    return (np.concatenate(ids) if ids else np.zeros(0, np.int32)), tuple(blocks)

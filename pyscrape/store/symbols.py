@@ -1,0 +1,62 @@
+"""The store's symbols: the shared table with bulk look-up and a way to give strings back in two steps.
+
+A string is first retired: new series that carry it get a new code, a query that still holds the old code can still
+read it. Its memory goes in a second step, when no such query can be left.
+"""
+
+from collections.abc import Iterable
+
+from pyscrape.model.symbols import NAME, Symbols
+
+
+class StoreSymbols(Symbols):
+    """Symbols with `codes` for many strings at once, and `retire` before `forget`."""
+
+    __slots__ = ("text_bytes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text_bytes = 0
+
+    def codes(self, texts: Iterable[str]) -> list[int]:
+        """The codes of many strings, new ones included; same order."""
+        known = self._codes
+        found = list(map(known.get, texts := list(texts)))
+        if None not in found:
+            return found  # type: ignore[return-value]  # the line above leaves no None
+        return [self.code(text) if code is None else code for text, code in zip(texts, found, strict=True)]
+
+    def code(self, text: str) -> int:
+        code = self._codes.get(text)
+        if code is None:
+            code = self._codes[text] = len(self._texts)
+            self._texts.append(text)
+            self.text_bytes += len(text)
+        return code
+
+    @property
+    def given(self) -> int:
+        """How many codes were ever given out; every code is smaller."""
+        return len(self._texts)
+
+    def known(self, code: int) -> str | None:
+        """The string behind a code, None where it was given back."""
+        return self._texts[code]
+
+    def retire(self, codes: Iterable[int]) -> list[int]:
+        """Stop finding these codes by their string; returns those that were findable."""
+        gone = []
+        for code in codes:
+            text = self._texts[code]
+            if code > NAME and text is not None and self._codes.get(text) == code:
+                del self._codes[text]
+                gone.append(code)
+        return gone
+
+    def forget(self, codes: Iterable[int]) -> None:
+        """Drop the strings of retired codes."""
+        for code in codes:
+            text = self._texts[code]
+            if text is not None and self._codes.get(text) != code:
+                self.text_bytes -= len(text)
+                self._texts[code] = None

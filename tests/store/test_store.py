@@ -1,0 +1,138 @@
+"""The store's own interface: writing, choosing series, listing labels, giving back."""
+
+import numpy as np
+import pytest
+
+from pyscrape.model.matcher import Matcher, MatchType
+from pyscrape.model.value import NAN_BITS, STALE, STALE_BITS, bits_of_float
+from pyscrape.store import Store
+
+OPERATORS = {"=": MatchType.EQ, "!=": MatchType.NE, "=~": MatchType.RE, "!~": MatchType.NRE}
+
+SERIES = [
+    {"__name__": "up", "job": "a", "instance": "x"},
+    {"__name__": "up", "job": "b", "instance": "y"},
+    {"__name__": "http_total", "job": "a", "code": "200"},
+    {"__name__": "http_total", "job": "a", "code": "503"},
+    {"job": "nameless"},
+]
+
+
+def m(name: str, operator: str, value: str) -> Matcher:
+    return Matcher(OPERATORS[operator], name, value)
+
+
+@pytest.fixture
+def store() -> Store:
+    store = Store()
+    table = store.table("one")
+    columns = table.add_columns(SERIES)
+    for at in (1000, 2000):
+        table.append(at, columns, np.arange(5.0) + at)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("matchers", "chosen"),
+    [
+        ([], [0, 1, 2, 3, 4]),
+        ([m("__name__", "=", "up")], [0, 1]),
+        ([m("__name__", "!=", "up")], [2, 3, 4]),
+        ([m("__name__", "=", "")], [4]),
+        ([m("__name__", "=~", ".+")], [0, 1, 2, 3]),
+        ([m("__name__", "=~", "up|http_total"), m("job", "=", "a")], [0, 2, 3]),
+        ([m("__name__", "=~", "a|b|c|d|up|e")], [0, 1]),
+        ([m("__name__", "!~", "a|b|c|d|up|e")], [2, 3, 4]),
+        ([m("job", "=~", "a|b"), m("code", "=", "")], [0, 1]),
+        ([m("code", "!=", "")], [2, 3]),
+        ([m("code", "=~", "5..")], [3]),
+        ([m("code", "!~", "5..")], [0, 1, 2, 4]),
+        ([m("absent", "=", "")], [0, 1, 2, 3, 4]),
+        ([m("absent", "=~", ".*")], [0, 1, 2, 3, 4]),
+        ([m("absent", "!=", "")], []),
+        ([m("job", "=", "nobody")], []),
+    ],
+)
+def test_matchers(store: Store, matchers: list[Matcher], chosen: list[int]) -> None:
+    found = {labels.pairs for labels in store.series([matchers], 0, 5000)}
+    assert found == {tuple(sorted(SERIES[k].items())) for k in chosen}
+    assert len(store.select(matchers, 0, 5000).frame) == len(chosen)
+
+
+def test_label_names_and_values(store: Store) -> None:
+    assert store.label_names([], 0, 5000) == ["__name__", "code", "instance", "job"]
+    assert store.label_names([[m("__name__", "=", "up")]], 0, 5000) == ["__name__", "instance", "job"]
+    assert store.label_values("job") == ["a", "b", "nameless"]
+    assert store.label_values("job", [[m("code", "=", "200")]], 0, 5000) == ["a"]
+    assert store.label_values("nothing") == []
+    assert store.label_values("job", [], 3000, 5000) == []
+
+
+def test_series_are_sorted_limited_and_joined(store: Store) -> None:
+    sets = [[m("__name__", "=", "up")], [m("job", "=", "b")]]
+    found = store.series(sets, 0, 5000)
+    assert [dict(labels)["instance"] for labels in found] == ["x", "y"]
+    assert store.series(sets, 0, 5000, limit=1) == found[:1]
+
+
+def test_an_empty_label_is_no_label() -> None:
+    table = Store().table("t")
+    with_empty, without, other = table.add_columns(
+        [{"__name__": "x", "zone": ""}, {"__name__": "x"}, {"__name__": "x", "zone": "z"}]
+    ).tolist()
+    assert with_empty == without != other
+
+
+def test_the_order_of_labels_does_not_matter() -> None:
+    table = Store().table("t")
+    assert len(set(table.add_columns([{"a": "1", "b": "2"}, {"b": "2", "a": "1"}]).tolist())) == 1
+
+
+def test_library_append_and_bits() -> None:
+    store = Store()
+    store.append({"__name__": "x"}, range(1000, 4000, 1000), [float("nan"), STALE, 1.5])
+    [block] = store.select([m("__name__", "=", "x")], 0, 9000).blocks
+    assert block.values.view(np.uint64)[:, 0].tolist() == [NAN_BITS, STALE_BITS, bits_of_float(1.5)]
+    assert block.times_ms.tolist() == [1000, 2000, 3000]
+
+
+def test_times_that_go_back_are_refused_and_counted() -> None:
+    store = Store()
+    table = store.table("t")
+    columns = table.add_columns([{"__name__": "x"}, {"__name__": "y"}])
+    assert table.append(2000, columns, np.array([1.0, 2.0])).appended == 2
+    assert table.append(1000, columns, np.array([1.0, 2.0])).out_of_order == 2
+    again = table.append(2000, columns, np.array([1.0, 3.0]))
+    assert (again.appended, again.duplicates) == (0, 1)  # the same value at the same time is no news
+    assert (store.stats().out_of_order, store.stats().duplicates) == (2, 1)
+
+
+def test_two_appends_at_one_time() -> None:
+    store = Store()
+    table = store.table("t")
+    page = table.add_columns([{"__name__": "x"}])
+    report = table.add_columns([{"__name__": "up"}])
+    for at in (1000, 2000, 3000):
+        table.append(at, page, np.array([1.0]))
+        table.append(at, report, np.array([1.0]))
+    [block] = store.select([], 0, 9000).blocks
+    assert block.times_ms.tolist() == [1000, 2000, 3000]
+    assert block.values.tolist() == [[1.0, 1.0]] * 3
+
+
+def test_retention_gives_series_back() -> None:
+    store = Store(retention_ms=10_000)
+    table = store.table("t")
+    both = table.add_columns([{"__name__": "x"}, {"__name__": "y"}])
+    table.append(1000, both, np.zeros(2))
+    table.retire(both[:1])
+    table.append(2000, both[1:].copy(), np.zeros(1))
+    store.maintain(11_500)
+    store.maintain(11_500)
+    assert store.label_values("__name__") == ["y"]
+    assert store.stats().series == 1
+    table.close()
+    store.maintain(20_000)
+    store.maintain(20_000)
+    assert store.stats().series == 0
+    assert store.stats().tables == 0
