@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pyscrape.web.answers import ApiError
+from pyscrape.web.answers import Answer, ApiError
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages import Pages
 from pyscrape.web.query_api import QueryApi

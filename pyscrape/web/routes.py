@@ -138,6 +138,7 @@ class Runner:
 
 async def _watch_client(request: Request, call: Call) -> None:
     """Set `call.cancelled` when the client closes its connection."""
-    while not await request.is_disconnected():
+    # ASGI has no event for it: a disconnect is seen by asking.
+    while not await request.is_disconnected():  # noqa: ASYNC110
         await asyncio.sleep(0.25)
     call.cancelled.set()

@@ -1,0 +1,90 @@
+"""Listening: uvicorn as a task of our own loop, on sockets that were bound before anything else began."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+
+import uvicorn
+from starlette.types import ASGIApp
+
+BACKLOG = 1024
+
+
+class ListenError(OSError):
+    """An address cannot be listened on; the text names it and says why."""
+
+
+def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """Listening sockets for (host, port) pairs; an empty host is every address, IPv6 included where there is any.
+
+    Raises:
+        ListenError: an address is in use or not of this machine.
+    """
+    sockets: list[socket.socket] = []
+    for host, port in addresses:
+        every = host in {"", "::"} and socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if every or ":" in host else socket.AF_INET
+        try:
+            sockets.append(
+                socket.create_server(("" if every else host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every)
+            )
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            advice = "; another program listens there" if error.errno == errno.EADDRINUSE else ""
+            raise ListenError(f"cannot listen on {host}:{port}: {error.strerror or error}{advice}") from error
+    return sockets
+
+
+class _Embedded(uvicorn.Server):
+    """uvicorn without its own handling of signals: the application owns those."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class WebServer:
+    """Serves an ASGI application on bound sockets until `stop`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        *,
+        idle_s: float,
+        most_connections: int,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_keep_alive=int(idle_s),
+            timeout_graceful_shutdown=5,
+            limit_concurrency=most_connections + 1,
+        )
+        if tls is not None:
+            config.load()
+            config.ssl = tls()
+        self._server = _Embedded(config)
+        self._sockets = list(sockets)
+
+    async def serve(self) -> None:
+        """Answer requests; returns after `stop`."""
+        await self._server.serve(sockets=self._sockets)
+
+    async def started(self) -> None:
+        """Wait until requests are answered."""
+        while not self._server.started:  # noqa: ASYNC110  # uvicorn has a flag, no event
+            await asyncio.sleep(0.005)
+
+    def stop(self) -> None:
+        """Finish the requests that run and end."""
+        self._server.should_exit = True
