@@ -29,7 +29,9 @@ def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
         family = socket.AF_INET6 if every or ":" in host else socket.AF_INET
         try:
             sockets.append(
-                socket.create_server(("" if every else host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every)
+                socket.create_server(
+                    ("" if every else host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every
+                )
             )
         except OSError as error:
             for opened in sockets:
