@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from pyscrape.model.floats import format_float
+from pyscrape.promql.format import format_sample
 
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,7 +29,7 @@ def plain_rows(times: Sequence[str], values: Matrix, present: Mask | None) -> It
     for row in range(len(values)):
         numbers = values[row].tolist()
         cells = range(len(times)) if present is None else np.flatnonzero(present[row]).tolist()
-        yield ("[" + ",".join(f'[{times[k]},"{format_float(numbers[k])}"]' for k in cells) + "]").encode()
+        yield ("[" + ",".join(f'[{times[k]},"{format_sample(numbers[k])}"]' for k in cells) + "]").encode()
 
 
 def matrix_rows(times_ms: Sequence[int], values: Matrix, present: Mask | None = None) -> list[bytes]:

@@ -33,12 +33,12 @@ _VERSION = EnumKind(TLS_VERSIONS, lambda text: f"unknown TLS version: {text}")
 class TLSServerSettings(Settings, go_type="web.TLSConfig"):
     """`tls_server_config`: the server's certificate and what it asks of clients."""
 
-    cert_file: str = setting(PATH, "Certificate of the server (PEM).")
-    key_file: str = setting(PATH, "Private key of the certificate (PEM).")
-    cert: str = setting(TEXT, "Certificate of the server, inline.")
-    key: Secret = setting(SecretKind(), "Private key of the certificate, inline.")
-    client_ca_file: str = setting(PATH, "Certificates by which clients are verified (PEM).")
-    client_ca: str = setting(TEXT, "Certificates by which clients are verified, inline.")
+    cert_file: str = setting(PATH, "Certificate of the server (PEM).", default="")
+    key_file: str = setting(PATH, "Private key of the certificate (PEM).", default="")
+    cert: str = setting(TEXT, "Certificate of the server, inline.", default="")
+    key: Secret = setting(SecretKind(), "Private key, inline.", default=Secret(""))
+    client_ca_file: str = setting(PATH, "Certificates that verify clients.", default="")
+    client_ca: str = setting(TEXT, "The same, inline.", default="")
     client_auth_type: str = setting(
         EnumKind(("", *CLIENT_AUTH_TYPES), lambda text: f"Invalid ClientAuth: {text}"),
         "Whether clients must show a certificate.",
@@ -49,11 +49,11 @@ class TLSServerSettings(Settings, go_type="web.TLSConfig"):
     )
     min_version: str = setting(_VERSION, "Least TLS version.", default="TLS12")
     max_version: str = setting(_VERSION, "Highest TLS version.", default="TLS13")
-    cipher_suites: tuple[str, ...] = setting(TEXTS, "TLS 1.2 cipher suites by their IANA names.")
+    cipher_suites: tuple[str, ...] = setting(TEXTS, "TLS 1.2 cipher suites, IANA names.", default=())
     prefer_server_cipher_suites: bool = setting(
         BOOL, "Prefer the server's order of cipher suites.", default=True
     )
-    curve_preferences: tuple[str, ...] = setting(TEXTS, "Elliptic curves; not supported here.")
+    curve_preferences: tuple[str, ...] = setting(TEXTS, "Elliptic curves; not supported.", default=())
 
     @classmethod
     def finish(cls, section: Section) -> None:

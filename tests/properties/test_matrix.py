@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pyscrape.model.floats import format_float
+from pyscrape.promql.format import format_sample
 from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 5))
@@ -28,7 +28,7 @@ def test_fast_and_plain_agree(both: tuple[np.ndarray, np.ndarray]) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_values_read_back(value: float) -> None:
-    text = format_float(value)
+    text = format_sample(value)
     assert float(text) == value
     assert ("e" in text) == (value != 0 and not 1e-6 <= abs(value) < 1e21)
 
