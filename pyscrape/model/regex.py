@@ -1,41 +1,379 @@
-"""Go's regular expressions (first, thin version: the subset that Python's `re` reads the same way)."""
+"""Regular expressions as Prometheus has them: Go's dialect (RE2), always against the whole text.
+
+A pattern is parsed by our own parser, which refuses what Go refuses and says so in Go's words, and is then
+answered by the cheapest means that is safe for it:
+
+- a literal, a finite set of texts, or literals around one `.*` need no engine;
+- most others run on Python's `re`, whose steps are bounded for them by their shape and the length of the text;
+- where that bound is too high, the `regex` library runs under a time limit, and where that limit is met, a
+  matcher that is linear in the text takes over. What even this cannot answer in time is a RegexTimeout,
+  never "no match"; a pattern that timed out three times refuses further long texts at once.
+"""
 
 import re
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
+from threading import Lock
+from typing import Any, Protocol, TypeVar
+
+from pyscrape.model.regex_emit import FLAGS, emit
+from pyscrape.model.regex_linear import LinearMatcher, OutOfTime
+from pyscrape.model.regex_shape import finite_set, has_empty_loop, hazard, prefix, wildcard
+from pyscrape.model.regex_syntax import Assert, Concat, Node, RegexError, parse
+
+__all__ = ["Match", "Pattern", "RegexError", "RegexTimeout", "Template", "compile_re2"]
+
+Captures = tuple[str | None, ...]
+"""The groups of a match; 0 is the whole match, None a group that took no part."""
+
+_Answer = TypeVar("_Answer")
+_UNDECIDED: Captures = ("",)  # told from answers by identity
+
+_SAFE_LOG2_STEPS = 14.0  # 16,000 steps of `re` are well below a millisecond
+_GUARDED_S = 0.005
+_LINEAR_NS = 50_000_000
+_TIMEOUTS_BEFORE_REFUSAL = 3
+_CACHED_PATTERNS = 2048
 
 
-class RegexError(ValueError):
-    """A pattern that Go refuses; the message is Go's."""
+class RegexTimeout(RuntimeError):  # noqa: N818 - the name is part of the public surface
+    """A match took longer than it may; whether the text matches is not known."""
+
+    def __init__(self, pattern: str, length: int) -> None:
+        super().__init__(
+            f"regular expression {pattern!r} needs too long for a text of {length} characters; "
+            "nested repetitions like (a+)+ are the usual cause"
+        )
 
 
-class RegexTimeout(RuntimeError):
-    """A match that took longer than it may."""
+class Match:
+    """A successful match of the whole text."""
+
+    __slots__ = ("_captures", "_names")
+
+    def __init__(self, captures: Captures, names: Sequence[tuple[str, int]]) -> None:
+        self._captures = captures
+        self._names = names
+
+    def group(self, number: int = 0) -> str | None:
+        """Group `number`; None where it took no part."""
+        return self._captures[number]
+
+    def groups(self) -> Captures:
+        """Groups 1 and up."""
+        return self._captures[1:]
+
+    def named_groups(self) -> dict[str, str | None]:
+        """Named groups; of several with one name the first that took part."""
+        found: dict[str, str | None] = {}
+        for name, number in self._names:
+            if found.get(name) is None:
+                found[name] = self._captures[number]
+        return found
+
+    def expand(self, template: str) -> str:
+        """`template` with `$1`, `${1}`, `$name` and `$$` replaced by Go's rules."""
+        return Template(template, len(self._captures) - 1, self._names).expand(self._captures)
+
+    def __repr__(self) -> str:
+        return f"<Match {self._captures!r}>"
+
+
+class Template:
+    """A replacement text read once: literal pieces and groups in turn.
+
+    `pieces` are texts and tuples of group numbers, of which the first that took part counts. A reference to
+    a group that does not exist stands for nothing; a malformed one stays as text.
+
+    >>> Template("${1}:$2$$", 2).expand(("", "host", "80"))
+    'host:80$'
+    """
+
+    __slots__ = ("literal", "pieces", "single", "text")
+
+    def __init__(self, text: str, groups: int, names: Iterable[tuple[str, int]] = ()) -> None:
+        self.text = text
+        self.pieces = _template_pieces(text, groups, tuple(names))
+        self.literal: str | None = None
+        if all(isinstance(piece, str) for piece in self.pieces):
+            self.literal = "".join(piece for piece in self.pieces if isinstance(piece, str))
+        self.single: int | None = None
+        """The group's number where the template is just one reference."""
+        if len(self.pieces) == 1 and isinstance(self.pieces[0], tuple) and len(self.pieces[0]) == 1:
+            self.single = self.pieces[0][0]
+
+    def expand(self, captures: Captures) -> str:
+        """The text for these groups."""
+        if self.literal is not None:
+            return self.literal
+        if self.single is not None:
+            return captures[self.single] or ""
+        parts = []
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                parts.append(piece)
+            else:
+                parts.append(next((found for n in piece if (found := captures[n]) is not None), ""))
+        return "".join(parts)
+
+
+def _template_pieces(
+    text: str, groups: int, names: tuple[tuple[str, int], ...]
+) -> tuple[str | tuple[int, ...], ...]:
+    pieces: list[str | tuple[int, ...]] = []
+    at = 0
+    while (dollar := text.find("$", at)) >= 0:
+        pieces.append(text[at:dollar])
+        at = dollar + 1
+        if text.startswith("$", at):
+            pieces.append("$")
+            at += 1
+            continue
+        name, end = _reference(text, at)
+        if not name:
+            pieces.append("$")
+            continue
+        at = end
+        number = _group_number(name)
+        if number is None:
+            pieces.append(tuple(n for other, n in names if other == name))
+        elif number <= groups:
+            pieces.append((number,))
+    pieces.append(text[at:])
+    return tuple(piece for piece in pieces if piece)
+
+
+def _reference(text: str, at: int) -> tuple[str, int]:
+    """The name after a dollar sign and the place behind it; an empty name where it is malformed."""
+    braced = text.startswith("{", at)
+    start = end = at + braced
+    while end < len(text) and (text[end].isalpha() or text[end].isdecimal() or text[end] == "_"):
+        end += 1
+    name = text[start:end]
+    if braced:
+        if not text.startswith("}", end):
+            return "", at
+        end += 1
+    return name, end
+
+
+def _group_number(name: str) -> int | None:
+    if not (name.isascii() and name.isdigit()) or len(name) > 9 or (name[0] == "0" and len(name) > 1):
+        return None
+    return int(name)
+
+
+class _Engine(Protocol):
+    """What runs a pattern that is no mere set of texts."""
+
+    def matches(self, text: str) -> bool: ...
+    def captures(self, text: str) -> Captures | None: ...
 
 
 class Pattern:
-    """A compiled pattern that matches whole texts."""
+    """A compiled pattern; made by `compile_re2`.
+
+    `matches(text)` says whether the whole text matches, `captures(text)` with which groups; both may raise
+    RegexTimeout.
+    """
+
+    __slots__ = (
+        "alternatives",
+        "captures",
+        "engine",
+        "groups",
+        "literal",
+        "matches",
+        "names",
+        "pattern",
+        "prefix",
+    )
+
+    matches: Callable[[str], bool]
+    captures: Callable[[str], Captures | None]
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
-        try:
-            self._engine = re.compile(f"(?s:{pattern})\\Z", re.ASCII)
-        except re.error as error:
-            raise RegexError(f"error parsing regexp: {error}") from error
-        plain = re.escape(pattern) == pattern
-        self.literal = pattern if plain else None
-        self.prefix = pattern if plain else ""
-        self.alternatives = tuple(sorted(pattern.split("|"))) if re.fullmatch(r"[\w|-]*", pattern) else None
+        parsed = parse(f"^(?s:{pattern})$")
+        self.groups = parsed.groups
+        self.names = parsed.names
+        inner = _unwrap(parsed.node)
+        self.alternatives = None if inner is None else finite_set(inner)
+        """All texts that match, where they are finitely many (at most 1,000)."""
+        self.literal = self.alternatives[0] if self.alternatives and len(self.alternatives) == 1 else None
+        """The one text that matches, where there is one."""
+        self.prefix = "" if inner is None else prefix(inner)
+        """A start that every matching text has."""
+        self.engine = "none"
+        """What answers: "none", "re", or "guarded" (`regex` under a time limit, then the linear matcher)."""
+        shape = None if inner is None else wildcard(inner)
+        if self.alternatives is not None:
+            texts = frozenset(self.alternatives)
+            self.matches = texts.__contains__
+            self.captures = self._set_captures(texts, inner)
+        elif shape is not None:
+            self.captures = shape.captures
+            self.matches = lambda text: shape.captures(text) is not None
+        else:
+            engine = self._choose(parsed.node, inner)
+            self.matches = engine.matches
+            self.captures = engine.captures
 
-    def fullmatch(self, text: str) -> re.Match[str] | None:
-        """The match of the whole text, or None."""
-        return self._engine.match(text)
+    def _set_captures(self, texts: frozenset[str], inner: Node | None) -> Callable[[str], Captures | None]:
+        if not self.groups:
+            return lambda text: (text,) if text in texts else None
+        assert inner is not None
+        engine = _Guarded(self.pattern, inner, self.groups, True, None)
+        known: dict[str, Captures | None] = {}  # as many as there are texts
+
+        def captures(text: str) -> Captures | None:
+            if text not in texts:
+                return None
+            if text not in known:
+                known[text] = engine.captures(text)
+            return known[text]
+
+        return captures
+
+    def _choose(self, whole: Node, inner: Node | None) -> _Engine:
+        node = whole if inner is None else inner
+        danger = hazard(node)
+        if inner is None or has_empty_loop(node):
+            self.engine = "guarded"
+            return _Guarded(self.pattern, node, self.groups, inner is not None, None)
+        engine = re.compile(emit(node), FLAGS)
+        if danger.degree <= 1 and danger.branches <= _SAFE_LOG2_STEPS / 2:
+            self.engine = "re"
+            return _Plain(engine)
+        self.engine = "guarded"
+        safe_length = int(2 ** ((_SAFE_LOG2_STEPS - danger.branches) / danger.degree)) if danger.degree else 0
+        return _Guarded(self.pattern, node, self.groups, True, (engine, safe_length))
+
+    def fullmatch(self, text: str) -> Match | None:
+        """The match of the whole text, or None; raises RegexTimeout."""
+        captures = self.captures(text)
+        return None if captures is None else Match(captures, self.names)
+
+    def template(self, text: str) -> Template:
+        """A replacement text for matches of this pattern."""
+        return Template(text, self.groups, self.names)
+
+    def __repr__(self) -> str:
+        return f"compile_re2({self.pattern!r})"
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return compile_re2, (self.pattern,)
+
+
+def _unwrap(node: Node) -> Node | None:
+    """What stands between `^` and `$`; None where the pattern broke out of them, like `a)|(b`."""
+    start, end = Assert("text_start"), Assert("text_end")
+    if not isinstance(node, Concat) or len(node.parts) < 2 or node.parts[0] != start or node.parts[-1] != end:
+        return None
+    inner = node.parts[1:-1]
+    return inner[0] if len(inner) == 1 else Concat(inner)
+
+
+class _Plain:
+    """Python's `re`, for patterns that cannot go wrong on it."""
+
+    def __init__(self, engine: re.Pattern[str]) -> None:
+        self.run = engine.fullmatch
 
     def matches(self, text: str) -> bool:
-        """Whether the whole text matches."""
-        return self._engine.match(text) is not None
+        return self.run(text) is not None
+
+    def captures(self, text: str) -> Captures | None:
+        found = self.run(text)
+        return None if found is None else (found[0], *found.groups())
 
 
-@lru_cache(maxsize=1024)
+class _Guarded:
+    """A pattern that could backtrack badly, or that other engines capture differently.
+
+    `short`: Python's `re` and the length of text up to which it is safe; None where only the linear matcher
+    answers as Go does.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        node: Node,
+        groups: int,
+        anchored: bool,
+        short: tuple[re.Pattern[str], int] | None,
+    ) -> None:
+        self.pattern = pattern
+        self.node = node
+        self.groups = groups
+        self.anchored = anchored
+        self.short = short
+        self.linear: LinearMatcher | None = None
+        self.lock = Lock()  # the automaton grows while it runs; PromQL may run in threads
+        self.slow = 0
+        self.timeouts = 0
+        self.refused_length = 0
+
+    def matches(self, text: str) -> bool:
+        found = self.backtrack(text)
+        if found is _UNDECIDED:
+            return self.within_time(text, lambda linear: linear.matches(text, _LINEAR_NS))
+        return found is not None
+
+    def captures(self, text: str) -> Captures | None:
+        found = self.backtrack(text)
+        if found is _UNDECIDED:
+            return self.within_time(text, lambda linear: linear.captures(text, _LINEAR_NS))
+        return found
+
+    def backtrack(self, text: str) -> Captures | None:
+        """The answer of a backtracking engine, or `_UNDECIDED`."""
+        if self.short is None:
+            return _UNDECIDED
+        engine, safe_length = self.short
+        if len(text) <= safe_length:
+            found = engine.fullmatch(text)
+        elif self.slow < _TIMEOUTS_BEFORE_REFUSAL:
+            try:
+                found = _guarded_engine(engine.pattern).fullmatch(text, timeout=_GUARDED_S)
+            except TimeoutError:
+                self.slow += 1
+                return _UNDECIDED
+        else:
+            return _UNDECIDED
+        return None if found is None else (found[0], *found.groups())
+
+    def within_time(self, text: str, run: Callable[[LinearMatcher], _Answer]) -> _Answer:
+        """`run` on the linear matcher; raises RegexTimeout."""
+        if self.timeouts >= _TIMEOUTS_BEFORE_REFUSAL and len(text) >= self.refused_length:
+            raise RegexTimeout(self.pattern, len(text))
+        with self.lock:
+            try:
+                if self.linear is None:
+                    self.linear = LinearMatcher(self.node, self.groups, self.anchored)
+                return run(self.linear)
+            except OutOfTime:
+                self.timeouts += 1
+                # Half as long a text would time out too, or nearly; each further time-out halves it again.
+                self.refused_length = min(self.refused_length or len(text), len(text)) // 2
+                raise RegexTimeout(self.pattern, len(text)) from None
+
+
+@cache
+def _guarded_engine(source: str) -> Any:
+    import regex  # 30 ms that only patterns which could go wrong pay
+
+    return regex.compile(source, regex.V0 | regex.DOTALL | regex.ASCII)
+
+
+@lru_cache(maxsize=_CACHED_PATTERNS)
 def compile_re2(pattern: str) -> Pattern:
-    """The compiled pattern; raises RegexError."""
-    return Pattern(pattern)
+    """The compiled pattern; raises RegexError with Go's text.
+
+    >>> compile_re2("([^:]+):(?P<port>[0-9]+)").fullmatch("db:5432").expand("$port on ${1}")
+    '5432 on db'
+    """
+    try:
+        return Pattern(pattern)
+    except RecursionError:
+        raise RegexError("expression nests too deeply", pattern) from None
