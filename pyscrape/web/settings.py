@@ -45,7 +45,7 @@ class TLSServerSettings(Settings, go_type="web.TLSConfig"):
         default="",
     )
     client_allowed_sans: tuple[str, ...] = setting(
-        TEXTS, "Subject alternative names of which a client must have one."
+        TEXTS, "Names of which a client certificate must have one.", default=()
     )
     min_version: str = setting(_VERSION, "Least TLS version.", default="TLS12")
     max_version: str = setting(_VERSION, "Highest TLS version.", default="TLS13")
