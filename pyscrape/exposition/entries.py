@@ -1,0 +1,116 @@
+"""What a page consists of, entry by entry, in the order of the page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+from pyscrape.exposition.errors import decoded
+from pyscrape.exposition.series import Normalised, parse_labels
+
+MetricType = Literal[
+    "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One example behind a sample: `timestamp_ms` is None where the page gives none."""
+
+    labels: Mapping[str, str]
+    value: float
+    timestamp_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the comments of a page say of a metric family; empty texts where they say nothing."""
+
+    type: str = "unknown"
+    help: str = ""
+    unit: str = ""
+
+
+class Series:
+    """A sample: `name{labels} value [timestamp]`. Labels are taken apart when they are first read."""
+
+    __slots__ = ("_labels", "_raw", "exemplars", "normalised", "timestamp_ms", "value")
+
+    kind: Final = "series"
+
+    def __init__(
+        self,
+        raw: bytes,
+        value: float,
+        timestamp_ms: int | None,
+        normalised: Normalised,
+        exemplars: tuple[Exemplar, ...] = (),
+    ) -> None:
+        self._raw = raw
+        self.value = value
+        self.timestamp_ms = timestamp_ms
+        self.exemplars = exemplars
+        self.normalised = normalised
+
+    @property
+    def raw(self) -> bytes:
+        """The series as it stands in the page, without value and timestamp."""
+        return self._raw
+
+    @property
+    def text(self) -> str:
+        """`raw` as text."""
+        return decoded(self._raw)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels with `__name__`; `le` and `quantile` of classic histograms and summaries normalised.
+
+        Raises DuplicateLabelError where one name stands twice.
+        """
+        try:
+            return self._labels
+        except AttributeError:
+            self._labels: dict[str, str] = parse_labels(self._raw, self.normalised)
+            return self._labels
+
+    def __repr__(self) -> str:
+        clock = "" if self.timestamp_ms is None else f" {self.timestamp_ms}"
+        return f"Series({self.text} {self.value}{clock})"
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """`# TYPE metric type`; the text format's "untyped" is "unknown" here, as in Prometheus."""
+
+    kind: ClassVar[Literal["type"]] = "type"
+    metric: str
+    type: MetricType
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """`# HELP metric help`, escapes undone."""
+
+    kind: ClassVar[Literal["help"]] = "help"
+    metric: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`# UNIT metric unit` (OpenMetrics)."""
+
+    kind: ClassVar[Literal["unit"]] = "unit"
+    metric: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """Any other line that starts with `#` (text format only), with its `#`."""
+
+    kind: ClassVar[Literal["comment"]] = "comment"
+    text: str
+
+
+Entry = Series | Type | Help | Unit | Comment

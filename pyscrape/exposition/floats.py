@@ -1,0 +1,86 @@
+"""Numbers as Go reads and writes them, where that differs from Python.
+
+Python's float() takes more than strconv.ParseFloat (blanks, underscores, "+nan") and less exactly what it
+refuses (1e400 is infinity here, an error there).
+"""
+
+import math
+import re
+from decimal import Decimal
+
+from pyscrape.exposition.errors import go_quoted
+from pyscrape.model.value import NAN
+
+_DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SPECIAL = {
+    **dict.fromkeys((b"inf", b"+inf", b"infinity", b"+infinity"), math.inf),
+    **dict.fromkeys((b"-inf", b"-infinity"), -math.inf),
+    b"nan": NAN,
+}
+_REFUSED = re.compile(rb"[pP_]")
+_SMALLEST_PLAIN_POWER = -4
+_SMALLEST_LARGE_POWER = 6
+_COMMON = {1.0: "1.0", -1.0: "-1.0"}
+
+
+def parse_float(text: bytes) -> float:
+    """A sample's value; every NaN becomes Prometheus' ordinary one. Raises ValueError with Prometheus' text.
+
+    >>> parse_float(b"1e3"), parse_float(b"-Inf")
+    (1000.0, -inf)
+    """
+    if _DECIMAL.fullmatch(text) is not None:
+        value = float(text)
+        if math.isinf(value):
+            raise ValueError(f"strconv.ParseFloat: parsing {go_quoted(text)}: value out of range")
+        return value
+    if _REFUSED.search(text) is not None:
+        # Formats that came with Go 1.13 are kept out on purpose.
+        raise ValueError("unsupported character in float")
+    special = _SPECIAL.get(text.lower())
+    if special is None:
+        raise ValueError(f"strconv.ParseFloat: parsing {go_quoted(text)}: invalid syntax")
+    return special
+
+
+def openmetrics_float(value: float) -> str:
+    """A float the way OpenMetrics writes label values of `le` and `quantile`.
+
+    >>> openmetrics_float(1.0), openmetrics_float(2500000.0), openmetrics_float(0.25)
+    ('1.0', '2.5e+06', '0.25')
+    """
+    common = _COMMON.get(value)
+    if common is not None:
+        return common
+    if value == 0:
+        return "0.0"  # also for -0
+    text = go_g(value)
+    return text if math.isnan(value) or math.isinf(value) or "." in text or "e" in text else text + ".0"
+
+
+def go_g(value: float) -> str:
+    """strconv.FormatFloat(value, 'g', -1, 64): the shortest digits, an exponent from 1e+06 and below 1e-04.
+
+    >>> go_g(100000.0), go_g(1000000.0), go_g(0.0001), go_g(0.00001)
+    ('100000', '1e+06', '0.0001', '1e-05')
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    minus, digits, exponent = Decimal(repr(value)).as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits)).lstrip("0")
+    sign = "-" if minus else ""
+    if not text:
+        return sign + "0"
+    point = len(text) + exponent  # digits before the decimal point
+    text = text.rstrip("0")
+    if not _SMALLEST_PLAIN_POWER <= point - 1 < _SMALLEST_LARGE_POWER:
+        power = point - 1
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        return f"{sign}{text[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{text}"
+    whole = text[:point].ljust(point, "0")
+    return f"{sign}{whole}.{text[point:]}" if len(text) > point else sign + whole

@@ -1,0 +1,129 @@
+"""Series text to labels: `name{a="b"}` -> {"__name__": "name", "a": "b"}.
+
+The text has passed a parser already, so this only takes apart. One regex split does the usual case; text with
+blanks, escapes or quoted names goes to the general way, which finds tokens one by one.
+"""
+
+import re
+from functools import lru_cache
+from typing import Literal
+
+from pyscrape.exposition.errors import decoded
+from pyscrape.exposition.floats import openmetrics_float, parse_float
+from pyscrape.model.labels import METRIC_NAME
+
+Normalised = Literal["", "le", "quantile"]
+"""Which label of a sample is rewritten as an OpenMetrics float: decided by the page's last TYPE line."""
+
+NORMALISED_BY_TYPE: dict[str, Normalised] = {"histogram": "le", "summary": "quantile"}
+
+_TOKENS = re.compile(r'"((?:\\.|[^"\\])*)"|([a-zA-Z_][a-zA-Z0-9_]*)|([=,}])', re.DOTALL)
+_ESCAPE = re.compile(r'\\([\\"n])')
+_ESCAPED = {"\\": "\\", '"': '"', "n": "\n"}
+_HELP_ESCAPE = re.compile(r"\\([\\n])")
+_FLOATS_REMEMBERED = 4096
+
+
+class DuplicateLabelError(ValueError):
+    """A series that gives one label twice: Prometheus fails the whole scrape."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'label name "{name}" is not unique: invalid sample')
+        self.name = name
+
+
+def unescape(text: str) -> str:
+    """Undo the escapes of names, label values and OpenMetrics help; an unknown escape stays as it is."""
+    return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], text) if "\\" in text else text
+
+
+def unescape_help(text: str) -> str:
+    """Undo the escapes of a text format's help, where a quote is nothing special."""
+    return _HELP_ESCAPE.sub(lambda found: _ESCAPED[found[1]], text) if "\\" in text else text
+
+
+@lru_cache(_FLOATS_REMEMBERED)
+def normalise_float(text: str) -> str:
+    """A value of `le` or `quantile` as an OpenMetrics float; what is no number stays.
+
+    >>> normalise_float("1"), normalise_float("0.50"), normalise_float("all")
+    ('1.0', '0.5', 'all')
+    """
+    try:
+        return openmetrics_float(parse_float(text.encode("utf-8", "surrogateescape")))
+    except ValueError:
+        return text
+
+
+def parse_labels(raw: bytes, normalised: Normalised = "") -> dict[str, str]:
+    """The labels of a series text, `__name__` first, then in the order of the page.
+
+    >>> parse_labels(b'http_bucket{le="1",code="200"}', "le")
+    {'__name__': 'http_bucket', 'le': '1.0', 'code': '200'}
+
+    Raises DuplicateLabelError.
+    """
+    text = decoded(raw)
+    name, brace, rest = text.partition("{")
+    if not brace:
+        return {METRIC_NAME: name.strip(" \t")}
+    labels = _simple_labels(name, rest) if '"' in rest and "\\" not in rest else None
+    if labels is None:
+        labels = _general_labels(name.strip(" \t"), rest)
+    if normalised and normalised in labels:
+        labels[normalised] = normalise_float(labels[normalised])
+    return labels
+
+
+def parse_exemplar_labels(braces: bytes) -> dict[str, str]:
+    """The labels of an exemplar, `{trace_id="x"}`; of a label given twice the last one stays."""
+    return dict(_pairs(decoded(braces))[1])
+
+
+def _simple_labels(name: str, rest: str) -> dict[str, str] | None:
+    """`a="b",c="d"}` cut at every quote; None where there is anything else about it."""
+    parts = rest.split('"')
+    if parts.pop() != "}":
+        return None
+    names = parts[0::2]
+    keys = [key[1:-1] for key in names]
+    keys[0] = names[0][:-1]
+    if names[0] != f"{keys[0]}=" or not keys[0].isidentifier() or not name.isidentifier():
+        return None
+    for key, text in zip(keys[1:], names[1:], strict=True):
+        if text != f",{key}=" or not key.isidentifier():
+            return None
+    labels = {METRIC_NAME: name}
+    labels.update(zip(keys, parts[1::2], strict=True))
+    return labels if len(labels) == len(keys) + 1 else None
+
+
+def _general_labels(name: str, rest: str) -> dict[str, str]:
+    """Any series text that a parser let pass; `rest` is what follows the brace."""
+    quoted_name, pairs = _pairs(rest)
+    labels = {METRIC_NAME: name if quoted_name is None else quoted_name}
+    for label, value in pairs:
+        if label in labels:
+            raise DuplicateLabelError(label)
+        labels[label] = value
+    return labels
+
+
+def _pairs(braces: str) -> tuple[str | None, list[tuple[str, str]]]:
+    """The quoted metric name among the braces, if there is one, and the label pairs."""
+    metric: str | None = None
+    pairs: list[tuple[str, str]] = []
+    key: str | None = None
+    for found in _TOKENS.finditer(braces):
+        quoted, bare, mark = found.groups()
+        if mark is None:
+            text = bare if bare is not None else unescape(quoted)
+            if key is None:
+                key = text
+            else:
+                pairs.append((key, text))
+                key = None
+        elif mark != "=" and key is not None:
+            # A quoted string on its own is the metric's name.
+            metric, key = key, None
+    return metric, pairs

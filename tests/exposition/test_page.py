@@ -1,0 +1,75 @@
+"""PageReader: one layout while the series stay, what is kept and what is born when they do not."""
+
+import numpy as np
+import pytest
+
+from pyscrape.exposition import NO_TIME, PageReader, ParseError
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def test_like_page_keeps_the_layout() -> None:
+    reader = PageReader()
+    first = reader.feed(b'a{x="1"} 1\na{x="2"} 2\n')
+    second = reader.feed(b'a{x="1"} 5\na{x="2"} 2\n')
+    assert first.layout is second.layout
+    assert second.values.tolist() == [5.0, 2.0]
+    assert first.values.tolist() == [1.0, 2.0]
+    assert second.times_ms is None
+
+
+def test_births_deaths_and_moves() -> None:
+    reader = PageReader()
+    first = reader.feed(b"a 1\nb 2\nc 3\n").layout
+    assert first.kept is None
+    assert first.births.tolist() == [0, 1, 2]
+    row = reader.feed(b"c 30\nd 4\na 10\n")
+    assert row.layout is not first
+    assert row.layout.kept is not None
+    assert row.layout.kept.tolist() == [2, -1, 0]
+    assert row.layout.births.tolist() == [1]
+    assert row.layout.labels(1) == {"__name__": "d"}
+    assert row.layout.text(2) == b"a"
+    assert row.values.tolist() == [30.0, 4.0, 10.0]
+
+
+def test_repeats() -> None:
+    row = PageReader().feed(b"a 1\nb 2\na 3\n")
+    assert row.layout.repeats.tolist() == [2]
+
+
+def test_timestamps() -> None:
+    reader = PageReader()
+    row = reader.feed(b"a 1 1000\nb 2\n")
+    assert row.times_ms is not None
+    assert row.times_ms.tolist() == [1000, NO_TIME]
+    again = reader.feed(b"a 1 2000\nb 2\n")
+    assert again.layout is row.layout
+    assert again.times_ms is not None
+    assert again.times_ms.tolist() == [2000, NO_TIME]
+
+
+def test_exemplars_and_metadata() -> None:
+    row = PageReader().feed(
+        b'# TYPE a counter\n# HELP a of A\n# UNIT a \na_total 1\na_total{b="c"} 2 # {id="x"} 0.5 1.5\n# EOF\n',
+        OPENMETRICS,
+    )
+    ((index, exemplar),) = row.exemplars
+    assert index == 1
+    assert exemplar.labels == {"id": "x"}
+    assert (exemplar.value, exemplar.timestamp_ms) == (0.5, 1500)
+    assert row.metadata["a"].type == "counter"
+    assert row.metadata["a"].help == "of A"
+
+
+def test_a_broken_page_leaves_the_layout() -> None:
+    reader = PageReader()
+    first = reader.feed(b"a 1\nb 2\n")
+    with pytest.raises(ParseError):
+        reader.feed(b"a 1\nb {\n")
+    assert reader.feed(b"a 3\nb 4\n").layout is first.layout
+
+
+def test_nan_is_the_ordinary_one() -> None:
+    row = PageReader().feed(b"a NaN\nb nan\n")
+    assert row.values.view(np.uint64).tolist() == [0x7FF8000000000001] * 2
