@@ -547,6 +547,54 @@ def ingress_group(ingress: Named, related: Related, attach: Attach) -> TargetGro
     return TargetGroup(f"ingress/{meta.namespace}/{meta.name}", tuple(targets), labels)
 
 
+# --- which related objects a group was made from ---
+
+Reference = tuple[str, Key]
+"""A field of `Related` and the key of an object in it, which need not exist."""
+
+
+def _ref_references(
+    ref: ObjectReference | None, node_name: str | None, attach: Attach
+) -> Iterator[Reference]:
+    # An address that is neither a pod nor a node gets its node's labels, but not their later changes: as in
+    # Prometheus, whose index of nodes is made from these references alone.
+    if ref is None:
+        return
+    if ref.kind == "Pod":
+        yield "pods", (ref.namespace, ref.name)
+        if attach.node and node_name:
+            yield "nodes", ("", node_name)
+    elif ref.kind == "Node" and attach.node:
+        yield "nodes", ("", ref.name)
+
+
+def references(main: Named, attach: Attach) -> Iterator[Reference]:
+    """The related objects whose changes change the group of `main`; may repeat itself."""
+    meta = main.metadata
+    if attach.namespace and meta.namespace:
+        yield "namespaces", ("", meta.namespace)
+    if isinstance(main, Pod):
+        if attach.node:
+            yield "nodes", ("", main.spec.node_name)
+        owner = controller_of(meta)
+        kinds = {
+            "ReplicaSet": ("replica_sets", attach.deployment),
+            "Job": ("jobs", attach.job or attach.cronjob),
+        }
+        field_name, wanted = kinds.get(owner.kind if owner else "", ("", False))
+        if wanted and owner is not None:
+            yield field_name, (meta.namespace, owner.name)
+    elif isinstance(main, Endpoints):
+        yield "services", key_of(meta)
+        for subset in main.subsets or ():
+            for address in (*(subset.addresses or ()), *(subset.not_ready_addresses or ())):
+                yield from _ref_references(address.target_ref, address.node_name, attach)
+    elif isinstance(main, EndpointSlice):
+        yield "services", (meta.namespace, service_of_slice(meta))
+        for endpoint in main.endpoints or ():
+            yield from _ref_references(endpoint.target_ref, endpoint.node_name, attach)
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """A role: its main resource, what its groups' sources begin with, and how one object becomes a group."""

@@ -1,0 +1,212 @@
+"""Connections to API servers, and the reflectors that discoveries share.
+
+Jobs and roles that look at the same resource through the same selectors with the same credentials share one
+reflector. It stays for a moment after its last listener has left, so that a reload which replaces a discovery by a
+like one costs the API server nothing.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyscrape.discovery.kubernetes.reflector import Listener, Reflector, Source
+from pyscrape.discovery.settings import KubernetesSDConfig
+from pyscrape.net.client import open_client
+from pyscrape.net.settings import Authorization, HTTPClientConfig, TLSConfig
+from pyscrape.net.streams import ExtraHeaders, Streams
+
+logger = logging.getLogger("pyscrape.discovery.kubernetes")
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+LINGER_S = 10.0
+
+
+class ClusterError(Exception):
+    """No way to the API server is known; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How an API server is reached."""
+
+    url: str
+    http: HTTPClientConfig
+    extra_headers: ExtraHeaders | None = None
+
+
+@dataclass(slots=True)
+class KubernetesStats:
+    """Counters under the names of Prometheus' own metrics, without the prefix `prometheus_sd_kubernetes_`."""
+
+    events_total: dict[tuple[str, str], int] = field(default_factory=dict)  # (role, add | update | delete)
+    failures_total: int = 0
+
+    def count_event(self, role: str, event: str) -> None:
+        self.events_total[role, event] = self.events_total.get((role, event), 0) + 1
+
+
+def in_cluster(environment: Mapping[str, str], service_account: Path) -> Access:
+    """The API server of the cluster that this process runs in.
+
+    Raises:
+        ClusterError: it runs in none.
+    """
+    host, port = (
+        environment.get("KUBERNETES_SERVICE_HOST", ""),
+        environment.get("KUBERNETES_SERVICE_PORT", ""),
+    )
+    if not host or not port:
+        raise ClusterError(
+            "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be "
+            "defined: outside of a cluster set api_server or kubeconfig_file"
+        )
+    host = f"[{host}]" if ":" in host else host
+    http = HTTPClientConfig(
+        authorization=Authorization(type="Bearer", credentials_file=str(service_account / "token")),
+        tls_config=TLSConfig(ca_file=str(service_account / "ca.crt")),
+    )
+    return Access(f"https://{host}:{port}", http)
+
+
+def own_namespace(service_account: Path) -> str:
+    """The namespace that this process runs in.
+
+    Raises:
+        ClusterError: the service account says none.
+    """
+    try:
+        return (service_account / "namespace").read_text().strip()
+    except OSError as error:
+        raise ClusterError(f"could not determine the pod's namespace: {error}") from error
+
+
+@dataclass(eq=False, slots=True)
+class _Shared:
+    reflector: Reflector
+    task: asyncio.Task[None]
+    leaving: asyncio.TimerHandle | None = None
+
+
+class Cluster:
+    """One API server under one set of credentials."""
+
+    def __init__(self, streams: Streams, *, linger_s: float = LINGER_S) -> None:
+        self._streams = streams
+        self._linger_s = linger_s
+        self._shared: dict[Source, _Shared] = {}
+        self._warned: set[str] = set()
+
+    @property
+    def reflectors(self) -> list[Reflector]:
+        """Those that run."""
+        return [shared.reflector for shared in self._shared.values()]
+
+    def subscribe(self, source: Source, listener: Listener) -> Reflector:
+        """The reflector of `source`, started if need be. What it knows already is not told again."""
+        shared = self._shared.get(source)
+        if shared is None:
+            reflector = Reflector(self._streams, source, on_warning=self._warn)
+            where = f" in {source.namespace}" if source.namespace else ""
+            task = asyncio.create_task(reflector.run(), name=f"kubernetes {source.resource.plural}{where}")
+            task.add_done_callback(self._ended)
+            shared = self._shared[source] = _Shared(reflector, task)
+        if shared.leaving is not None:
+            shared.leaving.cancel()
+            shared.leaving = None
+        shared.reflector.listeners.add(listener)
+        return shared.reflector
+
+    def unsubscribe(self, reflector: Reflector, listener: Listener) -> None:
+        """Stop telling `listener`; the last one to leave ends the reflector, a moment later."""
+        reflector.listeners.discard(listener)
+        shared = self._shared.get(reflector.source)
+        if shared is None or reflector.listeners or shared.leaving is not None:
+            return
+        shared.leaving = asyncio.get_running_loop().call_later(self._linger_s, self._drop, reflector.source)
+
+    async def close(self) -> None:
+        """End all reflectors and close the connections."""
+        tasks = [shared.task for shared in self._shared.values()]
+        for source in list(self._shared):
+            self._drop(source)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._streams.close()
+
+    def _drop(self, source: Source) -> None:
+        shared = self._shared.pop(source)
+        if shared.leaving is not None:
+            shared.leaving.cancel()
+        shared.task.cancel()
+
+    def _warn(self, text: str) -> None:
+        """API servers repeat their deprecation warnings with every answer: once is enough."""
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.info("The API server warns: %s", text)
+
+    @staticmethod
+    def _ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A reflector ended", extra={"task": task.get_name()}, exc_info=error)
+
+
+OpenStreams = Callable[[Access], Streams]
+
+
+def open_streams(access: Access) -> Streams:
+    """Requests to the API server by its access."""
+    return Streams(open_client(access.http, timeout_s=None, base_url=access.url), access.extra_headers)
+
+
+class Clusters:
+    """All API servers that discoveries talk to; those with equal settings are one.
+
+    `service_account` and `environment` say where a process in a cluster learns who it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        service_account: Path = SERVICE_ACCOUNT,
+        environment: Mapping[str, str] = os.environ,
+        open_streams: OpenStreams = open_streams,
+    ) -> None:
+        self.service_account = service_account
+        self.stats = KubernetesStats()
+        self._environment = environment
+        self._open_streams = open_streams
+        self._clusters: list[tuple[tuple[object, ...], Cluster]] = []
+
+    async def cluster(self, config: KubernetesSDConfig) -> Cluster:
+        """The cluster that `config` is about.
+
+        Raises:
+            ClusterError: what `config` says, or the environment, leads to no API server.
+        """
+        identity = (config.api_server, config.kubeconfig_file, config.http)
+        for known, cluster in self._clusters:
+            if known == identity:
+                return cluster
+        access = await self._access(config)
+        cluster = Cluster(self._open_streams(access))
+        self._clusters.append((identity, cluster))
+        return cluster
+
+    async def _access(self, config: KubernetesSDConfig) -> Access:
+        if config.kubeconfig_file:
+            # Half a second and 50 MB that only those pay who have such a file.
+            from pyscrape.discovery.kubernetes.kubeconfig import read_kubeconfig
+
+            return await read_kubeconfig(config.kubeconfig_file)
+        if config.api_server:
+            return Access(config.api_server.rstrip("/"), config.http)
+        return in_cluster(self._environment, self.service_account)
+
+    async def close(self) -> None:
+        """End everything."""
+        clusters, self._clusters = self._clusters, []
+        for _, cluster in clusters:
+            await cluster.close()

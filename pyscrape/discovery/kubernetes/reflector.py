@@ -1,0 +1,413 @@
+"""Keeps a copy of one resource of an API server, for as long as somebody listens.
+
+Three nested generators with one reason to loop each: `batches` never ends, `_one_version` lists and then follows
+that version until the server no longer keeps it, `_one_response` reads a single watch. What the lines mean is
+decided in `watch`, how long to wait in `backoff`; here is only the order of requests.
+
+A list is asked for in the way that costs least, and when that is refused in the next: a watch that begins with all
+objects (nothing big is ever in memory), pages, the whole list from the server's cache. What was known stays known
+until a complete new list has arrived; then it is compared, so that deletions that happened meanwhile are seen.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from pyscrape.discovery.kubernetes.backoff import Backoff
+from pyscrape.discovery.kubernetes.objects import Key, Named, Resource, key_of
+from pyscrape.discovery.kubernetes.watch import (
+    ApiError,
+    Change,
+    Decoders,
+    Lines,
+    Page,
+    Watch,
+    parse_page,
+    parse_status,
+    paused_collector,
+)
+from pyscrape.net.streams import Answer, StreamError, Streams
+
+logger = logging.getLogger("pyscrape.discovery.kubernetes")
+
+PAGE_OBJECTS = 500
+# How long a list may take to begin and to go on. A server without its database answers nothing at all.
+LIST_SILENCE_S = 15.0
+# Bookmarks come about once a minute; a watch without a word for longer has nobody at its other end.
+WATCH_SILENCE_S = 80.0
+WATCH_LASTS_S = (300, 600)
+# A watch that ended sooner than this, without an event, counts as a failure: no loop may spin.
+SHORT_WATCH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is reflected: a resource, in one namespace or all (""), through selectors."""
+
+    resource: Resource
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.resource.path(self.namespace)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The selectors as query parameters."""
+        pairs = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
+        return {name: value for name, value in pairs.items() if value}
+
+
+@dataclass(slots=True)
+class ReflectorStatus:
+    """How one reflector is doing; times are unix seconds, None = never."""
+
+    state: str = "starting"  # starting, listing, watching, waiting
+    last_list_s: float | None = None
+    last_event_s: float | None = None
+    last_attempt_s: float | None = None
+    last_error: str = ""
+    last_error_s: float | None = None
+    error: Exception | None = None
+    failures: int = 0
+    lists: int = 0
+    watches: int = 0
+    list_ways: dict[str, int] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Who wants to know. Called from the event loop, after the reflector's objects have changed."""
+
+    def changed(self, reflector: "Reflector", key: Key, old: Named | None, new: Named | None) -> None: ...
+
+    def status_changed(self, reflector: "Reflector") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything there is, which replaces all that was known."""
+
+    objects: dict[Key, Named]
+
+
+Batch = Snapshot | list[Change]
+
+
+class UnsupportedError(Exception):
+    """The server does not begin a watch with all objects; `lasting`: it said so, rather than nothing."""
+
+    def __init__(self, text: str, *, lasting: bool) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+
+
+class Reflector:
+    """The copy: `objects` is changed in place and may be read at any time between two awaits."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        source: Source,
+        *,
+        backoff: Backoff | None = None,
+        on_warning: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.source = source
+        self.objects: dict[Key, Named] = {}
+        self.synced = False
+        self.status = ReflectorStatus()
+        self.listeners: set[Listener] = set()
+        self._streams = streams
+        self._backoff = backoff or Backoff()
+        self._on_warning = on_warning
+        self._decoders = Decoders(source.resource)
+        self._stream_lists_refused = False
+
+    async def run(self) -> None:
+        """Reflect until cancelled."""
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                self._apply(batch)
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Snapshots and changes, for ever; failures are waited out."""
+        while True:
+            try:
+                async with aclosing(self._one_version()) as batches:
+                    async for batch in batches:
+                        yield batch
+            except (ApiError, StreamError, msgspec.DecodeError) as error:
+                await self._wait_after(error)
+
+    async def _one_version(self) -> AsyncGenerator[Batch, None]:
+        """List, then watch from that version until it has expired (raised as ApiError)."""
+        watch = Watch(self.source.resource, self._decoders)
+        async with AsyncExitStack() as stack:
+            snapshot, lines = await self._list(watch, stack)
+            self._listed()
+            yield snapshot
+            if lines is not None:
+                async with aclosing(self._follow(watch, lines)) as batches:
+                    async for batch in batches:
+                        yield batch
+        while True:
+            began = asyncio.get_running_loop().time()
+            heard = False
+            try:
+                async with aclosing(self._one_response(watch)) as batches:
+                    async for batch in batches:
+                        heard = True
+                        yield batch
+                if not heard and self._is_short(began):
+                    raise StreamError("the server ended the watch as soon as it began")
+            except (ApiError, StreamError, msgspec.DecodeError) as error:
+                if isinstance(error, ApiError) and error.expired:
+                    raise
+                if not self._is_short(began):
+                    self._backoff.reset()
+                await self._wait_after(error)
+
+    @staticmethod
+    def _is_short(began: float) -> bool:
+        return asyncio.get_running_loop().time() - began < SHORT_WATCH_S
+
+    async def _one_response(self, watch: Watch) -> AsyncGenerator[Batch, None]:
+        """Open one watch and read it to its end."""
+        lasts_s = random.randint(*WATCH_LASTS_S)
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": watch.version,
+            "timeoutSeconds": str(lasts_s),
+        }
+        async with self._streams.get(
+            self.source.path, {**self.source.params, **params}, silence_s=WATCH_SILENCE_S
+        ) as answer:
+            await self._check(answer)
+            self._watching()
+            async with aclosing(self._follow(watch, self._lines(answer))) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def _follow(
+        self, watch: Watch, lines: AsyncGenerator[list[bytes], None]
+    ) -> AsyncGenerator[Batch, None]:
+        """The changes that a watch's lines tell of; ends with the lines. Hearing anything is a sign of health."""
+        async for some in lines:
+            self._backoff.reset()
+            self.status.last_event_s = time.time()
+            changes = [change for line in some if isinstance(change := watch.feed(line), Change)]
+            if changes:
+                yield changes
+
+    async def _lines(self, answer: Answer) -> AsyncGenerator[list[bytes], None]:
+        cutter = Lines()
+        async for chunk in answer.chunks():
+            if lines := cutter.feed(chunk):
+                yield lines
+
+    # --- the ways to list ---
+
+    async def _list(
+        self, watch: Watch, stack: AsyncExitStack
+    ) -> tuple[Snapshot, AsyncGenerator[list[bytes], None] | None]:
+        """All objects, and the lines that follow where the list was the beginning of a watch."""
+        self._set_state("listing")
+        self.status.last_attempt_s = time.time()
+        if not self._stream_lists_refused:
+            try:
+                return await self._stream_list(watch, stack)
+            except UnsupportedError as error:
+                self._stream_lists_refused = error.lasting
+                logger.debug("Falling back to paged lists: %s", error, extra=self._where())
+        try:
+            return await self._paged_list(watch), None
+        except ApiError as error:
+            if not error.expired and error.status not in {500, 504}:
+                raise
+        except StreamError as error:
+            if not error.silent:
+                raise
+        return await self._cached_list(watch), None
+
+    async def _stream_list(
+        self, watch: Watch, stack: AsyncExitStack
+    ) -> tuple[Snapshot, AsyncGenerator[list[bytes], None] | None]:
+        """A watch that sends everything first, then a mark, then what happens."""
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "timeoutSeconds": str(random.randint(*WATCH_LASTS_S)),
+        }
+        async with AsyncExitStack() as own:
+            answer = await own.enter_async_context(
+                self._streams.get(
+                    self.source.path, {**self.source.params, **params}, silence_s=WATCH_SILENCE_S
+                )
+            )
+            try:
+                await self._check(answer)
+            except ApiError as error:
+                if error.status in {400, 405, 406, 415, 422, 501}:
+                    raise UnsupportedError(str(error), lasting=True) from error
+                raise
+            objects: dict[Key, Named] = {}
+            lines = await own.enter_async_context(aclosing(self._lines(answer)))
+            rest = None
+            while rest is None:
+                try:
+                    # A server that does not know the parameters would leave us waiting for the mark.
+                    async with asyncio.timeout(LIST_SILENCE_S):
+                        some = await anext(lines, None)
+                except TimeoutError as error:
+                    raise UnsupportedError("no end of the initial events", lasting=False) from error
+                if some is None:
+                    raise StreamError("the stream ended before all objects had been sent")
+                with paused_collector():
+                    rest = self._take_initial(watch, some, objects)
+            self._count_list("watch-list")
+            await stack.enter_async_context(own.pop_all())
+            return Snapshot(objects), _after(rest, lines)
+
+    @staticmethod
+    def _take_initial(watch: Watch, lines: list[bytes], objects: dict[Key, Named]) -> list[bytes] | None:
+        """Put the objects of the lines into `objects`; at the mark: the lines behind it."""
+        for number, line in enumerate(lines):
+            event = watch.feed(line)
+            if isinstance(event, Change):
+                if event.object is None:
+                    objects.pop(event.key, None)
+                else:
+                    objects[event.key] = event.object
+            elif event is not None:
+                return lines[number + 1 :]
+        return None
+
+    async def _paged_list(self, watch: Watch) -> Snapshot:
+        """Page by page, all of one version unless the server lets that go meanwhile."""
+        objects: dict[Key, Named] = {}
+        params = {"limit": str(PAGE_OBJECTS)}
+        while True:
+            page = await self._page(params)
+            objects.update((key_of(found.metadata), found) for found in page.objects)
+            watch.version = page.version
+            if not page.continuation:
+                self._count_list("pages")
+                return Snapshot(objects)
+            params = {"limit": str(PAGE_OBJECTS), "continue": page.continuation}
+
+    async def _cached_list(self, watch: Watch) -> Snapshot:
+        """Everything in one answer, from the server's cache: works while its database does not."""
+        page = await self._page({"resourceVersion": "0"})
+        watch.version = page.version
+        self._count_list("cache")
+        return Snapshot({key_of(found.metadata): found for found in page.objects})
+
+    async def _page(self, params: Mapping[str, str]) -> Page:
+        async with self._streams.get(
+            self.source.path, {**self.source.params, **params}, silence_s=LIST_SILENCE_S
+        ) as answer:
+            await self._check(answer)
+            return parse_page(await answer.read(), self.source.resource, self._decoders)
+
+    async def _check(self, answer: Answer) -> None:
+        """Raise ApiError for any answer but 200."""
+        if warning := answer.header("Warning"):
+            self._on_warning(warning)
+        if answer.status != 200:
+            raise parse_status(answer.status, await answer.read(), answer.header("Retry-After"))
+
+    # --- what becomes of it ---
+
+    def _apply(self, batch: Batch) -> None:
+        changes = self._differences(batch) if isinstance(batch, Snapshot) else batch
+        for change in changes:
+            old = self.objects.get(change.key)
+            if change.object is None:
+                if old is None:
+                    continue
+                del self.objects[change.key]
+            else:
+                self.objects[change.key] = change.object
+            for listener in tuple(self.listeners):
+                listener.changed(self, change.key, old, change.object)
+        if isinstance(batch, Snapshot):
+            self.synced = True
+            self._set_state("watching")
+
+    def _differences(self, snapshot: Snapshot) -> list[Change]:
+        """What a new list changes."""
+        changes = [Change(key, None) for key in self.objects.keys() - snapshot.objects.keys()]
+        for key, new in snapshot.objects.items():
+            old = self.objects.get(key)
+            if old != new:
+                changes.append(Change(key, new))
+        return changes
+
+    def _count_list(self, way: str) -> None:
+        self.status.list_ways[way] = self.status.list_ways.get(way, 0) + 1
+
+    def _listed(self) -> None:
+        self.status.lists += 1
+        self.status.last_list_s = time.time()
+        self._healthy()
+
+    def _watching(self) -> None:
+        self.status.watches += 1
+        self._healthy()
+        self._set_state("watching")
+
+    def _healthy(self) -> None:
+        if self.status.error is not None:
+            logger.info("Kubernetes discovery has recovered", extra=self._where())
+        self.status.error = None
+
+    async def _wait_after(self, error: Exception) -> None:
+        """Note the failure (logged once per change of its text) and wait."""
+        status = self.status
+        refusal = error if isinstance(error, ApiError) else None
+        if refusal is not None and refusal.expired:
+            logger.debug("Listing anew: %s", error, extra=self._where())
+            wait_s = self._backoff.next_s()
+        else:
+            text = str(error)
+            if status.error is None or text != status.last_error:
+                logger.warning("Kubernetes discovery failed: %s", text, extra=self._where())
+            status.error, status.last_error, status.last_error_s = error, text, time.time()
+            status.failures += 1
+            wait_s = self._backoff.next_s(
+                refusal.status if refusal else None, refusal.retry_after_s if refusal else None
+            )
+            # A server that comes back may be another one, with other abilities.
+            self._stream_lists_refused = self._stream_lists_refused and refusal is not None
+        self._set_state("waiting")
+        await asyncio.sleep(wait_s)
+
+    def _set_state(self, state: str) -> None:
+        self.status.state = state
+        for listener in tuple(self.listeners):
+            listener.status_changed(self)
+
+    def _where(self) -> dict[str, object]:
+        return {"resource": self.source.resource.plural, "namespace": self.source.namespace or "(all)"}
+
+
+async def _after(
+    first: list[bytes], lines: AsyncGenerator[list[bytes], None]
+) -> AsyncGenerator[list[bytes], None]:
+    """`first`, then the rest."""
+    if first:
+        yield first
+    async for some in lines:
+        yield some
