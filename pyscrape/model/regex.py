@@ -14,12 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pyscrape.model.regex_emit import FLAGS, emit
-from pyscrape.model.regex_linear import LinearMatcher, OutOfTime
 from pyscrape.model.regex_shape import finite_set, has_empty_loop, hazard, prefix, wildcard
 from pyscrape.model.regex_syntax import Assert, Concat, Node, RegexError, parse
+
+if TYPE_CHECKING:
+    from pyscrape.model.regex_linear import LinearMatcher
 
 __all__ = ["Match", "Pattern", "RegexError", "RegexTimeout", "Template", "compile_re2"]
 
@@ -343,8 +345,10 @@ class _Guarded:
             return _UNDECIDED
         return None if found is None else (found[0], *found.groups())
 
-    def within_time(self, text: str, run: Callable[[LinearMatcher], _Answer]) -> _Answer:
+    def within_time(self, text: str, run: Callable[["LinearMatcher"], _Answer]) -> _Answer:
         """`run` on the linear matcher; raises RegexTimeout."""
+        from pyscrape.model.regex_linear import LinearMatcher, OutOfTime  # few patterns need it
+
         if self.timeouts >= _TIMEOUTS_BEFORE_REFUSAL and len(text) >= self.refused_length:
             raise RegexTimeout(self.pattern, len(text))
         with self.lock:

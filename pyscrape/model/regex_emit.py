@@ -27,7 +27,7 @@ def emit(node: Node) -> str:
 
     >>> from pyscrape.model.regex_syntax import parse
     >>> emit(parse("(?i)k+|[^a]").node)
-    '(?:[Kk\\\\u212a]+|[^a])'
+    '(?:[Kk\\\\u212a]+|[^Aa])'
     """
     if isinstance(node, Chars):
         return _emit_set(node.ranges)

@@ -17,7 +17,6 @@ from time import monotonic_ns
 from typing import Literal
 
 from pyscrape.model.regex_syntax import (
-    EMPTY,
     Alternate,
     Assert,
     AssertKind,
@@ -133,7 +132,7 @@ class _Program:
 
     def write_repeat(self, node: Repeat, after: int) -> int:
         body = node.body
-        if body == EMPTY:
+        if isinstance(body, Concat) and not body.parts:
             return after
         operator = (node.low, node.high) in ((0, None), (1, None), (0, 1))
         if operator and isinstance(body, Repeat) and node == Repeat(body, body.low, body.high, body.greedy):

@@ -4,8 +4,8 @@ The shapes spare most relabel rules and matchers an engine. The worst case (`Haz
 backtracking engine may need for a text of n characters, so that only patterns that can go wrong pay for a guard.
 """
 
-from dataclasses import dataclass
 from math import inf, log2
+from typing import NamedTuple
 
 from pyscrape.model.regex_syntax import Alternate, Assert, Chars, Concat, Group, Node, Repeat
 from pyscrape.model.regex_unicode import ANY, Ranges, union
@@ -15,8 +15,17 @@ _FEW_TIMES = 4
 _MANY_TIMES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+class Edge(NamedTuple):
+    """A place in a text, counted from its start or from its end."""
+
+    offset: int
+    from_end: bool
+
+    def at(self, length: int) -> int:
+        return length - self.offset if self.from_end else self.offset
+
+
+class Wildcard(NamedTuple):
     """A pattern `<head>.*<tail>`: slices of the text are its groups.
 
     `spans[k]` is group k as (from the start, from the end); a bound that counts from the other side is None.
@@ -25,7 +34,7 @@ class Wildcard:
     head: str
     tail: str
     low: int
-    spans: tuple[tuple["Edge", "Edge"], ...]
+    spans: tuple[tuple[Edge, Edge], ...]
 
     def captures(self, text: str) -> tuple[str, ...] | None:
         """The groups, 0 is the whole text; None where it does not match."""
@@ -35,17 +44,6 @@ class Wildcard:
         if not (text.startswith(self.head) and text.endswith(self.tail)):
             return None
         return (text, *(text[start.at(length) : end.at(length)] for start, end in self.spans))
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A place in a text, counted from its start or from its end."""
-
-    offset: int
-    from_end: bool
-
-    def at(self, length: int) -> int:
-        return length - self.offset if self.from_end else self.offset
 
 
 def finite_set(node: Node, limit: int = _MAX_SET) -> tuple[str, ...] | None:
@@ -160,7 +158,9 @@ def wildcard(node: Node) -> Wildcard | None:
                 opened[item] = edge
             else:
                 spans[-item] = (opened[-item], edge)
-        elif isinstance(item, Repeat) and low < 0 and item.body == Chars(ANY):
+        elif (
+            isinstance(item, Repeat) and low < 0 and isinstance(item.body, Chars) and item.body.ranges == ANY
+        ):
             if item.high is not None or item.low > 1:
                 return None
             low = item.low
@@ -189,8 +189,7 @@ def _steps(node: Node) -> list[Node | int]:
 # -- the worst case of backtracking
 
 
-@dataclass(frozen=True, slots=True)
-class Hazard:
+class Hazard(NamedTuple):
     """At most about `2**branches * n**degree` steps for a text of n characters; degree inf = exponential."""
 
     degree: float
@@ -203,13 +202,13 @@ class Hazard:
         return self.branches + self.degree * log2(length + 1)
 
 
-@dataclass(slots=True)
 class _Walk:
     """How often a place in the pattern may be tried: `arrivals` and `degree` are powers of the text's length."""
 
-    arrivals: float = 0
-    degree: float = 0
-    branches: float = 0
+    def __init__(self) -> None:
+        self.arrivals = 0.0
+        self.degree = 0.0
+        self.branches = 0.0
 
     def spread(self, by: float) -> None:
         self.arrivals += by

@@ -6,8 +6,7 @@ sets of characters, `(?U)` swaps greed, `^ $ .` become what they mean, so the tr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pyscrape.model.names import valid_utf8
 from pyscrape.model.regex_unicode import (
@@ -44,44 +43,42 @@ class RegexError(ValueError):
         self.part = part
 
 
-@dataclass(frozen=True, slots=True)
-class Chars:
+# Named tuples rather than dataclasses: `check` and `import pyscrape.relabel` may take some tens of milliseconds,
+# and the dataclasses module with six classes would be a dozen of them. They compare as tuples: mind the type.
+
+
+class Chars(NamedTuple):
     """One character out of a set; an empty set matches nothing."""
 
     ranges: Ranges
 
 
-@dataclass(frozen=True, slots=True)
-class Assert:
+class Assert(NamedTuple):
     """A condition on a place in the text; takes no character."""
 
     kind: AssertKind
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """A capturing group, numbered from 1 by its opening parenthesis."""
 
     number: int
     body: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(NamedTuple):
     """One after the other; no parts match the empty text."""
 
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alternate:
+class Alternate(NamedTuple):
     """The first that leads to a match."""
 
     options: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """`low` to `high` times (None: any number), as many as possible where greedy."""
 
     body: "Node"
@@ -95,8 +92,7 @@ Node = Chars | Assert | Group | Concat | Alternate | Repeat
 EMPTY = Concat(())
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A pattern's tree, and the names of its groups: (name, number), a name possibly more than once."""
 
     node: Node
@@ -104,14 +100,14 @@ class Parsed:
     names: tuple[tuple[str, int], ...]
 
 
-@dataclass(slots=True)
 class _Frame:
     """An open parenthesis: what to restore at its end, and what was read inside so far."""
 
-    flags: int
-    number: int = 0
-    options: list[Node] = field(default_factory=list)
-    parts: list[Node] = field(default_factory=list)
+    def __init__(self, flags: int, number: int = 0) -> None:
+        self.flags = flags
+        self.number = number
+        self.options: list[Node] = []
+        self.parts: list[Node] = []
 
     def finish(self) -> Node:
         self.options.append(_concat(self.parts))
