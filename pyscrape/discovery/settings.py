@@ -1,0 +1,394 @@
+"""What a configuration can say about service discovery: the discoveries that run here, and the names of all others.
+
+Those that Prometheus has and pyscrape does not run are declared in `discovery.foreign`, imported when a file uses one.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pyscrape.model.duration import Duration
+from pyscrape.model.kinds import (
+    BOOL,
+    DURATION,
+    INT,
+    LABEL_SET,
+    PATH,
+    SECRET,
+    TEXT,
+    TEXT_MAP,
+    TEXTS,
+    EnumKind,
+    ListKind,
+)
+from pyscrape.model.names import quoted
+from pyscrape.model.settings import (
+    EMPTY_MAP,
+    Kind,
+    LazySectionKind,
+    Secret,
+    Section,
+    SectionKind,
+    Settings,
+    setting,
+)
+from pyscrape.net.settings import DEFAULT_HTTP, URL, BasicAuth, HTTPClientConfig, http_block, url_mistake
+
+ROLES = ("pod", "service", "endpoints", "endpointslice", "node", "ingress")
+SELECTORS: Mapping[str, tuple[str, ...]] = {
+    "pod": ("pod", "node"),
+    "service": ("service",),
+    "endpointslice": ("pod", "service", "endpointslice"),
+    "endpoints": ("pod", "service", "endpoints"),
+    "node": ("node",),
+    "ingress": ("ingress",),
+}
+_FILE_NAME = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
+
+
+class StaticConfig(Settings, go_type="struct { Targets []string; Labels model.LabelSet }"):
+    """Targets that are written out, and the labels they share."""
+
+    targets: tuple[str, ...] = setting(TEXTS, "Addresses, host:port.", always=True)
+    labels: Mapping[str, str] = setting(LABEL_SET, "Labels of all these targets.")
+
+
+class FileSDConfig(Settings, go_type="file.plain"):
+    """Targets from files that are watched."""
+
+    files: tuple[str, ...] = setting(
+        ListKind(PATH), "Files (.json, .yml, .yaml); the last part may hold a *.", always=True
+    )
+    refresh_interval: Duration = setting(
+        DURATION, "How often to read the files even without a change.", default=Duration(300_000)
+    )
+
+    @classmethod
+    def finish(cls, section: Section) -> None:
+        if not section["files"] and "files" not in section.failed:
+            section.error("file service discovery config must contain at least one path name", "files")
+        node = section.nodes.get("files")
+        for index, item in enumerate(node.items if node is not None and node.kind == "list" else ()):
+            if item.kind == "scalar" and not _FILE_NAME.fullmatch(item.text):
+                section.decoder.add(
+                    "error",
+                    "invalid-value",
+                    f"path name {quoted(item.text)} is not valid for file discovery",
+                    item,
+                    (*section.path, "files", index),
+                    hint="a name ends in .json, .yml or .yaml and may hold one * in its last part",
+                )
+
+
+class HTTPSDConfig(Settings, go_type="http.plain"):
+    """Targets from an HTTP endpoint that answers JSON."""
+
+    http: HTTPClientConfig = http_block()
+    refresh_interval: Duration = setting(
+        DURATION, "How often to ask; also the request's timeout.", default=Duration(60_000)
+    )
+    url: str = setting(TEXT, "URL of the endpoint (required).", always=True)
+
+    @classmethod
+    def finish(cls, section: Section) -> None:
+        url = section["url"]
+        if not url:
+            if "url" not in section.failed:
+                section.error("URL is missing", "url")
+            return
+        scheme, separator, rest = url.partition("://")
+        if message := url_mistake(url):
+            section.error(f"parse {quoted(url)}: {message}", "url", problem_id="bad-url")
+        elif scheme.lower() not in {"http", "https"} or not url.startswith(scheme + ":"):
+            section.error("URL scheme must be 'http' or 'https'", "url", problem_id="bad-url")
+        elif not separator or not re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]:
+            section.error("host is missing in URL", "url", problem_id="bad-url")
+
+
+class DNSSDConfig(Settings, go_type="dns.plain"):
+    """Targets from DNS records."""
+
+    names: tuple[str, ...] = setting(TEXTS, "DNS names to look up (required).", always=True)
+    refresh_interval: Duration = setting(DURATION, "How often to look up.", default=Duration(30_000))
+    type: str = setting(TEXT, "Record type: SRV, A, AAAA, MX or NS.", default="SRV", always=True)
+    port: int = setting(INT, "Port of the targets (not for SRV).", always=True)
+
+    @classmethod
+    def finish(cls, section: Section) -> None:
+        if not section["names"] and "names" not in section.failed:
+            section.error("DNS-SD config must contain at least one SRV record name", "names")
+        kind = section["type"].upper()
+        if kind in {"A", "AAAA", "MX", "NS"}:
+            if not section["port"] and "port" not in section.failed:
+                section.error("a port is required in DNS-SD configs for all record types except SRV", "port")
+        elif kind != "SRV":
+            section.error(f"invalid DNS-SD records type {section['type']}", "type")
+
+
+class ConsulSDConfig(Settings, go_type="consul.plain"):
+    """Targets from Consul's catalog. `username` and `password` (deprecated) are in `http.basic_auth` afterwards."""
+
+    server: str = setting(TEXT, "Address of the Consul agent.", default="localhost:8500")
+    path_prefix: str = setting(TEXT, "Path prefix of the API.")
+    token: Secret = setting(SECRET, "ACL token.")
+    datacenter: str = setting(TEXT, "Datacenter.")
+    namespace: str = setting(TEXT, "Namespace (Consul Enterprise).")
+    partition: str = setting(TEXT, "Admin partition (Consul Enterprise).")
+    tag_separator: str = setting(TEXT, "What stands between tags in __meta_consul_tags.", default=",")
+    scheme: str = setting(TEXT, "http or https.", default="http")
+    username: str = setting(TEXT, "User name.", deprecated="use basic_auth")
+    password: Secret = setting(SECRET, "Password.", deprecated="use basic_auth")
+    allow_stale: bool = setting(BOOL, "Allow answers that are not the newest.", default=True, always=True)
+    refresh_interval: Duration = setting(
+        DURATION, "Shortest time between two updates.", default=Duration(30_000)
+    )
+    services: tuple[str, ...] = setting(TEXTS, "Services to find; all when empty.")
+    tags: tuple[str, ...] = setting(TEXTS, "Tags that a service must have.")
+    node_meta: Mapping[str, str] = setting(TEXT_MAP, "Metadata that a node must have.")
+    filter: str = setting(TEXT, "Filter expression of the catalog.")
+    health_filter: str = setting(TEXT, "Filter expression of the health endpoint.")
+    http: HTTPClientConfig = http_block()
+
+    @classmethod
+    def finish(cls, section: Section) -> None:
+        if not section["server"].strip():
+            section.error("consul SD configuration requires a server address", "server")
+        if section["username"] or section["password"]:
+            _consul_user(section)
+        if section["token"] and (section.given("authorization") or section["oauth2"] is not None):
+            section.error(
+                "at most one of consul SD token, authorization, or oauth2 can be configured", "token"
+            )
+
+    @staticmethod
+    def user_field(section: Section) -> str:
+        """The deprecated field that gives the user."""
+        return "username" if section["username"] else "password"
+
+
+def _consul_user(section: Section) -> None:
+    at = ConsulSDConfig.user_field(section)
+    if section["basic_auth"] is not None:
+        section.error(
+            "at most one of consul SD configuration username and password and basic auth can be configured",
+            at,
+        )
+        return
+    if section["authorization"] is not None or section["oauth2"] is not None:
+        section.error("at most one of basic_auth, oauth2 & authorization must be configured", at)
+    section.values["basic_auth"] = BasicAuth(username=section["username"], password=section["password"])
+    section.values["username"] = ""
+    section.values["password"] = Secret("")
+
+
+ROLE = EnumKind(ROLES, lambda text: f"unknown Kubernetes SD role {quoted(text)}", go_type="kubernetes.Role")
+
+
+class Namespaces(Settings, go_type="kubernetes.plain"):
+    """The namespaces to look in; all when none is named."""
+
+    own_namespace: bool = setting(BOOL, "Look in the pod's own namespace.", always=True)
+    names: tuple[str, ...] = setting(TEXTS, "Namespaces to look in.", always=True)
+
+
+class Selector(Settings, go_type="kubernetes.SelectorConfig"):
+    """A label and field selector for one kind of object."""
+
+    role: str = setting(ROLE, "Kind of object.")
+    label: str = setting(TEXT, "Label selector.")
+    field: str = setting(TEXT, "Field selector.")
+
+    @classmethod
+    def finish(cls, section: Section) -> None:
+        from pyscrape.discovery.selectors import field_mistake, label_mistake
+
+        for name, mistake in (("field", field_mistake), ("label", label_mistake)):
+            if section[name] and (message := mistake(section[name])):
+                section.error(message, name, problem_id="bad-selector")
+
+
+class AttachMetadata(Settings, go_type="kubernetes.AttachMetadataConfig"):
+    """Metadata of related objects that targets receive."""
+
+    node: bool = setting(BOOL, "Labels and annotations of the pod's node.", always=True)
+    namespace: bool = setting(BOOL, "Labels and annotations of the namespace.")
+    deployment: bool = setting(BOOL, "Name of the deployment that owns the pod.")
+    job: bool = setting(BOOL, "Name of the job that owns the pod.")
+    cronjob: bool = setting(BOOL, "Name of the cron job that owns the pod.")
+
+
+class KubernetesSDConfig(Settings, go_type="kubernetes.plain"):
+    """Targets from a Kubernetes API server."""
+
+    api_server: str = setting(URL, "URL of the API server; empty: the cluster that this runs in.")
+    role: str = setting(ROLE, f"Kind of object: {', '.join(ROLES)} (required).", always=True)
+    kubeconfig_file: str = setting(PATH, "A kubeconfig file.", always=True)
+    http: HTTPClientConfig = http_block()
+    namespaces: Namespaces = setting(SectionKind(Namespaces), "Where to look.", default=Namespaces())
+    selectors: tuple[Selector, ...] = setting(ListKind(SectionKind(Selector)), "Which objects to look at.")
+    attach_metadata: AttachMetadata = setting(
+        SectionKind(AttachMetadata), "Metadata of related objects.", default=AttachMetadata()
+    )
+
+    @classmethod
+    def finish(cls, section: Section) -> None:
+        if not section["role"] and "role" not in section.failed:
+            section.error(
+                "role missing (one of: pod, service, endpoints, endpointslice, node, ingress)", "role"
+            )
+        _check_api_access(section)
+        _check_selectors(section)
+
+
+def _check_api_access(section: Section) -> None:
+    server, kubeconfig, own = (
+        section["api_server"],
+        section["kubeconfig_file"],
+        section["namespaces"].own_namespace,
+    )
+    custom_http = section.inline("http") != DEFAULT_HTTP
+    if server and kubeconfig:
+        section.error("cannot use 'kubeconfig_file' and 'api_server' simultaneously", "kubeconfig_file")
+    if kubeconfig and custom_http:
+        section.error(
+            "cannot use a custom HTTP client configuration together with 'kubeconfig_file'", "kubeconfig_file"
+        )
+    elif not server and custom_http and "api_server" not in section.failed:
+        section.error(
+            "to use custom HTTP client configuration please provide the 'api_server' URL explicitly",
+            next((name for name in section.nodes if name in HTTPClientConfig.keys), ""),
+            hint="settings for the scrape itself belong one level up, beside kubernetes_sd_configs",
+        )
+    for name in ("api_server", "kubeconfig_file"):
+        if section[name] and own:
+            section.error(f"cannot use '{name}' and 'namespaces.own_namespace' simultaneously", "namespaces")
+
+
+def _check_selectors(section: Section) -> None:
+    role, seen = section["role"], set()
+    for child in section.items("selectors"):
+        of = child["role"]
+        if "role" in child.failed:
+            continue
+        if of in seen:
+            child.error(f"duplicated selector role: {of}", "role")
+        seen.add(of)
+        if role in SELECTORS and of not in SELECTORS[role]:
+            child.error(f"{role} role supports only {', '.join(SELECTORS[role])} selectors", "role")
+
+
+# Every other discovery of Prometheus 3.14: its field (without _sd_configs) and its class in discovery.foreign.
+FOREIGN: Mapping[str, str] = {
+    "aws": "AWSSDConfig", "azure": "AzureSDConfig", "digitalocean": "DigitalOceanSDConfig",
+    "docker": "DockerSDConfig", "dockerswarm": "DockerSwarmSDConfig", "ec2": "EC2SDConfig", "ecs": "ECSSDConfig",
+    "elasticache": "ElastiCacheSDConfig", "eureka": "EurekaSDConfig", "gce": "GCESDConfig",
+    "hetzner": "HetznerSDConfig", "ionos": "IONOSSDConfig", "kuma": "KumaSDConfig", "lightsail": "LightsailSDConfig",
+    "linode": "LinodeSDConfig", "marathon": "MarathonSDConfig", "msk": "MSKSDConfig", "nerve": "NerveSDConfig",
+    "nomad": "NomadSDConfig", "oci": "OCISDConfig", "openstack": "OpenStackSDConfig",
+    "outscale": "OutscaleSDConfig", "ovhcloud": "OVHCloudSDConfig", "puppetdb": "PuppetDBSDConfig",
+    "rds": "RDSSDConfig", "scaleway": "ScalewaySDConfig", "serverset": "ServersetSDConfig",
+    "stackit": "STACKITSDConfig", "triton": "TritonSDConfig", "uyuni": "UyuniSDConfig", "vultr": "VultrSDConfig",
+}  # fmt: skip
+SUPPORTED: Mapping[str, type[Settings]] = {
+    "static_configs": StaticConfig,
+    "consul_sd_configs": ConsulSDConfig,
+    "dns_sd_configs": DNSSDConfig,
+    "file_sd_configs": FileSDConfig,
+    "http_sd_configs": HTTPSDConfig,
+    "kubernetes_sd_configs": KubernetesSDConfig,
+}
+
+
+def _discoveries(field: str, kind: SectionKind, doc: str) -> Any:
+    return setting(ListKind(kind, null_item=f"empty or null section in {field}"), doc)
+
+
+def _foreign(name: str) -> Any:
+    kind: Kind = LazySectionKind("pyscrape.discovery.foreign", FOREIGN[name])
+    assert isinstance(kind, SectionKind)
+    return _discoveries(f"{name}_sd_configs", kind, "Understood and checked, not run by pyscrape.")
+
+
+class DiscoverySettings(Settings):
+    """The fields of all service discoveries, for what has targets: scrape jobs and alertmanagers."""
+
+    aws_sd_configs: tuple[Settings, ...] = _foreign("aws")
+    azure_sd_configs: tuple[Settings, ...] = _foreign("azure")
+    consul_sd_configs: tuple[ConsulSDConfig, ...] = _discoveries(
+        "consul_sd_configs", SectionKind(ConsulSDConfig), "Targets from Consul."
+    )
+    digitalocean_sd_configs: tuple[Settings, ...] = _foreign("digitalocean")
+    dns_sd_configs: tuple[DNSSDConfig, ...] = _discoveries(
+        "dns_sd_configs", SectionKind(DNSSDConfig), "Targets from DNS."
+    )
+    docker_sd_configs: tuple[Settings, ...] = _foreign("docker")
+    dockerswarm_sd_configs: tuple[Settings, ...] = _foreign("dockerswarm")
+    ec2_sd_configs: tuple[Settings, ...] = _foreign("ec2")
+    ecs_sd_configs: tuple[Settings, ...] = _foreign("ecs")
+    elasticache_sd_configs: tuple[Settings, ...] = _foreign("elasticache")
+    eureka_sd_configs: tuple[Settings, ...] = _foreign("eureka")
+    file_sd_configs: tuple[FileSDConfig, ...] = _discoveries(
+        "file_sd_configs", SectionKind(FileSDConfig), "Targets from files."
+    )
+    gce_sd_configs: tuple[Settings, ...] = _foreign("gce")
+    hetzner_sd_configs: tuple[Settings, ...] = _foreign("hetzner")
+    http_sd_configs: tuple[HTTPSDConfig, ...] = _discoveries(
+        "http_sd_configs", SectionKind(HTTPSDConfig), "Targets from an HTTP endpoint."
+    )
+    ionos_sd_configs: tuple[Settings, ...] = _foreign("ionos")
+    kubernetes_sd_configs: tuple[KubernetesSDConfig, ...] = _discoveries(
+        "kubernetes_sd_configs", SectionKind(KubernetesSDConfig), "Targets from Kubernetes."
+    )
+    kuma_sd_configs: tuple[Settings, ...] = _foreign("kuma")
+    lightsail_sd_configs: tuple[Settings, ...] = _foreign("lightsail")
+    linode_sd_configs: tuple[Settings, ...] = _foreign("linode")
+    marathon_sd_configs: tuple[Settings, ...] = _foreign("marathon")
+    msk_sd_configs: tuple[Settings, ...] = _foreign("msk")
+    nerve_sd_configs: tuple[Settings, ...] = _foreign("nerve")
+    nomad_sd_configs: tuple[Settings, ...] = _foreign("nomad")
+    oci_sd_configs: tuple[Settings, ...] = _foreign("oci")
+    openstack_sd_configs: tuple[Settings, ...] = _foreign("openstack")
+    outscale_sd_configs: tuple[Settings, ...] = _foreign("outscale")
+    ovhcloud_sd_configs: tuple[Settings, ...] = _foreign("ovhcloud")
+    puppetdb_sd_configs: tuple[Settings, ...] = _foreign("puppetdb")
+    rds_sd_configs: tuple[Settings, ...] = _foreign("rds")
+    scaleway_sd_configs: tuple[Settings, ...] = _foreign("scaleway")
+    serverset_sd_configs: tuple[Settings, ...] = _foreign("serverset")
+    stackit_sd_configs: tuple[Settings, ...] = _foreign("stackit")
+    triton_sd_configs: tuple[Settings, ...] = _foreign("triton")
+    uyuni_sd_configs: tuple[Settings, ...] = _foreign("uyuni")
+    vultr_sd_configs: tuple[Settings, ...] = _foreign("vultr")
+    static_configs: tuple[StaticConfig, ...] = _discoveries(
+        "static_configs", SectionKind(StaticConfig), "Targets that are written out."
+    )
+
+    def discoveries(self) -> tuple[Settings, ...]:
+        """The configs of the discoveries that run here, in the order of their fields; static ones apart."""
+        return tuple(
+            config for field in SUPPORTED if field != "static_configs" for config in getattr(self, field)
+        )
+
+    def foreign_discoveries(self) -> tuple[str, ...]:
+        """The fields of discoveries that the config has and pyscrape does not run."""
+        return tuple(f"{name}_sd_configs" for name in FOREIGN if getattr(self, f"{name}_sd_configs"))
+
+
+NO_LABELS: Mapping[str, str] = EMPTY_MAP
+DISCOVERY_FIELDS: tuple[str, ...] = tuple(DiscoverySettings.settings)
+
+
+def check_static_targets(section: Section) -> None:
+    """Without relabeling nothing can repair a URL among the addresses: refuse it at once."""
+    for child in section.items("static_configs"):
+        node = child.nodes.get("targets")
+        for index, item in enumerate(node.items if node is not None and node.kind == "list" else ()):
+            if item.kind == "scalar" and "/" in item.text:
+                hint = item.text.split("://", 1)[-1].split("/", 1)[0]
+                child.decoder.add(
+                    "error",
+                    "invalid-value",
+                    f"{quoted(item.text)} is not a valid hostname",
+                    item,
+                    (*child.path, "targets", index),
+                    hint=f"write {hint}; scheme and metrics_path are fields of the job",
+                )

@@ -1,0 +1,605 @@
+"""Declared settings: one line a field says its YAML name, type, default and meaning, and everything follows from it.
+
+A feature declares what it can be told as a class of `setting(...)` lines (`<feature>/settings.py`). From the same
+lines come the strict decoder over YAML nodes (`decode`), the form that the API prints (`dump`), the JSON Schema and
+the documentation. The decoder never stops at a mistake: it notes a `Problem`, takes the default and goes on, so that
+one run finds all of them. Beside the values it leaves a tree of `Section`s with the place of every field, which is
+what cross-field rules and lints point at.
+
+Go's rules for YAML hold: an explicit null is the zero value and not the default, a merge key may overwrite what
+stands before it, a key may stand once.
+
+The classes behave as frozen dataclasses (also for `dataclasses.replace` and `fields`) without importing that module,
+which alone would take half of the time that a check may take.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
+
+from pyscrape.model.problems import Path, Problem, Severity, format_path, nearest
+from pyscrape.model.yaml_nodes import Node, YAMLError, from_python
+
+T = TypeVar("T")
+
+EMPTY_MAP: Mapping[str, Any] = MappingProxyType({})
+REQUIRED: Any = object()
+FAILED: Any = object()
+MOST_PROBLEMS = 1_000
+
+
+class Secret(str):
+    """A text that prints as `<secret>`; `reveal()` gives it.
+
+    >>> Secret("hunter2"), f"{Secret('hunter2')}", Secret("hunter2").reveal()
+    (<secret>, '<secret>', 'hunter2')
+    """
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return str.__str__(self)
+
+    def __str__(self) -> str:
+        return "<secret>" if len(self) else ""
+
+    def __repr__(self) -> str:
+        return "<secret>" if len(self) else "''"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+class Kind:
+    """The type of a field: how it is read, printed and described. `go_type` is the name in Go's messages."""
+
+    go_type = "string"
+    zero: Any = ""
+
+    def decode(self, spot: "Spot") -> Any:
+        """The value at `spot`, which is not null; FAILED or the readable rest after a problem was noted there."""
+        raise NotImplementedError
+
+    def dump(self, value: Any) -> Any:
+        """The value in plain YAML terms, as Prometheus prints it."""
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the field."""
+        raise NotImplementedError
+
+
+class Setting:
+    """One field of a settings class. `always`: printed even when it is zero. `inline`: its keys are the owner's."""
+
+    __slots__ = ("always", "default", "deprecated", "doc", "hidden", "inline", "key", "kind", "name")
+
+    def __init__(
+        self,
+        kind: Kind,
+        doc: str,
+        default: Any,
+        always: bool,
+        inline: bool,
+        hidden: bool,
+        deprecated: str,
+        key: str,
+    ) -> None:
+        self.name = ""
+        self.key = key
+        self.kind = kind
+        self.doc = doc
+        self.default = default
+        self.always = always
+        self.inline = inline
+        self.hidden = hidden
+        self.deprecated = deprecated
+
+
+def setting(
+    kind: Kind,
+    doc: str,
+    *,
+    default: Any = REQUIRED,
+    always: bool = False,
+    inline: bool = False,
+    hidden: bool = False,
+    deprecated: str = "",
+    key: str = "",
+) -> Any:
+    """Declare a field; without a default it has its kind's zero value.
+
+    `hidden` fields are no YAML keys (positions, derived values) and take no part in comparison. `key` is the YAML name
+    where it cannot be Python's.
+    """
+    given = kind.zero if default is REQUIRED else default
+    return Setting(kind, doc, given, always, inline, hidden, deprecated, key)
+
+
+class _LazyDataclassFields:
+    """`__dataclass_fields__`, made when the dataclasses module asks for it."""
+
+    def __get__(self, instance: object, owner: type["Settings"]) -> dict[str, Any]:
+        import dataclasses
+
+        made = {}
+        for name, declared in owner.settings.items():
+            field = cast(Any, dataclasses.field(default=declared.default, compare=not declared.hidden))
+            field.name, field.type = name, Any
+            field._field_type = cast(Any, dataclasses)._FIELD
+            made[name] = field
+        return made
+
+
+@dataclass_transform(frozen_default=True)
+class Settings:
+    """Base of all settings classes. `go_type` is the type's name in Prometheus' messages, `title` the section's."""
+
+    settings: ClassVar[dict[str, Setting]] = {}
+    keys: ClassVar[dict[str, tuple[str, Setting]]] = {}
+    go_type: ClassVar[str] = "config.plain"
+    __dataclass_fields__: ClassVar[Any] = _LazyDataclassFields()
+
+    def __init_subclass__(cls, go_type: str = "config.plain", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.go_type = go_type
+        inherited = cls.settings
+        cls.settings = {}
+        for name, declared in list(vars(cls).items()):
+            if isinstance(declared, Setting):
+                declared.name = name
+                declared.key = declared.key or name
+                cls.settings[name] = declared
+                setattr(cls, name, declared.default)
+        # Own fields first: Prometheus prints the service discoveries (a base class here) last.
+        cls.settings |= inherited
+        cls.keys = {}
+        for name, declared in cls.settings.items():
+            if declared.hidden:
+                continue
+            if declared.inline:
+                inner = cast(SectionKind, declared.kind).cls
+                cls.keys.update(
+                    {key: (name, inner_setting) for key, (_, inner_setting) in inner.keys.items()}
+                )
+            else:
+                cls.keys[declared.key] = ("", declared)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        values = self.__dict__
+        settings = type(self).settings
+        if args:
+            kwargs.update(zip(settings, args, strict=False))
+        for name, declared in settings.items():
+            values[name] = kwargs.pop(name, declared.default)
+        if kwargs:
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(kwargs)}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def _compared(self) -> tuple[Any, ...]:
+        values = self.__dict__
+        return tuple(values[name] for name, declared in type(self).settings.items() if not declared.hidden)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self is other or self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(tuple(_hashable(value) for value in self._compared()))
+
+    def __repr__(self) -> str:
+        values = self.__dict__
+        shown = (
+            f"{name}={values[name]!r}"
+            for name, declared in type(self).settings.items()
+            if values[name] != declared.default
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def replace(self, **changes: Any) -> Self:
+        """The same settings with some fields changed."""
+        return type(self)(**{**self.__dict__, **changes})
+
+    @classmethod
+    def zero(cls) -> Self:
+        """The value that an explicit null gives: every field zero, also those with a default."""
+        return cls(
+            **{
+                name: declared.default if declared.hidden else declared.kind.zero
+                for name, declared in cls.settings.items()
+            }
+        )
+
+    @classmethod
+    def finish(cls, section: "Section") -> None:
+        """Cross-field rules: note problems with `section.error`, change `section.values` where values follow."""
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(sorted((key, _hashable(item)) for key, item in value.items()))
+    if isinstance(value, (list, tuple)):
+        return tuple(_hashable(item) for item in value)
+    return value
+
+
+class Decoder:
+    """One decoding: what every place of it needs to know, and the problems found so far."""
+
+    def __init__(self, *, file: str = "-", base_dir: str = ".", text_size: int = 0) -> None:
+        self.file = file
+        self.base_dir = base_dir
+        self.problems: list[Problem] = []
+        self._steps_left = text_size // 2 + 100_000
+
+    def add(
+        self,
+        severity: Severity,
+        problem_id: str,
+        message: str,
+        node: Node | None,
+        path: Path = (),
+        *,
+        hint: str = "",
+    ) -> None:
+        """Note a problem at a node."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            return
+        line, column = (node.line, node.column) if node is not None else (0, 0)
+        self.problems.append(
+            Problem(severity, problem_id, message, self.file, line, column, format_path(path), "", hint)
+        )
+
+    def count(self, node: Node) -> None:
+        """Refuse a document whose aliases expand to far more than its text holds (Go's words)."""
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise YAMLError("yaml: document contains excessive aliasing", node.line, node.column)
+
+
+class Spot:
+    """A node that is about to be decoded: where it is and what to do with what is wrong about it."""
+
+    __slots__ = ("child", "decoder", "failed", "node", "path")
+
+    def __init__(self, decoder: Decoder, node: Node, path: Path) -> None:
+        self.decoder = decoder
+        self.node = node
+        self.path = path
+        self.failed = False
+        self.child: Any = None  # what a kind leaves for the section's tree
+
+    def error(self, message: str, *, problem_id: str = "invalid-value", hint: str = "") -> None:
+        """Note an error here."""
+        self.failed = True
+        self.decoder.add("error", problem_id, message, self.node, self.path, hint=hint)
+
+    def wrong_type(self, expected: str, go_type: str) -> None:
+        """Note that the node is not of the type that the field has."""
+        node = self.node
+        shown, value = {"list": "a list", "map": "a mapping"}.get(node.kind, ""), ""
+        if node.kind == "scalar":
+            shown = f"`{node.value}`" if len(node.value) <= 60 else f"`{node.value[:57]}...`"
+            value = f" `{node.value[:7]}...`" if len(node.value) > 10 else f" `{node.value}`"
+        self.error(
+            f"expected {expected}, found {shown}"
+            f" (line {node.line}: cannot unmarshal {node.go_tag}{value} into {go_type})",
+            problem_id="wrong-type",
+        )
+
+    def inner(self, node: Node, step: str | int) -> "Spot":
+        """The spot of a child node."""
+        self.decoder.count(node)
+        return Spot(self.decoder, node, (*self.path, step))
+
+
+class Section:
+    """A decoded mapping with its places: what rules that look at several fields work on.
+
+    `values` are the given fields by YAML name (those of inline sections beside the others), `keys` and `nodes` where
+    they stand, `failed` the names of those that could not be read (wholly), `children` the sections below: one, or
+    a list with None for items that are null.
+    """
+
+    __slots__ = ("children", "cls", "decoder", "failed", "keys", "node", "nodes", "path", "value", "values")
+
+    def __init__(self, decoder: Decoder, cls: type[Settings], node: Node, path: Path) -> None:
+        self.decoder = decoder
+        self.cls = cls
+        self.node = node
+        self.path = path
+        self.values: dict[str, Any] = {}
+        self.keys: dict[str, Node] = {}
+        self.nodes: dict[str, Node] = {}
+        self.failed: set[str] = set()
+        self.children: dict[str, Any] = {}
+        self.value: Any = None
+
+    def inline(self, name: str) -> Any:
+        """The inline section `name` as it stands now."""
+        declared = self.cls.settings[name]
+        inner = cast(SectionKind, declared.kind).cls.settings
+        return declared.default.replace(**{key: value for key, value in self.values.items() if key in inner})
+
+    def given(self, name: str) -> bool:
+        """Whether the field stands in the file (also as null)."""
+        return name in self.nodes
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.values:
+            return self.values[name]
+        owner, declared = self.cls.keys[name]
+        return getattr(self.cls.settings[owner].default, name) if owner else declared.default
+
+    def child(self, name: str) -> "Section | None":
+        """The section below a field."""
+        found = self.children.get(name)
+        return found if isinstance(found, Section) else None
+
+    def items(self, name: str) -> "list[Section]":
+        """The sections of a list field; null items are left out."""
+        found = self.children.get(name)
+        return [item for item in found if item is not None] if isinstance(found, list) else []
+
+    def walk(self) -> "Iterator[Section]":
+        """This section and all below it, in the order of the file."""
+        yield self
+        for found in self.children.values():
+            for section in found if isinstance(found, list) else [found]:
+                if section is not None:
+                    yield from section.walk()
+
+    def add(
+        self,
+        severity: Severity,
+        problem_id: str,
+        message: str,
+        at: str = "",
+        *,
+        hint: str = "",
+        key: bool = False,
+    ) -> None:
+        """Note a problem at a field's value (or, with `key`, its name), or at the section when there is none."""
+        node = (self.keys if key else self.nodes).get(at)
+        path = (*self.path, at) if at else self.path
+        self.decoder.add(severity, problem_id, message, node or self.node, path, hint=hint)
+
+    def error(self, message: str, at: str = "", *, problem_id: str = "invalid-value", hint: str = "") -> None:
+        """Note an error at a field's value, or at the section itself."""
+        self.add("error", problem_id, message, at, hint=hint)
+
+
+class SectionKind(Kind):
+    """A mapping that is itself a settings class. `optional`: absent and null are None rather than zero."""
+
+    def __init__(self, cls: type[Settings], *, optional: bool = False) -> None:
+        self._cls: type[Settings] | None = cls
+        self.optional = optional
+        self._zero: Any = None
+
+    @property
+    def cls(self) -> type[Settings]:
+        """The settings class."""
+        assert self._cls is not None
+        return self._cls
+
+    @property
+    def go_type(self) -> str:  # type: ignore[override]  # the class may not be loaded yet
+        return self.cls.go_type
+
+    @property
+    def zero(self) -> Any:
+        if self.optional:
+            return None
+        if self._zero is None:
+            self._zero = self.cls.zero()
+        return self._zero
+
+    def decode(self, spot: Spot) -> Any:
+        """The settings of the mapping; its default when the node is none."""
+        section = decode_section(self.cls, spot)
+        if section is None:
+            return FAILED
+        spot.child = section
+        spot.failed = spot.failed or bool(section.failed)
+        return section.value
+
+    def dump(self, value: Any) -> Any:
+        return None if value is None else dump(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"$ref": f"#/definitions/{self.cls.__name__}"}
+
+
+class LazySectionKind(SectionKind):
+    """A section whose class is imported when a file first uses it."""
+
+    def __init__(self, module: str, name: str, *, optional: bool = False) -> None:
+        self._cls = None
+        self._module = module
+        self.name = name
+        self.optional = optional
+        self._zero = None
+
+    @property
+    def cls(self) -> type[Settings]:
+        if self._cls is None:
+            import importlib
+
+            self._cls = getattr(importlib.import_module(self._module), self.name)
+        assert self._cls is not None
+        return self._cls
+
+
+def decode_section(cls: type[Settings], spot: Spot) -> Section | None:
+    """Decode a mapping as `cls`; None (and a problem) when the node is no mapping."""
+    if spot.node.kind != "map":
+        spot.wrong_type("a mapping", cls.go_type)
+        return None
+    section = Section(spot.decoder, cls, spot.node, spot.path)
+    _decode_pairs(section, spot.node)
+    inline = [(name, declared) for name, declared in cls.settings.items() if declared.inline]
+    for _, declared in inline:
+        cast(SectionKind, declared.kind).cls.finish(section)
+    cls.finish(section)
+    values = section.values
+    own = {name: values[declared.key] for name, declared in cls.settings.items() if declared.key in values}
+    section.value = cls(**own, **{name: section.inline(name) for name, _ in inline})
+    return section
+
+
+def _decode_pairs(section: Section, node: Node) -> None:
+    done: dict[str, Node] = {}
+    for key, value in node.pairs:
+        if key.is_merge:
+            for merged in merged_maps(section.decoder, value, section.path):
+                _decode_pairs(section, merged)
+            continue
+        name = key.text if key.kind == "scalar" else ""
+        if name in done:
+            first = f" (first in line {done[name].line})" if done[name].line else ""
+            section.decoder.add(
+                "error",
+                "duplicate-key",
+                f"field {name} already set in type {section.cls.go_type}{first}",
+                key,
+                (*section.path, name),
+            )
+            continue
+        done[name] = key
+        found = section.cls.keys.get(name)
+        if found is None:
+            _unknown_field(section, key, name)
+        else:
+            _decode_field(section, found[1], name, key, value)
+
+
+def _decode_field(section: Section, declared: Setting, name: str, key: Node, value: Node) -> None:
+    section.decoder.count(value)
+    section.keys[name] = key
+    section.nodes[name] = value
+    # A merge key that comes after a field overwrites it: forget what the field said.
+    section.failed.discard(name)
+    section.children.pop(name, None)
+    section.values.pop(name, None)
+    if value.is_null:
+        section.values[name] = declared.kind.zero
+        return
+    spot = Spot(section.decoder, value, (*section.path, name))
+    decoded = declared.kind.decode(spot)
+    if decoded is not FAILED:
+        section.values[name] = decoded
+    if spot.failed:
+        section.failed.add(name)
+    if spot.child is not None:
+        section.children[name] = spot.child
+
+
+def merged_maps(decoder: Decoder, value: Node, path: Path) -> list[Node]:
+    """The maps that a `<<` key names, the least important first; a problem when they are none."""
+    maps = value.items[::-1] if value.kind == "list" else [value]
+    if any(node.kind != "map" for node in maps):
+        decoder.add(
+            "error",
+            "bad-merge",
+            "map merge requires map or sequence of maps as the value",
+            value,
+            (*path, "<<"),
+        )
+        return []
+    for node in maps:
+        decoder.count(node)
+    return maps
+
+
+def _unknown_field(section: Section, key: Node, name: str) -> None:
+    section.failed.add(name)
+    meant = nearest(name, section.cls.keys)
+    owner = format_path(section.path[_last_name(section.path) :])
+    suggestion = f", did you mean `{meant}`?" if meant else ""
+    hint = f"did you mean `{meant}`?" if meant else ""
+    if meant and name.lower() != name:
+        hint = f"write `{meant}`: prometheus.yml has snake_case names (the custom resources of the operator camelCase)"
+    if not meant:
+        hint = _elsewhere(name)
+    section.decoder.add(
+        "error",
+        "unknown-field",
+        f"unknown field `{name}`{f' of {owner}' if owner else ''}{suggestion}"
+        f" (field {name} not found in type {section.cls.go_type})",
+        key,
+        (*section.path, name),
+        hint=hint,
+    )
+
+
+def _last_name(path: Path) -> int:
+    return max((i for i, step in enumerate(path) if isinstance(step, str)), default=0)
+
+
+def _elsewhere(name: str) -> str:
+    """Where a field that is unknown here is known, among all settings classes that are loaded."""
+    owners = sorted({cls.__name__ for cls in _all_settings(Settings) if name in cls.keys})
+    return f"it is a field of {', '.join(owners[:3])}" if owners else ""
+
+
+def _all_settings(base: type[Settings]) -> Iterator[type[Settings]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _all_settings(cls)
+
+
+def dump(value: Settings) -> dict[str, Any]:
+    """The settings as Prometheus prints them: YAML names, zero values left out where Prometheus does."""
+    shown: dict[str, Any] = {}
+    for name, declared in type(value).settings.items():
+        if declared.hidden:
+            continue
+        held = getattr(value, name)
+        if declared.inline:
+            shown.update(dump(held))
+            continue
+        if not declared.always and (held is None or held == declared.kind.zero):
+            continue
+        printed = declared.kind.dump(held)
+        if declared.always or printed != {}:
+            shown[declared.key] = printed
+    return shown
+
+
+def decode_node(cls: type[T], node: Node, decoder: Decoder) -> tuple[T, Section | None]:
+    """Decode a whole document: the value (of what is readable) and its section; problems are the decoder's."""
+    settings_cls = cast(type[Settings], cls)
+    if node.is_null:
+        return cast(T, settings_cls()), None
+    section = decode_section(settings_cls, Spot(decoder, node, ()))
+    return cast(T, section.value if section else settings_cls()), section
+
+
+class SettingsError(ValueError):
+    """Settings that hold mistakes; `problems` has them all, the text is the first one's."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(problems[0].message + more)
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], *, base_dir: str = ".") -> T:
+    """Settings from a plain mapping with YAML names, for use as a library.
+
+    Raises:
+        SettingsError: the mapping holds mistakes.
+    """
+    decoder = Decoder(base_dir=base_dir, text_size=1 << 20)
+    value, _ = decode_node(cls, from_python(mapping), decoder)
+    if errors := [problem for problem in decoder.problems if problem.severity == "error"]:
+        raise SettingsError(errors)
+    return value

@@ -1,0 +1,360 @@
+"""YAML text as a tree of nodes that keep their raw text and place: the only thing that decodes as Go's YAML does.
+
+`compose` builds the tree from the event stream itself rather than by the library's composer, which crashes the
+process on very deep input, refuses an anchor that is defined twice and a second document, and hands out cyclic
+trees. Values are resolved later, by the type that the reader wants (`as_bool`, `as_int`, `as_float`, `is_null`):
+`regex: true` is the text `true` where text is wanted.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from yaml import events
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 1_000
+
+_STR_TAG = "tag:yaml.org,2002:str"
+_NULL_TAG = "tag:yaml.org,2002:null"
+_BINARY_TAG = "tag:yaml.org,2002:binary"
+_INT_LIMIT = 2**63
+_UINT_LIMIT = 2**64
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_BOOLS = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+}
+_SPECIAL_FLOATS = {
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+}
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))")
+
+Kind = Literal["scalar", "list", "map"]
+
+
+class YAMLError(ValueError):
+    """A text that is no YAML; the message is Go's, line and column count from 1."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+class Node:
+    """A place in a YAML document: a scalar's raw text, a list's items, or a map's pairs in their order.
+
+    `plain` is true for a scalar without quotes; only those can be null, a number or a bool.
+    """
+
+    __slots__ = ("column", "kind", "line", "plain", "tag", "value")
+
+    def __init__(
+        self, kind: Kind, value: Any, line: int, column: int, plain: bool = False, tag: str = ""
+    ) -> None:
+        self.kind = kind
+        self.value = value
+        self.line = line
+        self.column = column
+        self.plain = plain
+        self.tag = tag
+
+    def __repr__(self) -> str:
+        return f"Node({self.kind}, {self.value!r}, {self.line}:{self.column})"
+
+    @property
+    def text(self) -> str:
+        """A scalar's text as a string field takes it."""
+        if self.tag == _BINARY_TAG:
+            return _binary(self)
+        return "" if self.is_null else str(self.value)
+
+    @property
+    def items(self) -> "list[Node]":
+        """The items of a list."""
+        assert self.kind == "list"
+        found: list[Node] = self.value
+        return found
+
+    @property
+    def pairs(self) -> "list[tuple[Node, Node]]":
+        """The pairs of a map, merge keys (`<<`) still among them."""
+        assert self.kind == "map"
+        found: list[tuple[Node, Node]] = self.value
+        return found
+
+    @property
+    def is_null(self) -> bool:
+        """Whether this is an explicit or implicit null."""
+        if self.kind != "scalar":
+            return False
+        return self.tag == _NULL_TAG or (self.plain and not self.tag and self.value in _NULLS)
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether this key is `<<`."""
+        return self.kind == "scalar" and self.value == "<<" and self.plain
+
+    @property
+    def go_tag(self) -> str:
+        """The short tag that Go's messages name: `!!str`, `!!int`, `!!seq`, ..."""
+        if self.kind != "scalar":
+            return "!!seq" if self.kind == "list" else "!!map"
+        if self.tag.startswith("tag:yaml.org,2002:"):
+            return "!!" + self.tag.removeprefix("tag:yaml.org,2002:")
+        if not self.plain:
+            return "!!str"
+        if self.is_null:
+            return "!!null"
+        if self.value in _BOOLS:
+            return "!!bool"
+        if _int(self.value) is not None:
+            return "!!int"
+        return "!!float" if as_float(self) is not None else "!!str"
+
+    def get(self, name: str) -> "Node | None":
+        """The value of a map's key, for a look at a document whose type is not known yet."""
+        if self.kind != "map":
+            return None
+        return next((value for key, value in self.pairs if key.kind == "scalar" and key.value == name), None)
+
+
+class Document(NamedTuple):
+    """The first document of a text (None when there is none) and where a second one begins, if one does."""
+
+    root: Node | None
+    second_line: int = 0
+
+
+def _binary(node: Node) -> str:
+    import base64
+    import binascii
+
+    try:
+        raw = base64.b64decode("".join(str(node.value).split()), validate=True)
+    except binascii.Error as error:
+        raise YAMLError(
+            "yaml: !!binary value contains invalid base64 data", node.line, node.column
+        ) from error
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _resolvable(node: Node) -> bool:
+    return node.kind == "scalar" and (
+        node.plain or (bool(node.tag) and node.tag not in (_STR_TAG, _BINARY_TAG))
+    )
+
+
+def as_bool(node: Node) -> bool | None:
+    """The truth value of an unquoted yes/no word of YAML 1.1; None when it is none."""
+    return _BOOLS.get(node.value) if _resolvable(node) else None
+
+
+def as_int(node: Node) -> int | None:
+    """An integer as Go reads one (`010` is 8, `1.9` is 1, `1e3` is 1000); None when it is none."""
+    if not _resolvable(node):
+        return None
+    found = _int(node.value)
+    if found is not None:
+        return found
+    number = as_float(node)
+    if number is None or number != number or abs(number) >= _UINT_LIMIT:
+        return None
+    return int(number)
+
+
+def _int(text: str) -> int | None:
+    match = _INT.fullmatch(text.replace("_", ""))
+    if match is None or not text[:1].strip(".") or text[0] == "_":
+        return None
+    sign, hexadecimal, binary, octal, decimal = match.groups()
+    base, digits = next((b, d) for b, d in ((16, hexadecimal), (2, binary), (8, octal), (10, decimal)) if d)
+    value = int(digits, base) * (-1 if sign == "-" else 1)
+    return value if -_INT_LIMIT <= value < _UINT_LIMIT else None
+
+
+def as_float(node: Node) -> float | None:
+    """A number as Go reads one; None when it is none or too large for a float."""
+    if not _resolvable(node):
+        return None
+    text: str = node.value
+    if text in _SPECIAL_FLOATS:
+        return _SPECIAL_FLOATS[text]
+    whole = _int(text)
+    if whole is not None:
+        return float(whole)
+    plain = text.replace("_", "") if text[:1] != "." else text
+    if not _FLOAT.fullmatch(plain) or text[:1] == "_":
+        return None
+    number = float(plain)
+    return None if number in (float("inf"), float("-inf")) else number
+
+
+def decode_bytes(raw: bytes) -> str:
+    """The text of a file's bytes; raises YAMLError for what is no UTF-8 (or marked UTF-16) or larger than 16 MB."""
+    if len(raw) > MAX_BYTES:
+        raise YAMLError(f"the file has {len(raw)} bytes, more than the {MAX_BYTES} that are read")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        kind = (
+            "invalid leading UTF-8 octet"
+            if "start byte" in error.reason
+            else "incomplete UTF-8 octet sequence"
+        )
+        raise YAMLError(f"yaml: {kind}", line, column) from error
+
+
+def _loader() -> Any:
+    # A stranger's build of PyYAML may lack libyaml: slower, the same events.
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _events(text: str) -> Iterator[Any]:
+    try:
+        yield from yaml.parse(text, Loader=_loader())
+    except yaml.MarkedYAMLError as error:
+        mark: Any = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        context = f" {error.context}" if error.context and "while" in error.context else ""
+        problem = error.problem or "could not read the document"
+        raise YAMLError(
+            f"yaml: line {line}:{context and ''} {problem}".replace(":  ", ": "), line, column
+        ) from error
+    except yaml.reader.ReaderError as error:
+        place = _control_character(text)
+        raise YAMLError("yaml: control characters are not allowed", *place) from error
+    except UnicodeEncodeError as error:
+        before = text[: error.start]
+        raise YAMLError(
+            "yaml: invalid Unicode character", before.count("\n") + 1, error.start - before.rfind("\n")
+        ) from error
+
+
+_CONTROL = re.compile("[^\\x09\\x0a\\x0d\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
+
+def _control_character(text: str) -> tuple[int, int]:
+    # libyaml counts bytes, the Python reader characters: look for the character itself.
+    found = _CONTROL.search(text)
+    start = found.start() if found else 0
+    before = text[:start]
+    return before.count("\n") + 1, start - before.rfind("\n")
+
+
+def compose(text: str) -> Document:
+    """The first document of a YAML text as nodes.
+
+    Raises:
+        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB, or an anchor inside its own value.
+    """
+    if len(text) > MAX_BYTES:
+        raise YAMLError(f"the text has {len(text)} characters, more than the {MAX_BYTES} that are read")
+    found = compose_all(text, first_only=True)
+    return found[0] if found else Document(None)
+
+
+def compose_all(text: str, *, first_only: bool = False) -> list[Document]:
+    """All documents of a YAML text (Kubernetes manifests); with `first_only` as `compose`."""
+    stream = _events(text)
+    documents: list[Document] = []
+    for event in stream:
+        if type(event) is not events.DocumentStartEvent:
+            continue
+        root = _document(stream)
+        documents.append(Document(root))
+        if first_only:
+            return [Document(root, _second_document(stream))]
+    return documents
+
+
+def _second_document(stream: Iterator[Any]) -> int:
+    try:
+        for event in stream:
+            if type(event) is events.DocumentStartEvent:
+                mark: Any = event.start_mark
+                return int(mark.line) + 1
+    except YAMLError:
+        return 0  # Go never reads past the first document either
+    return 0
+
+
+def _document(stream: Iterator[Any]) -> Node | None:
+    """Build the nodes of one document from its events, without recursion."""
+    anchors: dict[str, Node] = {}
+    open_nodes: list[Node] = []
+    pending: list[Node | None] = []  # the key that waits for its value, per open node
+    root: Node | None = None
+    scalar, alias = events.ScalarEvent, events.AliasEvent
+    map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
+    for event in stream:
+        kind = type(event)
+        if kind is scalar:
+            mark = event.start_mark
+            tag = event.tag or ""
+            plain = not event.style and not tag
+            node = Node(
+                "scalar", event.value, mark.line + 1, mark.column + 1, plain, "" if tag == "!" else tag
+            )
+        elif kind is map_start or kind is list_start:
+            mark = event.start_mark
+            node = Node("map" if kind is map_start else "list", [], mark.line + 1, mark.column + 1)
+            if len(open_nodes) >= MAX_DEPTH:
+                raise YAMLError(f"yaml: exceeded max depth of {MAX_DEPTH}", node.line, node.column)
+        elif kind is alias:
+            mark = event.start_mark
+            found = anchors.get(event.anchor)
+            if found is None:
+                raise YAMLError(
+                    f"yaml: unknown anchor '{event.anchor}' referenced", mark.line + 1, mark.column + 1
+                )
+            if found in open_nodes:
+                raise YAMLError(
+                    f"yaml: anchor '{event.anchor}' value contains itself", mark.line + 1, mark.column + 1
+                )
+            node = found
+        elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
+            open_nodes.pop()
+            pending.pop()
+            continue
+        else:
+            return root  # the document's end
+        if kind is not alias and event.anchor is not None:
+            anchors[event.anchor] = node
+        if not open_nodes:
+            root = node
+        elif open_nodes[-1].kind == "list":
+            open_nodes[-1].value.append(node)
+        elif pending[-1] is None:
+            pending[-1] = node
+        else:
+            open_nodes[-1].value.append((pending[-1], node))
+            pending[-1] = None
+        if kind is map_start or kind is list_start:
+            open_nodes.append(node)
+            pending.append(None)
+    return root
+
+
+def from_python(value: object) -> Node:
+    """Plain Python data (a manifest, a test's mapping) as nodes without a place."""
+    if isinstance(value, Mapping):
+        return Node("map", [(from_python(key), from_python(item)) for key, item in value.items()], 0, 0)
+    if isinstance(value, (list, tuple)):
+        return Node("list", [from_python(item) for item in value], 0, 0)
+    if value is None:
+        return Node("scalar", "null", 0, 0, plain=True)
+    if isinstance(value, bool):
+        return Node("scalar", "true" if value else "false", 0, 0, plain=True)
+    return Node("scalar", str(value), 0, 0, plain=not isinstance(value, str) or type(value) is not str)
