@@ -1,0 +1,127 @@
+"""Clients for everything that is not a scrape: discoveries, OAuth2 tokens, remote write.
+
+`open_client` gives an httpx client by a config's HTTP settings. Files are read again per request: credentials by
+the client's auth, TLS files by the transport, which goes on with a new connection pool when one has changed.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+
+import httpx
+
+from pyscrape.net.auth import Credentials
+from pyscrape.net.errors import ExchangeError
+from pyscrape.net.proxy import proxy_for
+from pyscrape.net.settings import HTTPClientConfig, OAuth2, TLSConfig
+from pyscrape.net.tls import TLSSource
+
+USER_AGENT = "Prometheus/3.14.0 pyscrape/0.1.0"
+# Prometheus keeps idle connections for five minutes; httpx would close them after five seconds.
+KEEPALIVE_S = 300.0
+
+
+def open_client(
+    config: HTTPClientConfig,
+    *,
+    timeout_s: float | None = 30.0,
+    base_url: str = "",
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """A client that talks to one server or API by `config`; close it with `aclose`.
+
+    `timeout_s`: for connecting and for each read, None = none (a watch sets its own). `transport` replaces the
+    network in tests. A file that cannot be read surfaces as httpx.TransportError of the request.
+    """
+    return httpx.AsyncClient(
+        base_url=base_url,
+        transport=transport or ConfiguredTransport(config),
+        auth=CredentialsAuth(config),
+        follow_redirects=config.follow_redirects,
+        headers={"User-Agent": USER_AGENT},
+        timeout=httpx.Timeout(timeout_s),
+        trust_env=False,
+    )
+
+
+class CredentialsAuth(httpx.Auth):
+    """A config's credentials on each request to the host that was asked first: a redirect does not carry them."""
+
+    def __init__(self, config: HTTPClientConfig) -> None:
+        self._credentials = make_credentials(config)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        try:
+            headers = await self._credentials.headers()
+        except ExchangeError as error:
+            raise httpx.TransportError(error.text, request=request) from error
+        for name, value in headers:
+            request.headers[name] = value
+        yield request
+
+
+def make_credentials(config: HTTPClientConfig) -> Credentials:
+    """The config's credentials, able to ask for OAuth2 tokens where it wants them."""
+    if config.oauth2 is None:
+        return Credentials(config)
+    oauth2 = config.oauth2
+    client = httpx.AsyncClient(
+        transport=ConfiguredTransport(oauth2), headers={"User-Agent": USER_AGENT}, trust_env=False
+    )
+
+    async def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> httpx.Response:
+        return await client.post(url, data=dict(fields), headers=dict(headers))
+
+    return Credentials(config, post_form)
+
+
+class ConfiguredTransport(httpx.AsyncBaseTransport):
+    """httpx's own transport under a config's TLS and proxy settings, renewed when a TLS file changes."""
+
+    def __init__(self, config: HTTPClientConfig | OAuth2, *, http2: bool = False) -> None:
+        settings = getattr(config, "tls_config", None) or TLSConfig()
+        self._config = config
+        self._http2 = http2
+        self._tls = TLSSource(settings)
+        self._inner: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        self._context: ssl.SSLContext | None = None
+        # Pools of earlier contexts: a running watch may still read from one.
+        self._retired: list[httpx.AsyncHTTPTransport] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        config = self._config
+        proxy = proxy_for(
+            str(request.url),
+            proxy_url=getattr(config, "proxy_url", "") or "",
+            no_proxy=getattr(config, "no_proxy", "") or "",
+            from_environment=bool(getattr(config, "proxy_from_environment", False)),
+        )
+        try:
+            context = self._tls.current()
+        except ExchangeError as error:
+            raise httpx.TransportError(error.text, request=request) from error
+        if context is not self._context:
+            self._retired = [*self._retired[-3:], *self._inner.values()]
+            self._inner, self._context = {}, context
+        inner = self._inner.get(proxy)
+        if inner is None:
+            inner = self._inner[proxy] = self._open(proxy, context)
+        if self._tls.server_name and request.url.scheme == "https":
+            request.extensions = {**request.extensions, "sni_hostname": self._tls.server_name}
+        return await inner.handle_async_request(request)
+
+    def _open(self, proxy: str | None, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+        connect = getattr(self._config, "proxy_connect_header", None) or {}
+        headers = [(name, secret.reveal()) for name, secrets in connect.items() for secret in secrets]
+        return httpx.AsyncHTTPTransport(
+            verify=context,
+            http2=self._http2,
+            trust_env=False,
+            proxy=httpx.Proxy(proxy, headers=headers) if proxy else None,
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_S
+            ),
+        )
+
+    async def aclose(self) -> None:
+        for transport in [*self._retired, *self._inner.values()]:
+            await transport.aclose()
