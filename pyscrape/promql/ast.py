@@ -18,6 +18,7 @@ from pyscrape.model.matcher import Matcher
 from pyscrape.promql.signatures import Signature, ValueType
 
 Edge = Literal["start", "end"]
+DurationOperator = Literal["+", "-", "*", "/", "%", "^", "step", "range", "min_of", "max_of"]
 
 COMPARISON_OPERATORS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
@@ -66,7 +67,7 @@ class DurationExpr(Node):
     A unary sign has no `lhs`; `step` and `range` have neither. `wrapped`: it stood in parentheses.
     """
 
-    op: Literal["+", "-", "*", "/", "%", "^", "step", "range", "min_of", "max_of"]
+    op: DurationOperator
     lhs: "DurationNode | None" = None
     rhs: "DurationNode | None" = None
     wrapped: bool = False
@@ -183,10 +184,11 @@ class BinaryExpr(Node):
     matching: VectorMatching | None = None
     return_bool: bool = False
 
-    @property
-    def type(self) -> ValueType:
-        both_scalar = self.lhs.type is ValueType.SCALAR and self.rhs.type is ValueType.SCALAR
-        return ValueType.SCALAR if both_scalar else ValueType.VECTOR
+    type: ValueType = field(init=False, compare=False, repr=False, default=ValueType.VECTOR)
+
+    def __post_init__(self) -> None:
+        if self.lhs.type is ValueType.SCALAR and self.rhs.type is ValueType.SCALAR:
+            object.__setattr__(self, "type", ValueType.SCALAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +197,10 @@ class UnaryExpr(Node):
 
     op: Literal["+", "-"]
     expr: "Expr"
+    type: ValueType = field(init=False, compare=False, repr=False, default=ValueType.VECTOR)
 
-    @property
-    def type(self) -> ValueType:
-        return self.expr.type
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", self.expr.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +208,10 @@ class ParenExpr(Node):
     """`(expr)`: kept for printing and for positions."""
 
     expr: "Expr"
+    type: ValueType = field(init=False, compare=False, repr=False, default=ValueType.VECTOR)
 
-    @property
-    def type(self) -> ValueType:
-        return self.expr.type
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", self.expr.type)
 
 
 Expr = (
@@ -252,6 +254,11 @@ def walk(expr: Expr) -> Iterator[Expr]:
         stack.extend(reversed(children(node)))
 
 
+def byte_length(text: str) -> int:
+    """How long the text is in UTF-8; a surrogate stands for one byte that was none."""
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
 def place(query: str, position: int) -> str:
     """`line:column` of a character offset, both from 1; columns count bytes, as Prometheus' do.
 
@@ -261,4 +268,4 @@ def place(query: str, position: int) -> str:
     if not query:
         return "unknown position"
     line_start = query.rfind("\n", 0, position) + 1
-    return f"{query.count(chr(10), 0, position) + 1}:{len(query[line_start:position].encode()) + 1}"
+    return f"{query.count(chr(10), 0, position) + 1}:{byte_length(query[line_start:position]) + 1}"
