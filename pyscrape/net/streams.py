@@ -9,6 +9,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from pyscrape.net.client import ConfiguredTransport, open_client
+from pyscrape.net.proxy import proxy_for
+from pyscrape.net.settings import HTTPClientConfig, TLSConfig
+from pyscrape.net.stream_transport import StreamTransport
+from pyscrape.net.tls import TLSSource
+
 CONNECT_TIMEOUT_S = 5.0
 
 ExtraHeaders = Callable[[], Awaitable[Mapping[str, str]]]
@@ -93,3 +99,23 @@ class Streams:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+
+def open_streams(
+    base_url: str, config: HTTPClientConfig, extra_headers: ExtraHeaders | None = None
+) -> Streams:
+    """Requests to one server by a client config: its credentials, TLS files and proxies are heeded."""
+    tls = TLSSource(config.tls_config or TLSConfig())
+
+    def is_direct(url: str) -> bool:
+        return not proxy_for(
+            url,
+            proxy_url=config.proxy_url or "",
+            no_proxy=config.no_proxy or "",
+            from_environment=config.proxy_from_environment,
+        )
+
+    transport = StreamTransport(
+        tls=tls.current, server_name=tls.server_name, direct=is_direct, through=ConfiguredTransport(config)
+    )
+    return Streams(open_client(config, timeout_s=None, base_url=base_url, transport=transport), extra_headers)

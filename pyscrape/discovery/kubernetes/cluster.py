@@ -14,9 +14,8 @@ from pathlib import Path
 
 from pyscrape.discovery.kubernetes.reflector import Listener, Reflector, Source
 from pyscrape.discovery.settings import KubernetesSDConfig
-from pyscrape.net.client import open_client
 from pyscrape.net.settings import Authorization, HTTPClientConfig, TLSConfig
-from pyscrape.net.streams import ExtraHeaders, Streams
+from pyscrape.net.streams import ExtraHeaders, Streams, open_streams
 
 logger = logging.getLogger("pyscrape.discovery.kubernetes")
 
@@ -156,9 +155,9 @@ class Cluster:
 OpenStreams = Callable[[Access], Streams]
 
 
-def open_streams(access: Access) -> Streams:
+def streams_of(access: Access) -> Streams:
     """Requests to the API server by its access."""
-    return Streams(open_client(access.http, timeout_s=None, base_url=access.url), access.extra_headers)
+    return open_streams(access.url, access.http, access.extra_headers)
 
 
 class Clusters:
@@ -172,7 +171,7 @@ class Clusters:
         *,
         service_account: Path = SERVICE_ACCOUNT,
         environment: Mapping[str, str] = os.environ,
-        open_streams: OpenStreams = open_streams,
+        open_streams: OpenStreams = streams_of,
     ) -> None:
         self.service_account = service_account
         self.stats = KubernetesStats()

@@ -22,7 +22,7 @@ class _Loaded:
         from kubernetes import client, config
 
         self.configuration = client.Configuration()
-        config.load_kube_config(path, client_configuration=self.configuration, persist_config=False)
+        config.load_kube_config(path, client_configuration=self.configuration, persist_config=False)  # type: ignore[no-untyped-call]
 
     def authorization(self) -> str:
         """The header's value, empty if the file has neither token nor plugin nor user."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pyscrape.discovery.kubernetes.objects import Key, Narrow, Named, Resource
+from pyscrape.discovery.kubernetes.objects import Key, Named, Narrow, Resource
 
 logger = logging.getLogger("pyscrape.discovery.kubernetes")
 

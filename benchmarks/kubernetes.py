@@ -1,0 +1,176 @@
+"""Kubernetes discovery at scale: 5,000 pods (39.5 MB of JSON), 500 nodes, 1,000 services, a server of its own.
+
+    python -m benchmarks.kubernetes [--sets node,pod,six] [--churn] [--gzip] [--paged]
+
+For each set of jobs: seconds from the start of a fresh process to all targets being listed, its CPU seconds then,
+and its resident memory then and a moment later. With --churn: pods that change 20 times a second, CPU in cores.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SETS: dict[str, list[dict[str, Any]]] = {
+    "node": [{"role": "node"}],
+    "service": [{"role": "service"}],
+    "pod": [{"role": "pod"}],
+    "endpoints": [{"role": "endpoints"}],
+    "endpointslice": [{"role": "endpointslice"}],
+    "endpoints+node": [{"role": "endpoints", "attach_metadata": {"node": True}}],
+    "ingress": [{"role": "ingress"}],
+    # As a classic configuration has them: equal entries of several jobs are one discovery.
+    "six": [{"role": "node"}, {"role": "endpoints"}, {"role": "pod"}, {"role": "ingress"},
+            {"role": "endpoints", "selectors": []}, {"role": "node", "selectors": []}],
+}  # fmt: skip
+JOBS_OF_SIX = {"node": 2, "endpoints": 2, "pod": 1, "ingress": 1}
+
+
+def rss_mib() -> float:
+    """This process' resident memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def serve(ready: Any, size: int, watch_list: bool) -> None:
+    """The API server's process: prints nothing, tells its port, then changes pods when asked."""
+    from tests.helpers.fake_kubernetes import FakeKubernetes
+    from tests.helpers.kubernetes_objects import cluster, pod
+
+    async def run() -> None:
+        async with FakeKubernetes(
+            cluster(size, max(1, size // 10), max(1, size // 5)), watch_list=watch_list
+        ) as server:
+            ready.send(server.port)
+            revision = 1
+            while True:
+                await asyncio.sleep(0.05)
+                while ready.poll():
+                    rate = ready.recv()
+                    for n in range(rate):
+                        revision += 1
+                        server.apply(
+                            pod(n * 37 % size, nodes=size // 10, services=size // 5, revision=revision)
+                        )
+
+    asyncio.run(run())
+
+
+async def discover(url: str, configs: list[dict[str, Any]], stay_s: float) -> dict[str, Any]:
+    """Discover until every job has all its targets; the figures at that moment."""
+    from pyscrape.discovery.kubernetes.cluster import Clusters
+    from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscovery
+    from pyscrape.discovery.settings import KubernetesSDConfig
+    from pyscrape.model.settings import from_mapping
+
+    clusters = Clusters()
+    counts: dict[int, int] = {}
+    kept: dict[int, dict[str, Any]] = {}
+    updates = 0
+    done = asyncio.Event()
+
+    def listener(number: int) -> Any:
+        def update(groups: Any) -> None:
+            nonlocal updates
+            updates += 1
+            mine = kept.setdefault(number, {})
+            for group in groups:
+                mine[group.source] = group
+            counts[number] = sum(len(group.targets) for group in mine.values())
+            if len(counts) == len(configs):
+                done.set()
+
+        return update
+
+    tasks = [
+        asyncio.create_task(
+            KubernetesDiscovery(
+                from_mapping(KubernetesSDConfig, {**config, "api_server": url}), clusters
+            ).run(listener(n))
+        )
+        for n, config in enumerate(configs)
+    ]
+    await done.wait()
+    figures: dict[str, Any] = {
+        "targets": sum(counts.values()),
+        "cpu_s": time.process_time(),
+        "rss_mib": rss_mib(),
+    }
+    print(json.dumps(figures), flush=True)
+    cpu_s, started_s, before = time.process_time(), time.monotonic(), updates
+    await asyncio.sleep(stay_s)
+    later = {
+        "cores": (time.process_time() - cpu_s) / (time.monotonic() - started_s),
+        "rss_mib": rss_mib(),
+        "updates": updates - before,
+    }
+    print(json.dumps(later), flush=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await clusters.close()
+    return figures
+
+
+def measure(port: int, name: str, pipe: Any, churn: int, stay_s: float) -> None:
+    """Run one set in a fresh process and print its row."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.kubernetes",
+        "--client",
+        f"http://127.0.0.1:{port}",
+        "--sets",
+        name,
+    ]
+    started_s = time.monotonic()
+    with subprocess.Popen([*command, "--stay", str(stay_s)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        listed = json.loads(process.stdout.readline())
+        took_s = time.monotonic() - started_s
+        for _ in range(int(stay_s) if churn else 0):
+            pipe.send(churn)
+            time.sleep(1)
+        later = json.loads(process.stdout.readline())
+    print(
+        f"{name:16} targets {listed['targets']:6}  listed {took_s:5.2f} s  CPU {listed['cpu_s']:5.2f} s  "
+        f"RSS {listed['rss_mib']:5.0f} MiB, later {later['rss_mib']:5.0f}  then {later['cores']:.3f} cores, "
+        f"{later['updates']} updates",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--pods", type=int, default=5000)
+    parser.add_argument("--churn", type=int, default=0, metavar="PODS_PER_SECOND")
+    parser.add_argument("--paged", action="store_true", help="a server without watch lists")
+    parser.add_argument("--stay", type=float, default=2.0)
+    parser.add_argument("--client", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    names = args.sets.split(",")
+    if args.client:
+        asyncio.run(discover(args.client, SETS[names[0]], args.stay))
+        return
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    server = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(theirs, args.pods, not args.paged), daemon=True
+    )
+    server.start()
+    port = ours.recv()
+    for name in names:
+        measure(port, name, ours, args.churn, args.stay)
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()
