@@ -1,0 +1,276 @@
+"""Aggregations: one row per operator, from present cells and groups to values per group.
+
+Sums are compensated; NaN behaves as in Prometheus: min and max pass over it, topk and bottomk put it last,
+quantile takes it for the smallest value.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyscrape.model.blocks import Values
+from pyscrape.model.names import valid_label_name
+from pyscrape.model.symbols import NAME
+from pyscrape.promql import annotations
+from pyscrape.promql.ast import AggregateExpr
+from pyscrape.promql.errors import QueryError
+from pyscrape.promql.format import format_float, go_number
+from pyscrape.promql.frames import Ids, drop, empty_frame, group_series, keep, take, with_label
+from pyscrape.promql.grouping import Groups
+from pyscrape.promql.over_time import mean_of, outside_quantiles, quantile_of_sorted
+from pyscrape.promql.panels import Mask
+from pyscrape.promql.sums import NOTHING, sum_first_axis
+from pyscrape.promql.values import Grid, Vector
+
+if TYPE_CHECKING:
+    from pyscrape.promql.evaluator import Evaluator
+
+Fold = Callable[[Values, Mask | None, Groups], Values]
+
+
+def aggregate(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
+    """The value of an aggregation at every step."""
+    special = _WITH_PARAMETER.get(node.op)
+    if special is not None:
+        return special(ev, node, grid)
+    vector = ev.vector(node.expr, grid)
+    return _folded(ev, node, vector, _FOLDS[node.op])
+
+
+def _folded(ev: "Evaluator", node: AggregateExpr, vector: Vector, fold: Fold) -> Vector:
+    names = [ev.symbols.code(name) for name in node.grouping]
+    if not len(vector.frame):
+        return Vector(empty_frame(ev.symbols), np.zeros((len(vector.values), 0)))
+    frame, ids = group_series(vector.frame, names, without=node.without)
+    groups = Groups(ids, len(frame))
+    counts = groups.counts(vector.present, len(vector.values))
+    values = fold(vector.values, vector.present, groups)
+    present = None if vector.present is None or (counts > 0).all() else counts > 0
+    unnamed = None
+    if vector.unnamed is not None:
+        unnamed = np.zeros(len(frame), dtype=np.bool_)
+        unnamed[ids[::-1]] = vector.unnamed[::-1]  # that of each group's first member
+    return Vector(frame, values, present, unnamed).without_empty()
+
+
+def _filled(values: Values, present: Mask | None, filler: float) -> Values:
+    return values if present is None else np.where(present, values, filler)
+
+
+def _sum(values: Values, present: Mask | None, groups: Groups) -> Values:
+    return groups.fold(_filled(values, present, NOTHING), NOTHING, sum_first_axis)
+
+
+def _avg(values: Values, present: Mask | None, groups: Groups) -> Values:
+    counts = groups.counts(present, len(values))
+    means = _sum(values, present, groups) / counts
+    broken = ~np.isfinite(means) & (counts > 0)
+    for step, group in zip(*np.nonzero(broken), strict=True):
+        members = groups.ids == group
+        if present is not None:
+            members = members & present[step]
+        means[step, group] = mean_of(values[step, members])
+    return means
+
+
+def _extreme(better: np.ufunc) -> Fold:
+    def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
+        return groups.fold(
+            _filled(values, present, np.nan), np.nan, lambda cells: better.reduce(cells, axis=0)
+        )
+
+    return fold
+
+
+def _count(values: Values, present: Mask | None, groups: Groups) -> Values:
+    return groups.counts(present, len(values)).astype(np.float64)
+
+
+def _group(values: Values, _present: Mask | None, groups: Groups) -> Values:
+    return np.ones((len(values), groups.count))
+
+
+def _stdvar(values: Values, present: Mask | None, groups: Groups) -> Values:
+    """Population variance of the distances to each group's first present member, so that equal values give 0."""
+    counts = groups.counts(present, len(values))
+    distance = values - _first_member(values, present, groups)[:, groups.ids]
+    means = _sum(distance, present, groups) / counts
+    return _sum((distance - means[:, groups.ids]) ** 2, present, groups) / counts
+
+
+def _first_member(values: Values, present: Mask | None, groups: Groups) -> Values:
+    first = np.empty((len(values), groups.count))
+    if present is None:
+        first[:, groups.ids[::-1]] = values[:, ::-1]
+        return first
+    for cohort in groups.cohorts():
+        which = np.argmax(cohort.gather(present, False), axis=0)
+        first[:, cohort.groups] = np.take_along_axis(cohort.gather(values, np.nan), which[None], axis=0)[0]
+    return first
+
+
+def _stddev(values: Values, present: Mask | None, groups: Groups) -> Values:
+    return np.sqrt(_stdvar(values, present, groups))
+
+
+_FOLDS: dict[str, Fold] = {
+    "sum": _sum,
+    "avg": _avg,
+    "min": _extreme(np.fmin),
+    "max": _extreme(np.fmax),
+    "count": _count,
+    "group": _group,
+    "stdvar": _stdvar,
+    "stddev": _stddev,
+}
+
+
+# --- aggregations with a parameter
+
+
+def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
+    assert node.param is not None
+    q = ev.scalar(node.param, grid)
+    vector = ev.vector(node.expr, grid)
+    for bad in np.unique(q[~((q >= 0) & (q <= 1))]).tolist():
+        ev.notes.warn(node.param, annotations.QUANTILE_RANGE.format(go_number(bad)))
+
+    def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
+        counts = groups.counts(present, len(values))
+        result = np.empty((len(values), groups.count))
+        filled = _filled(values, present, np.inf)
+        for cohort in groups.cohorts():
+            # descending with NaN last, then turned round: NaN first, what is missing last
+            cells = -np.sort(-cohort.gather(filled, np.inf), axis=0)[::-1]
+            quantiles = quantile_of_sorted(cells, counts[:, cohort.groups], q[:, None])
+            result[:, cohort.groups] = outside_quantiles(quantiles, q[:, None])
+        return result
+
+    return _folded(ev, node, vector, fold)
+
+
+def _limit(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Values:
+    """k of topk and its like as whole numbers, [steps]."""
+    assert node.param is not None
+    k = ev.scalar(node.param, grid)
+    if np.isnan(k).any():
+        raise QueryError("Parameter value is NaN")
+    for bad in k[(k >= 2.0**63) | (k < -(2.0**63))].tolist():
+        word = "overflows" if bad > 0 else "underflows"
+        raise QueryError(f"Scalar value {go_number(bad)} {word} int64")
+    return np.clip(np.trunc(k), 0, None)
+
+
+def _top(sign: float) -> Callable[["Evaluator", AggregateExpr, Grid], Vector]:
+    """topk (sign -1: the greatest come first) or bottomk (sign 1)."""
+
+    def choose(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
+        k = _limit(ev, node, grid)
+        vector = ev.vector(node.expr, grid)
+        groups = _partition(ev, node, vector)
+        keys = sign * vector.values
+        # 0 a number, 1 NaN, 2 absent: the order in which they are chosen
+        kind = np.isnan(keys).astype(np.int8)
+        if vector.present is not None:
+            kind[~vector.present] = 2
+        rank = np.empty(vector.values.shape, dtype=np.int64)
+        for cohort in groups.cohorts():
+            ev.limits.check()
+            cells = np.ascontiguousarray(cohort.gather(keys, np.nan))
+            kinds = cohort.gather(kind, 2)
+            order = np.lexsort((cells, kinds), axis=0)
+            ranks = np.empty_like(order)
+            np.put_along_axis(ranks, order, np.arange(len(order))[:, None, None], axis=0)
+            real = cohort.members >= 0
+            rank[:, cohort.members[real]] = ranks.transpose(1, 0, 2)[:, real]
+        chosen = _chosen(vector, rank < k[:, None])
+        if grid.count > 1:
+            return chosen.without_empty()
+        series = np.flatnonzero(chosen.mask()[0])
+        ordered = series[np.lexsort((rank[0, series], groups.ids[series]))]
+        return chosen.take(ordered)
+
+    return choose
+
+
+def _limitk(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
+    k = _limit(ev, node, grid)
+    vector = ev.vector(node.expr, grid)
+    groups = _partition(ev, node, vector)
+    rank = np.zeros(vector.values.shape, dtype=np.int64)
+    mask = vector.mask()
+    for cohort in groups.cohorts():
+        seen = np.cumsum(cohort.gather(mask, False), axis=0) - 1
+        real = cohort.members >= 0
+        rank[:, cohort.members[real]] = seen.transpose(1, 0, 2)[:, real]
+    return _chosen(vector, rank < k[:, None]).without_empty()
+
+
+def _limit_ratio(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
+    assert node.param is not None
+    ratio = ev.scalar(node.param, grid)
+    if np.isnan(ratio).any():
+        raise QueryError("Ratio value is NaN")
+    for bad in np.unique(ratio[np.abs(ratio) > 1]).tolist():
+        capped = go_number(1.0 if bad > 0 else -1.0)
+        ev.notes.warn(node.param, annotations.RATIO_RANGE.format(go_number(bad), capped))
+    vector = ev.vector(node.expr, grid)
+    ratio = np.clip(ratio, -1, 1)[:, None]
+    offset = np.array([_hash_offset(vector.frame.labels(i).pairs) for i in range(len(vector.frame))])
+    inside = np.where(ratio >= 0, offset < ratio, offset >= 1.0 + ratio)
+    return _chosen(vector, inside).without_empty()
+
+
+def _hash_offset(pairs: tuple[tuple[str, str], ...]) -> float:
+    """Where in [0, 1) a label set falls; the same on every machine and in every run."""
+    from pyscrape.promql.xxhash import xxhash64
+
+    text = b"".join(name.encode() + b"\xff" + value.encode() + b"\xff" for name, value in pairs)
+    return xxhash64(text) / 2.0**64
+
+
+def _partition(ev: "Evaluator", node: AggregateExpr, vector: Vector) -> Groups:
+    names = [ev.symbols.code(name) for name in node.grouping]
+    frame, ids = group_series(vector.frame, names, without=node.without)
+    return Groups(ids, len(frame))
+
+
+def _chosen(vector: Vector, chosen: Mask) -> Vector:
+    return vector.with_values(vector.values, chosen)
+
+
+def _count_values(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
+    """A series per group and distinct value, which stands in the label that the parameter names."""
+    assert node.param is not None
+    label = ev.string(node.param)
+    if not valid_label_name(label, "utf8"):
+        raise QueryError(f"invalid label name {label!r}")
+    vector = ev.vector(node.expr, grid)
+    if not len(vector.frame):
+        return vector
+    code = ev.symbols.code(label)
+    names = {ev.symbols.code(name) for name in node.grouping}
+    kept = drop(vector.frame, {*names, NAME, code}) if node.without else keep(vector.frame, names - {code})
+    steps, series = np.nonzero(vector.mask())
+    cells = vector.values[steps, series]
+    cells[np.isnan(cells)] = np.nan  # one NaN, whatever its bits
+    distinct, value = np.unique(cells.view(np.uint64), return_inverse=True)
+    texts = [ev.symbols.code(format_float(x)) for x in distinct.view(np.float64).tolist()]
+    pairs, pair = np.unique(series * len(distinct) + value, return_inverse=True)
+    frame = with_label(take(kept, pairs // len(distinct)), code, np.array(texts)[pairs % len(distinct)])
+    merged, ids = group_series(frame, frame.names, without=False)
+    counts: Ids = np.bincount(steps * len(merged) + ids[pair], minlength=grid.count * len(merged))
+    table = counts.reshape(grid.count, len(merged))
+    return Vector(merged, table.astype(np.float64), None if (table > 0).all() else table > 0)
+
+
+_WITH_PARAMETER: dict[str, Callable[["Evaluator", AggregateExpr, Grid], Vector]] = {
+    "quantile": _quantile,
+    "topk": _top(-1.0),
+    "bottomk": _top(1.0),
+    "limitk": _limitk,
+    "limit_ratio": _limit_ratio,
+    "count_values": _count_values,
+}
+OPERATORS = frozenset({*_FOLDS, *_WITH_PARAMETER})

@@ -1,0 +1,68 @@
+"""Warnings and infos that a query gathers: Prometheus' texts, each once, with the place of its expression."""
+
+from datetime import UTC, datetime
+
+from pyscrape.model.labels import quote
+from pyscrape.promql.ast import Node, place
+from pyscrape.promql.format import go_number
+
+QUANTILE_RANGE = "quantile value should be between 0 and 1, got {}"
+RATIO_RANGE = "ratio value should be between -1 and 1, got {}, capping to {}"
+NOT_COUNTER = 'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{}"'
+SORT_IN_RANGE = "sort is ineffective for range queries since results are always ordered by labels"
+
+_BAD_BUCKET = 'bucket label "le" is missing or has a malformed value of {}'
+_MONOTONICITY = (
+    "input to histogram_quantile needed to be fixed for monotonicity "
+    "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+)
+
+
+def bad_bucket(name: str, le: str) -> str:
+    """The text about a bucket without a usable bound."""
+    return _named(_BAD_BUCKET.format(quote(le)), name)
+
+
+def forced_monotonicity(
+    name: str, change: tuple[float, float, float], samples: int, span_ms: tuple[int, int]
+) -> str:
+    """The text about repaired buckets; `change`: lowest and highest repaired bound, greatest difference."""
+    low, high, most = change
+    start, end = (
+        datetime.fromtimestamp(int(at_ms / 1000), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for at_ms in span_ms
+    )
+    return (
+        f"{_named(_MONOTONICITY, name)}, from buckets {go_number(low)} to {go_number(high)}, "
+        f"with a max diff of {most:.2g}, over {samples} samples from {start} to {end}"
+    )
+
+
+def _named(text: str, name: str) -> str:
+    return f"{text} for metric name {quote(name)}" if name else text
+
+
+class Annotations:
+    """The annotations of one query, in the order of their first appearance."""
+
+    __slots__ = ("_infos", "_query", "_warnings")
+
+    def __init__(self, query: str) -> None:
+        self._query = query
+        self._warnings: dict[str, None] = {}
+        self._infos: dict[str, None] = {}
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self._warnings)
+
+    @property
+    def infos(self) -> list[str]:
+        return list(self._infos)
+
+    def warn(self, node: Node, text: str) -> None:
+        """`PromQL warning: <text> (line:column of node)`."""
+        self._warnings[f"PromQL warning: {text} ({place(self._query, node.start)})"] = None
+
+    def info(self, node: Node, text: str) -> None:
+        """`PromQL info: <text> (line:column of node)`."""
+        self._infos[f"PromQL info: {text} ({place(self._query, node.start)})"] = None

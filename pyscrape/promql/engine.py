@@ -1,0 +1,177 @@
+"""The engine: a query's text in, its answer out. Safe to share between threads; every query has a state of its own."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from pyscrape.promql.ast import Expr
+from pyscrape.promql.errors import QueryError
+from pyscrape.promql.evaluator import Evaluator, Rules
+from pyscrape.promql.frames import empty_frame, label_order, take
+from pyscrape.promql.limits import Limits
+from pyscrape.promql.parser import parse_expr
+from pyscrape.promql.result import Result, ResultType, SeriesSamples
+from pyscrape.promql.signatures import ValueType
+from pyscrape.promql.stats import QueryStats
+from pyscrape.promql.storage import Storage
+from pyscrape.promql.values import SAME_LABELSET, Grid, Ranges, Value, Vector
+
+MAX_STEPS = 11_000
+"""Points per series that the API allows; the engine itself has no such limit."""
+
+
+class Engine:
+    """Answers PromQL over a store.
+
+    `experimental` allows experimental functions; `extended_ranges` anchored and smoothed; `fill_modifiers` fill();
+    `delayed_names` removes metric names at the end of a query rather than operator by operator. `lookback_ms` is how
+    old a sample may be to count as current, `subquery_step_ms` the step of `[1h:]`. A query that would hold more than
+    `max_samples` in memory, or run longer than `timeout_s`, fails with a QueryError.
+    """
+
+    def __init__(
+        self,
+        store: Storage,
+        *,
+        experimental: bool = False,
+        lookback_ms: int = 300_000,
+        max_samples: int = 50_000_000,
+        timeout_s: float | None = 120.0,
+        subquery_step_ms: int = 60_000,
+        delayed_names: bool = False,
+        extended_ranges: bool = False,
+        fill_modifiers: bool = False,
+    ) -> None:
+        self._store = store
+        self._rules = Rules(lookback_ms, subquery_step_ms, delayed_names)
+        self._max_samples = max_samples
+        self._timeout_s = timeout_s
+        self._syntax = {
+            "experimental": experimental,
+            "extended_ranges": extended_ranges,
+            "fill": fill_modifiers,
+        }
+
+    def parse(self, query: str) -> Expr:
+        """The query's tree by this engine's options; raises QueryParseError."""
+        return parse_expr(query, **self._syntax)
+
+    def instant(
+        self,
+        query: str | Expr,
+        at: float,
+        *,
+        timeout_s: float | None = None,
+        lookback_ms: int | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Result:
+        """The value at `at`, in seconds since 1970."""
+        grid = Grid(_milliseconds(at), 1, 1)
+        return self._run(query, grid, timeout_s, lookback_ms, cancelled, ranged=False)
+
+    def range(
+        self,
+        query: str | Expr,
+        start: float,
+        end: float,
+        step: float,
+        *,
+        timeout_s: float | None = None,
+        lookback_ms: int | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Result:
+        """The values at start, start + step, ... up to `end`; all in seconds."""
+        start_ms, end_ms, step_ms = _milliseconds(start), _milliseconds(end), _milliseconds(step)
+        if end_ms < start_ms:
+            raise QueryError("end timestamp must not be before start time")
+        if step_ms <= 0:
+            raise QueryError(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer"
+            )
+        grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1)
+        return self._run(query, grid, timeout_s, lookback_ms, cancelled, ranged=True)
+
+    def _run(
+        self,
+        query: str | Expr,
+        grid: Grid,
+        timeout_s: float | None,
+        lookback_ms: int | None,
+        cancelled: Callable[[], bool] | None,
+        *,
+        ranged: bool,
+    ) -> Result:
+        begin = time.perf_counter()
+        text, expr = (query, self.parse(query)) if isinstance(query, str) else ("", query)
+        if ranged and expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
+            raise QueryError(
+                f'invalid expression type "{expr.type.documented}" for range query, must be Scalar or instant Vector'
+            )
+        rules = self._rules if lookback_ms is None else replace(self._rules, lookback_ms=lookback_ms)
+        limits = Limits(self._max_samples, self._shorter(timeout_s), cancelled)
+        stats = QueryStats(steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
+        evaluator = Evaluator(expr, text, grid, self._store, rules, limits, stats)
+        stats.prepare_s = time.perf_counter() - begin
+        begin = time.perf_counter()
+        value = evaluator.run()
+        stats.eval_s = time.perf_counter() - begin
+        stats.peak_samples = limits.peak
+        begin = time.perf_counter()
+        with np.errstate(all="ignore"):
+            result = _result(evaluator, value, grid, ranged=ranged)
+        stats.sort_s = time.perf_counter() - begin
+        return replace(result, warnings=evaluator.notes.warnings, infos=evaluator.notes.infos, stats=stats)
+
+    def _shorter(self, timeout_s: float | None) -> float | None:
+        """A query may ask for less time than the engine gives, not for more."""
+        if timeout_s is None or self._timeout_s is None:
+            return self._timeout_s if timeout_s is None else timeout_s
+        return min(timeout_s, self._timeout_s)
+
+
+def _milliseconds(seconds: float) -> int:
+    if not math.isfinite(seconds):
+        raise QueryError(f"cannot parse {seconds} to a valid timestamp")
+    return round(seconds * 1000)
+
+
+def _result(evaluator: Evaluator, value: Value | Ranges, grid: Grid, *, ranged: bool) -> Result:
+    times = grid.times_ms
+    nothing = empty_frame(evaluator.symbols)
+    if isinstance(value, str):
+        return Result(ResultType.STRING, nothing, times, np.zeros((0, 0)), text=value)
+    if isinstance(value, Ranges):
+        return _matrix_of_ranges(value, times)
+    if not isinstance(value, Vector):
+        if not ranged:
+            return Result(ResultType.SCALAR, nothing, times, value.reshape(1, 1))
+        return Result(ResultType.MATRIX, empty_frame(evaluator.symbols, 1), times, value[:, None])
+    vector = value.settle_names().without_empty()
+    if not ranged:
+        return Result(ResultType.VECTOR, vector.frame, times, vector.values)
+    vector = vector.take(label_order(vector.frame))
+    return Result(ResultType.MATRIX, vector.frame, times, vector.values, vector.present)
+
+
+def _matrix_of_ranges(ranges: Ranges, times: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Result:
+    """A range vector as it is: every series with the samples in its window."""
+    found: dict[int, SeriesSamples] = {}
+    for panel in ranges.panels:
+        for k, series in enumerate(panel.series.tolist()):
+            lo, hi = (panel.lo[0], panel.hi[0]) if panel.dense else (panel.lo[0, k], panel.hi[0, k])
+            if hi > lo:
+                values = panel.values[lo:hi, k] if panel.dense else panel.values[lo:hi]
+                found[series] = SeriesSamples(panel.times_ms[lo:hi], values)
+    frame = ranges.frame
+    if ranges.unnamed is not None:
+        vector = Vector(frame, np.zeros((1, len(frame))), None, ranges.unnamed).settle_names()
+        if len(vector.frame) != len(frame):
+            raise QueryError(SAME_LABELSET)
+        frame = vector.frame
+    rows = np.array(sorted(found), dtype=np.int64)
+    rows = rows[label_order(take(frame, rows))]
+    samples = tuple(found[row] for row in rows.tolist())
+    return Result(ResultType.MATRIX, take(frame, rows), times, np.zeros((0, 0)), samples=samples)

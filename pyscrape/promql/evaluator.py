@@ -1,0 +1,263 @@
+"""The evaluator: every expression over all steps at once, one short method per kind of node.
+
+It owns what the whole query shares: what was read from the store, values of repeated parts, limits, annotations,
+statistics. Functions, aggregations and operators live in modules of their own and are handed this object.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from pyscrape.model.blocks import LabelFrame, Selection, Values
+from pyscrape.model.symbols import LocalSymbols, Symbols, SymbolTable
+from pyscrape.promql import aggregations, binary, functions
+from pyscrape.promql.annotations import Annotations
+from pyscrape.promql.ast import (
+    AggregateExpr,
+    BinaryExpr,
+    Call,
+    Expr,
+    MatrixSelector,
+    NumberLiteral,
+    ParenExpr,
+    StringLiteral,
+    SubqueryExpr,
+    UnaryExpr,
+    VectorSelector,
+)
+from pyscrape.promql.frames import empty_frame
+from pyscrape.promql.limits import Limits
+from pyscrape.promql.panels import Mask, Panel, build_panels, panel_of_steps, total_samples
+from pyscrape.promql.plan import Matchers, reads, repeated
+from pyscrape.promql.rate import Spans
+from pyscrape.promql.selectors import latest
+from pyscrape.promql.stats import NodeStats, QueryStats
+from pyscrape.promql.storage import Storage
+from pyscrape.promql.values import Grid, Ranges, Value, Vector
+from pyscrape.promql.windows import Look, Scope, instant_look, range_look, same_at_every_step, subquery_grid
+
+PanelKernel = Callable[[Panel], tuple[Values, Mask]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How an engine evaluates: set once, the same for all its queries but for an asked lookback."""
+
+    lookback_ms: int = 300_000
+    subquery_step_ms: int = 60_000
+    delayed_names: bool = False
+
+
+class Evaluator:
+    """One run of one query; not to be used twice."""
+
+    def __init__(
+        self,
+        expr: Expr,
+        query: str,
+        grid: Grid,
+        storage: Storage,
+        rules: Rules,
+        limits: Limits,
+        stats: QueryStats,
+    ) -> None:
+        self.expr = expr
+        self.scope = Scope(grid, rules.lookback_ms, rules.subquery_step_ms)
+        self.limits = limits
+        self.notes = Annotations(query)
+        self.stats = stats
+        self.delayed_names = rules.delayed_names
+        self.symbols: SymbolTable = Symbols()
+        self._storage = storage
+        self._repeated = repeated(expr)
+        self._values: dict[tuple[Expr, Grid], Value] = {}
+        self._selections: dict[Matchers, Selection] = {}
+
+    def run(self) -> Value | Ranges:
+        """The value of the whole expression, Ranges for a range vector; raises QueryError."""
+        with np.errstate(all="ignore"):
+            self.read()
+            grid = self.scope.grid
+            expr = bare(self.expr)
+            if isinstance(expr, MatrixSelector | SubqueryExpr):
+                return self.ranges(expr, grid)
+            return self.value(expr, grid)
+
+    def read(self) -> None:
+        """Ask the store for everything that the query needs, each distinct selector once."""
+        for matchers, (start_ms, end_ms) in reads(self.expr, self.scope).items():
+            self.limits.check()
+            selection = self._storage.select(matchers, start_ms, end_ms)
+            self.limits.hold(total_samples(selection.blocks))
+            self.stats.series_read += len(selection.frame)
+            if not self._selections:
+                self.symbols = LocalSymbols(selection.frame.symbols)
+            frame = LabelFrame(selection.frame.names, selection.frame.codes, self.symbols)
+            self._selections[matchers] = Selection(frame, selection.blocks)
+
+    def value(self, expr: Expr, grid: Grid) -> Value:
+        """The value of a scalar, string or instant vector expression at every step of `grid`."""
+        expr = bare(expr)
+        if grid.count > 1 and same_at_every_step(expr):
+            return _at_all_steps(self.value(expr, grid.first), grid.count)
+        if expr not in self._repeated:
+            return self._compute(expr, grid)
+        known = self._values.get((expr, grid))
+        if known is None:
+            known = self._values[expr, grid] = self._compute(expr, grid)
+        return known
+
+    def scalar(self, expr: Expr, grid: Grid) -> Values:
+        """A scalar expression, [steps]."""
+        return cast(Values, self.value(expr, grid))
+
+    def vector(self, expr: Expr, grid: Grid) -> Vector:
+        """An instant vector expression."""
+        return cast(Vector, self.value(expr, grid))
+
+    def string(self, expr: Expr) -> str:
+        """A string literal's text."""
+        return cast(StringLiteral, bare(expr)).value
+
+    @staticmethod
+    def bare(expr: Expr) -> Expr:
+        """An expression without the parentheses around it."""
+        return bare(expr)
+
+    def _compute(self, expr: Expr, grid: Grid) -> Value:
+        self.limits.check()
+        begin = time.perf_counter()
+        value = _EVALUATE[type(expr)](self, expr, grid)
+        entry = self.stats.nodes.setdefault((expr.start, expr.end, type(expr).__name__), NodeStats())
+        entry.add(
+            value.values.shape if isinstance(value, Vector) else (grid.count, 1), time.perf_counter() - begin
+        )
+        if isinstance(value, Vector):
+            self.limits.room_for(value.values.size)
+        return value
+
+    # --- selectors
+
+    def selection(self, matchers: Matchers) -> Selection:
+        """What the store holds for a selector."""
+        return self._selections[matchers]
+
+    def looked_up(self, node: VectorSelector, grid: Grid, kernel: PanelKernel = latest) -> Vector:
+        """An instant selector: `kernel` applied to the lookback windows, markers included."""
+        look = instant_look(node, grid, self.scope)
+        selection = self.selection(node.matchers)
+        panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=True)
+        vector = self.assemble(selection.frame, panels, grid.count, kernel)
+        if grid == self.scope.grid:
+            self.stats.saw(vector.mask().sum(axis=1))
+        return vector.without_empty()
+
+    def ranges(self, node: MatrixSelector | SubqueryExpr, grid: Grid) -> Ranges:
+        """A range vector: the windows of every step over the samples of the store or of a subquery."""
+        look = range_look(node, grid, self.scope)
+        spans = Spans(grid.times_ms, look.starts_ms, look.ends_ms, look.range_ms / 1000.0)
+        if isinstance(node, SubqueryExpr):
+            return self._subquery(node, look, spans)
+        selection = self.selection(node.selector.matchers)
+        panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=False)
+        if grid == self.scope.grid:
+            for panel in panels:
+                self.stats.saw(panel.sample_count())
+        return Ranges(selection.frame, tuple(panels), spans)
+
+    def _subquery(self, node: SubqueryExpr, look: Look, spans: Spans) -> Ranges:
+        inner = subquery_grid(node, look, self.scope)
+        if not inner.count:
+            return Ranges(empty_frame(self.symbols), (), spans)
+        value = self.value(node.expr, inner)
+        if not isinstance(value, Vector):
+            value = Vector(empty_frame(self.symbols, 1), cast(Values, value)[:, None])
+        panels = panel_of_steps(inner.times_ms, value.values, value.present, look.starts_ms, look.ends_ms)
+        for panel in panels:
+            self.stats.saw(panel.sample_count())
+        return Ranges(value.frame, tuple(panels), spans, value.unnamed)
+
+    def assemble(self, frame: LabelFrame, panels: Sequence[Panel], steps: int, kernel: PanelKernel) -> Vector:
+        """`kernel` over all panels, slice by slice, as one vector; series without a panel are absent."""
+        size = steps * len(frame)
+        self.limits.room_for(size)
+        values = np.empty((steps, len(frame)))
+        present = np.zeros((steps, len(frame)), dtype=np.bool_)
+        for panel in panels:
+            for part in panel.slices():
+                self.limits.check()
+                got, there = kernel(part)
+                where = _as_slice(part.series)
+                values[:, where] = got
+                present[:, where] = there
+        return Vector(frame, values, None if present.all() else present)
+
+    # --- nodes without a module of their own
+
+    def _number(self, node: NumberLiteral, grid: Grid) -> Value:
+        return np.full(grid.count, node.value)
+
+    def _text(self, node: StringLiteral, _grid: Grid) -> Value:
+        return node.value
+
+    def _selector(self, node: VectorSelector, grid: Grid) -> Value:
+        return self.looked_up(node, grid)
+
+    def _call(self, node: Call, grid: Grid) -> Value:
+        return functions.IMPLEMENTATIONS[node.function.name](self, node, grid)
+
+    def _aggregate(self, node: AggregateExpr, grid: Grid) -> Value:
+        return aggregations.aggregate(self, node, grid)
+
+    def _binary(self, node: BinaryExpr, grid: Grid) -> Value:
+        return binary.evaluate(self, node, grid)
+
+    def _unary(self, node: UnaryExpr, grid: Grid) -> Value:
+        value = self.value(node.expr, grid)
+        if node.op == "+":
+            return value
+        if isinstance(value, Vector):
+            return value.with_values(-value.values).drop_names(self.delayed_names, strict=True)
+        return -cast(Values, value)
+
+
+_EVALUATE: dict[type, Callable[..., Value]] = {
+    NumberLiteral: Evaluator._number,
+    StringLiteral: Evaluator._text,
+    VectorSelector: Evaluator._selector,
+    Call: Evaluator._call,
+    AggregateExpr: Evaluator._aggregate,
+    BinaryExpr: Evaluator._binary,
+    UnaryExpr: Evaluator._unary,
+}
+
+
+def bare(expr: Expr) -> Expr:
+    """An expression without the parentheses around it."""
+    while isinstance(expr, ParenExpr):
+        expr = expr.expr
+    return expr
+
+
+def _at_all_steps(value: Value, steps: int) -> Value:
+    """A value of one step, repeated without copying."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Vector):
+        return np.broadcast_to(value, steps)
+    shape = (steps, value.values.shape[1])
+    present = None if value.present is None else np.broadcast_to(value.present, shape)
+    return Vector(value.frame, np.broadcast_to(value.values, shape), present, value.unnamed)
+
+
+def _as_slice(
+    rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+) -> slice | np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Consecutive row numbers as a slice, which numpy copies many times faster."""
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first + 1 == len(rows) and (np.diff(rows) == 1).all():
+        return slice(first, last + 1)
+    return rows

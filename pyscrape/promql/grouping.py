@@ -1,0 +1,74 @@
+"""Folding the series of each group into one, for all steps at once.
+
+Groups differ in size, matrices do not: groups of about the same size (up to twice) are gathered side by side as
+[size x steps x groups], the smaller ones filled up with a neutral value, and folded over the first axis together.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyscrape.model.blocks import Values
+from pyscrape.promql.frames import Ids
+from pyscrape.promql.panels import Mask
+
+Fold = Callable[[Values], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Groups of similar size: `groups` [n], `members` [largest x n] as series numbers, -1 where a group has fewer."""
+
+    groups: Ids
+    members: Ids
+
+    def gather(self, values: Values, filler: float) -> Values:
+        """The members' columns as [largest x steps x n]."""
+        missing = self.members < 0
+        # take per row of members keeps the last axis contiguous, and one pass over memory
+        gathered = values[:, self.members].transpose(1, 0, 2)
+        if missing.any():
+            gathered = np.where(missing[:, None, :], filler, gathered)
+        return gathered
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A partition of series: `ids` [series] are group numbers below `count`, every group has a member."""
+
+    ids: Ids
+    count: int
+
+    def sizes(self) -> Ids:
+        return np.bincount(self.ids, minlength=self.count)
+
+    def cohorts(self) -> Iterator[Cohort]:
+        """All groups, those of similar size together; members in the order of the series."""
+        sizes = self.sizes()
+        order = np.argsort(self.ids, kind="stable")
+        starts = np.cumsum(sizes) - sizes
+        scale = np.frexp(sizes.astype(np.float64) - 0.5)[1]
+        for power in np.unique(scale):
+            groups = np.flatnonzero(scale == power)
+            largest = int(sizes[groups].max())
+            number = np.arange(largest)[:, None]
+            inside = number < sizes[groups]
+            at = np.where(inside, starts[groups] + number, 0)
+            yield Cohort(groups, np.where(inside, order[at], -1))
+
+    def fold(self, values: Values, filler: float, fold: Fold) -> Values:
+        """`fold` ([size x steps x n] -> [steps x n]) over every group: [steps x groups]."""
+        result = np.empty((len(values), self.count))
+        for cohort in self.cohorts():
+            result[:, cohort.groups] = fold(cohort.gather(values, filler))
+        return result
+
+    def counts(self, present: Mask | None, steps: int) -> Ids:
+        """How many members of each group are present, [steps x groups]."""
+        if present is None:
+            return np.broadcast_to(self.sizes(), (steps, self.count))
+        order = np.argsort(self.ids, kind="stable")
+        starts = np.searchsorted(self.ids[order], np.arange(self.count))
+        counts: Ids = np.add.reduceat(present[:, order], starts, axis=1, dtype=np.int64)
+        return counts

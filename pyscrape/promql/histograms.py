@@ -1,0 +1,334 @@
+"""Quantiles and fractions of classic histograms, for all steps and all histograms at once.
+
+Histograms of one shape are laid side by side as columns [buckets x cells], a cell being one histogram at one step.
+Cells in which the same buckets are present are computed together, so that a histogram with a missing bucket takes
+the same way as a whole one. The store holds no native histograms; functions of those alone find nothing to do.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyscrape.model.blocks import LabelFrame, Values
+from pyscrape.model.labels import BUCKET_LABEL, METRIC_NAME
+from pyscrape.model.symbols import NAME
+from pyscrape.promql import annotations
+from pyscrape.promql.ast import Call, Expr
+from pyscrape.promql.format import go_number
+from pyscrape.promql.frames import Ids, column, drop, groups_of, take, with_label
+from pyscrape.promql.over_time import outside_quantiles
+from pyscrape.promql.panels import Mask
+from pyscrape.promql.values import Grid, Vector, joined, merge_same
+
+if TYPE_CHECKING:
+    from pyscrape.promql.evaluator import Evaluator
+
+SMALL_DELTA = 1e-12
+"""Counts that differ by less, relative to their sum, are taken for equal: rounding of rates, not real."""
+
+_SMALLEST_NORMAL = 2.2250738585072014e-308
+
+Bounds = Values
+Kernel = Callable[[Bounds, Values, Ids], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """The classic histograms of a vector: labels without le, per histogram its series by ascending bound."""
+
+    frame: LabelFrame
+    series: tuple[Ids, ...]
+    bounds: tuple[Bounds, ...]
+    vector: Vector
+
+
+@dataclass(slots=True)
+class Repairs:
+    """Cells whose counts had to be made monotonic: between which bounds, by how much at most, when, how many."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    most: float = 0.0
+    first_step: int = -1
+    last_step: int = -1
+    cells: int = 0
+
+
+def quantile(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
+    """histogram_quantile(q, v)."""
+    q_arg, arg = call.args
+    histograms = _histograms(ev, arg, grid)
+    return _quantile(ev, q_arg, arg, histograms, grid)
+
+
+def quantiles(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
+    """histogram_quantiles(v, "label", q...): one series per histogram and q, q in the label."""
+    arg, label_arg, *q_args = call.args
+    histograms = _histograms(ev, arg, grid)
+    label = ev.symbols.code(ev.string(label_arg))
+    answer: Vector | None = None
+    for q_arg in q_args:
+        part = _quantile(ev, q_arg, arg, histograms, grid)
+        q = ev.scalar(q_arg, grid)
+        for value in np.unique(q).tolist():
+            text = ev.symbols.code(openmetrics_float(value))
+            frame = with_label(part.frame, label, np.full(len(part.frame), text, dtype=np.int32))
+            here = np.broadcast_to((q == value)[:, None], part.values.shape)
+            labelled = Vector(frame, part.values, part.mask() & here, part.unnamed)
+            answer = labelled if answer is None else joined(answer, labelled)
+    assert answer is not None
+    return merge_same(answer.without_empty())
+
+
+def openmetrics_float(value: float) -> str:
+    """A float that always shows that it is one: `1` is `1.0`."""
+    text = go_number(value)
+    return text if not text.lstrip("-").isdigit() else text + ".0"
+
+
+def _quantile(ev: "Evaluator", q_arg: Expr, arg: Expr, histograms: Histograms, grid: Grid) -> Vector:
+    q = ev.scalar(q_arg, grid)
+    for bad in np.unique(q[~((q >= 0) & (q <= 1))]).tolist():
+        ev.notes.warn(q_arg, annotations.QUANTILE_RANGE.format(go_number(bad)))
+    repairs: dict[str, Repairs] = {}
+
+    def kernel(bounds: Bounds, counts: Values, steps: Ids) -> Values:
+        return bucket_quantile(q[steps], bounds, counts)
+
+    vector = _over(ev, histograms, kernel, repairs, grid)
+    times = grid.times_ms
+    for name, repair in repairs.items():
+        span = int(times[repair.first_step]), int(times[repair.last_step])
+        changed = (repair.low, repair.high, repair.most)
+        ev.notes.info(arg, annotations.forced_monotonicity(name, changed, repair.cells, span))
+    return vector
+
+
+def fraction(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
+    """histogram_fraction(lower, upper, v)."""
+    lower, upper = (ev.scalar(arg, grid) for arg in call.args[:2])
+    histograms = _histograms(ev, call.args[2], grid)
+
+    def kernel(bounds: Bounds, counts: Values, steps: Ids) -> Values:
+        return bucket_fraction(lower[steps], upper[steps], bounds, counts)
+
+    return _over(ev, histograms, kernel, {}, grid)
+
+
+def of_native(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
+    """histogram_count and its like look at native histograms alone, and the store holds none."""
+    vector = ev.vector(call.args[0], grid)
+    return vector.take(np.zeros(len(vector.frame), dtype=np.bool_))
+
+
+# --- from series to histograms
+
+
+def _histograms(ev: "Evaluator", arg: Expr, grid: Grid) -> Histograms:
+    vector = ev.vector(arg, grid)
+    text = ev.symbols.text
+    le = column(vector.frame, ev.symbols.code(BUCKET_LABEL))
+    codes, place = np.unique(le, return_inverse=True)
+    bounds = np.array([_bound(text(code)) for code in codes.tolist()], dtype=np.float64)[place]
+    bad = np.isnan(bounds)
+    for series in np.flatnonzero(bad).tolist():
+        labels = vector.frame.labels(series)
+        name = labels.get(METRIC_NAME, "")
+        ev.notes.warn(arg, annotations.bad_bucket(name, labels.get(BUCKET_LABEL, "")))
+    good = np.flatnonzero(~bad)
+    rest = take(drop(vector.frame, (ev.symbols.code(BUCKET_LABEL),)), good)
+    ids, first = groups_of(rest.codes)
+    order = np.lexsort((bounds[good], ids))
+    cuts = np.searchsorted(ids[order], np.arange(1, len(first)))
+    series = tuple(np.split(good[order], cuts)) if len(first) else ()
+    return Histograms(take(rest, first), series, tuple(bounds[rows] for rows in series), vector)
+
+
+def _bound(text: str) -> float:
+    """An upper bound; NaN where `text` is none, and for NaN itself."""
+    if not text or text != text.strip() or "_" in text:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _over(
+    ev: "Evaluator", histograms: Histograms, kernel: Kernel, repairs: dict[str, Repairs], grid: Grid
+) -> Vector:
+    """`kernel` over all histograms at all steps."""
+    count = len(histograms.series)
+    values = np.full((grid.count, count), np.nan)
+    present = np.zeros((grid.count, count), dtype=np.bool_)
+    sizes = np.array([len(rows) for rows in histograms.series], dtype=np.int64)
+    for size in np.unique(sizes).tolist():
+        chosen = np.flatnonzero(sizes == size)
+        ev.limits.check()
+        rows = np.stack([histograms.series[k] for k in chosen.tolist()], axis=1)
+        bounds = np.stack([histograms.bounds[k] for k in chosen.tolist()], axis=1)
+        _cohort(histograms, chosen, rows, bounds, kernel, repairs, values, present)
+    frame = histograms.frame
+    vector = Vector(frame, values, present).without_empty()
+    return vector.drop_names(ev.delayed_names)
+
+
+def _cohort(
+    histograms: Histograms,
+    chosen: Ids,
+    rows: Ids,
+    bounds: Bounds,
+    kernel: Kernel,
+    repairs: dict[str, Repairs],
+    values: Values,
+    present: Mask,
+) -> None:
+    """Histograms `chosen`, all with as many buckets: `rows` and `bounds` are [buckets x histograms]."""
+    steps = len(values)
+    counts = histograms.vector.values[:, rows].transpose(1, 0, 2)  # [buckets x steps x histograms]
+    if histograms.vector.present is None:
+        there = np.ones(counts.shape, dtype=np.bool_)
+    else:
+        there = histograms.vector.present[:, rows].transpose(1, 0, 2)
+    present[:, chosen] = there.any(axis=0)
+    for buckets, cells in _patterns(there):
+        step, histogram = cells // len(chosen), cells % len(chosen)
+        flat = counts[buckets].reshape(len(buckets), steps * len(chosen))[:, cells]
+        cell_bounds, cell_counts = coalesce(bounds[buckets][:, histogram], flat)
+        monotonic, lowered = make_monotonic(cell_counts)
+        if lowered is not None:
+            names = column(histograms.frame, NAME)[chosen[histogram]]
+            _note_repairs(histograms.frame, names, cell_bounds, lowered, step, repairs)
+        values[step, chosen[histogram]] = kernel(cell_bounds, monotonic, step)
+
+
+def _patterns(there: Mask) -> Iterator[tuple[Ids, Ids]]:
+    """Cells in which the same buckets are present: (buckets, flat cell numbers), cells without any left out."""
+    size = len(there)
+    flat = there.reshape(size, -1)
+    if flat.all():
+        yield np.arange(size), np.arange(flat.shape[1])
+        return
+    packed = np.packbits(flat, axis=0)
+    ids, first = groups_of(packed.T.astype(np.int32))
+    for number, cell in enumerate(first.tolist()):
+        buckets = np.flatnonzero(flat[:, cell])
+        if len(buckets):
+            yield buckets, np.flatnonzero(ids == number)
+
+
+def _note_repairs(
+    frame: LabelFrame, names: Ids, bounds: Bounds, lowered: Values, steps: Ids, repairs: dict[str, Repairs]
+) -> None:
+    """Remember, per metric name, which buckets lay below the one before: `lowered` is by how much, NaN elsewhere."""
+    for cell in np.flatnonzero(~np.isnan(lowered).all(axis=0)).tolist():
+        buckets = np.flatnonzero(~np.isnan(lowered[:, cell]))
+        repair = repairs.setdefault(frame.symbols.text(int(names[cell])), Repairs())
+        repair.low = min(repair.low, float(bounds[buckets[0], cell]))
+        repair.high = max(repair.high, float(bounds[buckets[-1], cell]))
+        repair.most = max(repair.most, float(lowered[buckets, cell].max()))
+        step = int(steps[cell])
+        repair.first_step = step if repair.first_step < 0 else min(repair.first_step, step)
+        repair.last_step = max(repair.last_step, step)
+        repair.cells += 1
+
+
+# --- cells: bounds and cumulative counts as [buckets x cells], ascending
+
+
+def coalesce(bounds: Bounds, counts: Values) -> tuple[Bounds, Values]:
+    """Buckets with equal bounds (le="1" and le="1.0") as one, their counts added.
+
+    Only cells of histograms with such bounds change; the place that is left over becomes a copy of its neighbour,
+    which no rank falls into.
+    """
+    same = bounds[1:] == bounds[:-1]
+    if not same.any():
+        return bounds, counts
+    counts = counts.copy()
+    for k in range(len(same) - 1, -1, -1):
+        counts[k] = np.where(same[k], counts[k] + counts[k + 1], counts[k])
+    for k in range(len(same)):
+        counts[k + 1] = np.where(same[k], counts[k], counts[k + 1])
+    return bounds, counts
+
+
+def make_monotonic(counts: Values) -> tuple[Values, Values | None]:
+    """Counts that never fall, and by how much each bucket lay below the one before (NaN: did not); None: none did."""
+    if len(counts) < 2 or bool(
+        (counts[1:] >= counts[:-1]).all() and not _close(counts[:-1], counts[1:]).any()
+    ):
+        return counts, None
+    fixed = counts.copy()
+    lowered = np.full(counts.shape, np.nan)
+    for k in range(1, len(counts)):
+        before, here = fixed[k - 1], counts[k]
+        alike = (before == here) | _close(before, here)
+        below = (here < before) & ~alike
+        lowered[k] = np.where(below, before - here, np.nan)
+        fixed[k] = np.where(alike | below, before, here)
+    return fixed, None if np.isnan(lowered).all() else lowered
+
+
+def _close(a: Values, b: Values) -> Mask:
+    """Unequal but within SMALL_DELTA of each other, relative to their sum."""
+    total = np.abs(a) + np.abs(b)
+    difference = np.abs(a - b)
+    tiny = (a == 0) | (b == 0) | (total < _SMALLEST_NORMAL)
+    limit = np.where(tiny, SMALL_DELTA * _SMALLEST_NORMAL, SMALL_DELTA * total)
+    close: Mask = (difference < limit) & (a != b)
+    return close
+
+
+def bucket_quantile(q: Values, bounds: Bounds, counts: Values) -> Values:
+    """The q-quantile of each cell, interpolated linearly within its bucket; `q`: [cells]."""
+    cells = np.arange(bounds.shape[1])
+    last = len(bounds) - 1
+    unusable = ~np.isposinf(bounds[last])
+    if last < 1:
+        result = np.full(len(cells), np.nan)
+    else:
+        total = counts[last]
+        rank = q * total
+        reached = counts[:last] >= rank
+        bucket = np.where(reached.any(axis=0), np.argmax(reached, axis=0), last)
+        below = np.maximum(bucket - 1, 0)
+        start = np.where(bucket > 0, bounds[below, cells], 0.0)
+        lower = np.where(bucket > 0, counts[below, cells], 0.0)
+        end, upper = bounds[bucket, cells], counts[bucket, cells]
+        result = start + (end - start) * ((rank - lower) / (upper - lower))
+        result = np.where((bucket == 0) & (bounds[0] <= 0), bounds[0], result)
+        result = np.where(bucket == last, bounds[last - 1], result)
+        unusable |= (total == 0) | (_distinct(bounds) < 2)
+    return outside_quantiles(np.where(unusable, np.nan, result), q)
+
+
+def _distinct(bounds: Bounds) -> Ids:
+    return 1 + (bounds[1:] != bounds[:-1]).sum(axis=0)
+
+
+def bucket_fraction(lower: Values, upper: Values, bounds: Bounds, counts: Values) -> Values:
+    """The share of observations between `lower` and `upper` ([cells] each) of each cell."""
+    total = counts[-1]
+    low, high = (_rank_of(edge, bounds, counts) for edge in (lower, upper))
+    share = np.where(lower >= upper, 0.0, (high - low) / total)
+    unusable = ~np.isposinf(bounds[-1]) | (total == 0) | np.isnan(lower) | np.isnan(upper)
+    return np.where(unusable, np.nan, share)
+
+
+def _rank_of(edge: Values, bounds: Bounds, counts: Values) -> Values:
+    """How many observations lie below `edge`, interpolated; at most all of them."""
+    rank = np.full(len(edge), np.nan)
+    before = np.zeros(len(edge))
+    bound_before = np.where(bounds[0] > 0, 0.0, -np.inf)
+    for bound, count in zip(bounds, counts, strict=True):
+        unset = np.isnan(rank)
+        inside = before + (count - before) * (edge - bound_before) / (bound - bound_before)
+        rank = np.where(unset & (bound_before >= edge), before, rank)
+        rank = np.where(unset & (bound_before < edge) & (bound > edge), inside, rank)
+        before, bound_before = count, bound
+    total = counts[-1]
+    return np.where(np.isnan(rank) | (rank > total), total, rank)

@@ -1,0 +1,22 @@
+"""Instant look-ups: for every step and series the newest sample that is not too old."""
+
+import numpy as np
+
+from pyscrape.model.blocks import Values
+from pyscrape.model.value import STALE_BITS
+from pyscrape.promql.panels import Mask, Panel
+
+
+def latest(panel: Panel) -> tuple[Values, Mask]:
+    """The last sample of each lookback window, and where there is one; a staleness marker ends the series."""
+    values = panel.values[panel.last()]
+    fresh: Mask = values.view(np.uint64) != STALE_BITS
+    fresh &= panel.counts > 0
+    return values, fresh
+
+
+def times_of_latest(panel: Panel) -> tuple[Values, Mask]:
+    """The times in seconds of what `latest` finds."""
+    _, fresh = latest(panel)
+    seconds = panel.wide(panel.times_ms[panel.last()]) / 1000.0
+    return np.broadcast_to(seconds, panel.shape).copy(), fresh

@@ -1,0 +1,68 @@
+"""What a query cost: the API's `stats`, and per expression what `explain` shows."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyscrape.model.blocks import Times
+
+
+@dataclass(slots=True)
+class NodeStats:
+    """One expression's share: how often it was computed, the most steps and series it gave, seconds with its parts."""
+
+    calls: int = 0
+    steps: int = 0
+    series: int = 0
+    seconds: float = 0.0
+
+    def add(self, shape: tuple[int, ...], seconds: float) -> None:
+        """Count one computation."""
+        self.calls += 1
+        self.steps = max(self.steps, shape[0])
+        self.series = max(self.series, shape[1])
+        self.seconds += seconds
+
+
+@dataclass(slots=True)
+class QueryStats:
+    """Counters of one query; times in seconds. `per_step` (samples seen by each step) only where asked for."""
+
+    steps: int = 0
+    samples: int = 0
+    peak_samples: int = 0
+    series_read: int = 0
+    queue_s: float = 0.0
+    prepare_s: float = 0.0
+    eval_s: float = 0.0
+    sort_s: float = 0.0
+    per_step: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    nodes: dict[tuple[int, int, str], NodeStats] = field(default_factory=dict)
+
+    def saw(self, per_step: Times) -> None:
+        """Count samples that each step of the query looked at."""
+        self.samples += int(per_step.sum())
+        if len(per_step) == len(self.per_step):
+            self.per_step += per_step
+
+    def to_prometheus(self, times_ms: Times | None = None) -> dict[str, object]:
+        """The API's `stats` object; with `times_ms` also the samples of each step."""
+        samples: dict[str, object] = {
+            "totalQueryableSamples": self.samples,
+            "peakSamples": self.peak_samples,
+        }
+        if times_ms is not None:
+            samples["totalQueryableSamplesPerStep"] = [
+                [at / 1000, seen] for at, seen in zip(times_ms.tolist(), self.per_step.tolist(), strict=True)
+            ]
+        return {
+            "timings": {
+                "evalTotalTime": self.prepare_s + self.eval_s + self.sort_s,
+                "resultSortTime": self.sort_s,
+                "queryPreparationTime": self.prepare_s,
+                "innerEvalTime": self.eval_s,
+                "execQueueTime": self.queue_s,
+                "execTotalTime": self.queue_s + self.prepare_s + self.eval_s + self.sort_s,
+            },
+            "samples": samples,
+        }

@@ -1,0 +1,119 @@
+"""Sums that keep what rounding throws away, over whole matrices at once.
+
+Prometheus adds with Kahan's method in Neumaier's form. Here the same pairs (sum, lost) are added as a tree,
+because a tree of matrices is log2(n) calls where a chain is n; the lost parts are carried exactly the same way,
+so both agree to the last place or two. A sum that is not finite has no meaningful lost part and stands alone.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.promql.panels import Panel
+
+Floats = NDArray[np.float64]
+
+NOTHING = -0.0
+"""The one neutral element of addition: +0.0 would turn a sum of -0.0 into 0."""
+
+
+def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """a + b as rounded, and what the rounding lost (exact where everything is finite)."""
+    total = a + b
+    part = total - a
+    lost = (a - (total - part)) + (b - part)
+    return total, lost
+
+
+def settle(total: Floats, lost: Floats) -> Floats:
+    """The sum that a pair stands for."""
+    return np.where(np.isfinite(total), total + lost, total)
+
+
+def sum_first_axis(values: Floats) -> Floats:
+    """Compensated sum over axis 0 of `values` (which is not changed); axis 0 must not be empty."""
+    total, lost = values, None
+    while len(total) > 1:
+        half = len(total) // 2
+        upper, lower, odd = total[:half], total[half : 2 * half], total[2 * half :]
+        added, error = two_sum(upper, lower)
+        if lost is not None:
+            error += lost[:half]
+            error += lost[half : 2 * half]
+        if len(odd):
+            tail = lost[2 * half :] if lost is not None else np.zeros_like(odd)
+            added, error = np.concatenate([added, odd]), np.concatenate([error, tail])
+        total, lost = added, error
+    return total[0] if lost is None else settle(total[0], lost[0])
+
+
+def window_sums(panel: Panel, values: Floats | None = None) -> Floats:
+    """Compensated sum of each window, [steps x series]; an empty window sums to -0.0.
+
+    Every window is cut into runs of 1, 2, 4, ... samples by the bits of its length, and the sums of all runs of
+    one length are made from those of half the length: no window is ever a difference of longer ones.
+    `values` stands in for the panel's own, same shape.
+    """
+    run = panel.values if values is None else values
+    longest = int((panel.hi - panel.lo).max(initial=0))
+    if len(panel.lo) * longest <= len(run) * longest.bit_length():
+        return _gathered_sums(panel, run, longest)
+    position = panel.lo.copy()
+    left = panel.hi - panel.lo
+    total = np.full(panel.shape, NOTHING)
+    lost = np.zeros(panel.shape)
+    run_lost: Floats | None = None
+    size = 1
+    while size <= longest:
+        chosen = (left & size).astype(bool)
+        if chosen.any():
+            where = position[chosen]
+            added, error = two_sum(total[chosen], run[where])
+            error += lost[chosen]
+            if run_lost is not None:
+                error += run_lost[where]
+            total[chosen], lost[chosen] = added, error
+            position[chosen] += size
+        if 2 * size <= longest:
+            added, error = two_sum(run[:-size], run[size:])
+            if run_lost is not None:
+                error += run_lost[:-size]
+                error += run_lost[size:]
+            run, run_lost = added, error
+        size *= 2
+    return settle(total, lost)
+
+
+def _gathered_sums(panel: Panel, values: Floats, longest: int) -> Floats:
+    """Windows that hardly overlap: every sample is fetched once per window and the samples are added as one tree."""
+    if not longest:
+        return np.full(panel.shape, NOTHING)
+    if len(panel.lo) == 1 and panel.dense:
+        return sum_first_axis(values[panel.lo[0] : panel.hi[0]])[None, :]
+    at = panel.lo + np.arange(longest).reshape(-1, *[1] * panel.lo.ndim)
+    inside = at < panel.hi
+    samples = values[np.minimum(at, len(values) - 1)]
+    samples[~inside] = NOTHING
+    return sum_first_axis(samples)
+
+
+def window_extremes(panel: Panel, better: Callable[[Floats, Floats], Floats]) -> Floats:
+    """`better` (np.fmin or np.fmax) folded over each window that is not empty, [steps x series].
+
+    Two overlapping runs of a power of two cover any window, and a value seen twice changes no extreme.
+    """
+    counts = panel.hi - panel.lo
+    first = panel.first()
+    result = panel.values[first]
+    run = panel.values
+    size = 1
+    longest = int(counts.max(initial=0))
+    while size <= longest:
+        chosen = (counts >= size) & (counts < 2 * size)
+        if chosen.any():
+            result[chosen] = better(run[panel.lo[chosen]], run[panel.hi[chosen] - size])
+        if 2 * size <= longest:
+            run = better(run[:-size], run[size:])
+        size *= 2
+    return result

@@ -1,0 +1,129 @@
+"""The engine on small stores: one line a case, answers written out by hand."""
+
+import math
+
+import pytest
+
+from pyscrape.promql import Engine, QueryError
+from tests.promql.memory_storage import MemoryStorage
+
+
+def store() -> MemoryStorage:
+    storage = MemoryStorage()
+    times = range(0, 3_600_000, 15_000)
+    for k, (job, code) in enumerate([("a", "200"), ("a", "500"), ("b", "200")]):
+        labels = {"__name__": "requests_total", "job": job, "code": code}
+        storage.append(labels, times, [(k + 1.0) * n for n in range(240)])
+    storage.append({"__name__": "up", "job": "a"}, times, [1.0] * 240)
+    return storage
+
+
+def answer(query: str, at: float = 1800.0) -> dict[str, float]:
+    data = Engine(store(), experimental=True).instant(query, at).to_prometheus()
+    result = data["result"]
+    assert isinstance(result, list)
+    if data["resultType"] != "vector":
+        return {"": float(result[1])}
+    return {",".join(f"{k}={v}" for k, v in row["metric"].items()): float(row["value"][1]) for row in result}
+
+
+CASES: list[tuple[str, dict[str, float]]] = [
+    ("1 + 2 * 3 ^ 2", {"": 19.0}),
+    ("up", {"__name__=up,job=a": 1.0}),
+    ("up offset 1h", {}),
+    ('requests_total{code="500"}', {"__name__=requests_total,code=500,job=a": 240.0}),
+    ("sum by (job) (requests_total)", {"job=a": 360.0, "job=b": 360.0}),
+    ("sum without (code) (requests_total)", {"job=a": 360.0, "job=b": 360.0}),
+    ("avg(requests_total)", {"": 240.0}),
+    ("count by (job) (requests_total)", {"job=a": 2.0, "job=b": 1.0}),
+    ("max by (code) (requests_total)", {"code=200": 360.0, "code=500": 240.0}),
+    ("min(requests_total)", {"": 120.0}),
+    ("sum by (job) (rate(requests_total[5m])) * 15", {"job=a": 3.0, "job=b": 3.0}),
+    ("sum(increase(requests_total[1m]))", {"": 24.0}),
+    ('irate(requests_total{code="500"}[1m])', {"code=500,job=a": 2 / 15}),
+    ("up + on (job) group_right requests_total", {"code=200,job=a": 121.0, "code=500,job=a": 241.0}),
+    ("requests_total > 200 < 300", {"__name__=requests_total,code=500,job=a": 240.0}),
+    ("sum(requests_total) > bool 1e9", {"": 0.0}),
+    ("count_over_time(up[1m])", {"job=a": 4.0}),
+    ("max_over_time(sum(requests_total)[1m:30s])", {"": 720.0}),
+    ("requests_total @ 0 == 0 unless on (job) up", {"__name__=requests_total,code=200,job=b": 0.0}),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), CASES, ids=[query for query, _ in CASES])
+def test_answers(query: str, expected: dict[str, float]) -> None:
+    got = answer(query)
+    assert got.keys() == expected.keys()
+    for labels, value in expected.items():
+        assert got[labels] == pytest.approx(value, rel=1e-12)
+
+
+ERRORS = [
+    (
+        "up * on (job) requests_total",
+        'found duplicate series for the match group {job="a"} on the right hand-side',
+    ),
+    ("requests_total * on (job) up", "multiple matches for labels: many-to-one matching must be explicit"),
+    ('-{__name__=~"up|requests_total",job="a",code=""} or label_replace(up, "__name__", "x", "", "")', ""),
+    ('{__name__=~".+",job="b"} * 1 + label_replace(up, "a", "$1", "job", "(")', "invalid regular expression"),
+    (
+        'label_replace(requests_total, "code", "", "", "")',
+        "vector cannot contain metrics with the same labelset",
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "message"), [case for case in ERRORS if case[1]])
+def test_errors(query: str, message: str) -> None:
+    with pytest.raises(QueryError) as raised:
+        answer(query)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_range_query_is_a_matrix_sorted_by_labels() -> None:
+    result = Engine(store()).range("rate(requests_total[1m])", 600, 660, 15)
+    data = result.to_prometheus()
+    assert data["resultType"] == "matrix"
+    metrics = [row["metric"] for row in data["result"]]  # type: ignore[attr-defined]
+    assert metrics == sorted(metrics, key=lambda m: sorted(m.items()))
+    assert data["result"][0]["values"][0][0] == 600  # type: ignore[index]
+    assert all(len(result.series(k).times_ms) == 5 for k in range(3))
+
+
+def test_a_range_vector_keeps_its_own_times() -> None:
+    data = Engine(store()).instant("up[45s]", 100).to_prometheus()
+    assert data["result"] == [
+        {"metric": {"__name__": "up", "job": "a"}, "values": [[60, "1"], [75, "1"], [90, "1"]]}
+    ]
+
+
+def test_limits() -> None:
+    with pytest.raises(QueryError, match="too many samples"):
+        Engine(store(), max_samples=100).instant("sum(rate(requests_total[1h]))", 3600)
+    with pytest.raises(QueryError, match="timed out"):
+        Engine(store(), timeout_s=0.0).instant("up", 3600)
+    with pytest.raises(QueryError, match="canceled"):
+        Engine(store()).instant("up", 3600, cancelled=lambda: True)
+    with pytest.raises(QueryError, match="end timestamp must not be before start time"):
+        Engine(store()).range("up", 10, 0, 1)
+    with pytest.raises(QueryError, match="zero or negative query resolution step"):
+        Engine(store()).range("up", 0, 10, 0)
+
+
+def test_a_staleness_marker_ends_a_series() -> None:
+    from pyscrape.model.value import STALE
+
+    storage = MemoryStorage()
+    storage.append({"__name__": "x"}, [0, 15_000, 30_000, 60_000], [1, 2, STALE, 4])
+    engine = Engine(storage)
+    assert [len(engine.instant("x", at)) for at in (15, 29.999, 30, 59, 60, 359, 360)] == [
+        1,
+        1,
+        0,
+        0,
+        1,
+        1,
+        0,
+    ]
+    assert engine.instant("count_over_time(x[1m])", 60).values[0, 0] == 3 - 1 + 0
+    assert math.isclose(engine.instant("sum_over_time(x[2m])", 60).values[0, 0], 7)
