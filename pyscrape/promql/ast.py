@@ -9,13 +9,15 @@ A tree is at most `parser.MAX_DEPTH` levels deep, so that plain recursion over i
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pyscrape.model.matcher import Matcher
 from pyscrape.promql.signatures import Signature, ValueType
+
+T = TypeVar("T")
 
 Edge = Literal["start", "end"]
 DurationOperator = Literal["+", "-", "*", "/", "%", "^", "step", "range", "min_of", "max_of"]
@@ -252,6 +254,22 @@ def walk(expr: Expr) -> Iterator[Expr]:
         node = stack.pop()
         yield node
         stack.extend(reversed(children(node)))
+
+
+def fold(tree: Expr, combine: Callable[[Expr, list[T]], T]) -> T:
+    """The result of `combine(node, results of its children)` at the root, for every node from the leaves up."""
+    stack: list[tuple[Expr, bool]] = [(tree, False)]
+    results: list[T] = []
+    while stack:
+        node, ready = stack.pop()
+        below = children(node)
+        if below and not ready:
+            stack.append((node, True))
+            stack.extend((child, False) for child in reversed(below))
+            continue
+        cut = len(results) - len(below)
+        results[cut:] = [combine(node, results[cut:])]
+    return results[0]
 
 
 def byte_length(text: str) -> int:

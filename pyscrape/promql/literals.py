@@ -59,25 +59,3 @@ def unquote(literal: str) -> str:
         at = escape.end()
     out += body[at:].encode()
     return out.decode(errors="replace")
-
-
-def format_number(value: float) -> str:
-    """A number as Go's 'f' format prints it: the shortest digits that read back, never an exponent.
-
-    >>> format_number(1e21), format_number(0.5), format_number(-0.0), format_number(math.inf)
-    ('1000000000000000000000', '0.5', '-0', '+Inf')
-    """
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    digits = repr(value)
-    mantissa, _, exponent = digits.partition("e")
-    if not exponent:
-        return mantissa.removesuffix(".0")
-    sign = "-" if mantissa.startswith("-") else ""
-    whole, _, fraction = mantissa.lstrip("-").partition(".")
-    shift = int(exponent)
-    if shift < 0:
-        return f"{sign}0.{'0' * (-shift - 1)}{whole}{fraction}"
-    return f"{sign}{whole}{fraction}{'0' * (shift - len(fraction))}"

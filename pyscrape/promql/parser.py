@@ -20,7 +20,8 @@ from pyscrape.promql import tokens as t
 from pyscrape.promql.check import check_types
 from pyscrape.promql.cursor import MAX_DEPTH, ParserOptions, Stop, Unexpected, too_deep
 from pyscrape.promql.faults import QueryParseError
-from pyscrape.promql.literals import format_number, unquote
+from pyscrape.promql.format import format_float
+from pyscrape.promql.literals import unquote
 from pyscrape.promql.signatures import FUNCTIONS, Signature, ValueType
 from pyscrape.promql.span_parser import SpanRules, milliseconds, round_half_away, split
 from pyscrape.promql.tokens import Token
@@ -417,7 +418,7 @@ class _Parser(SpanRules):
     def timestamp(self, expr: ast.Expr) -> int:
         seconds = self.signed_number()
         if not -(2.0**63) < seconds < 2.0**63:
-            shown = f"{seconds:f}" if math.isfinite(seconds) else format_number(seconds)
+            shown = f"{seconds:f}" if math.isfinite(seconds) else format_float(seconds)
             self.fault(expr, f"timestamp out of bounds for @ modifier: {shown}")
             return 0
         return round_half_away(seconds * 1000)

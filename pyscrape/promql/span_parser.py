@@ -41,19 +41,19 @@ class SpanRules(Cursor):
         return self.signed_span(sign, operand)
 
     def span(self, minimum: int) -> Task[ast.DurationNode]:
+        depth = self.depth
         sign = self.accept("-") or self.accept("+")
+        self.deeper()
         if sign is None:
             left: ast.DurationNode = yield self.span_operand()
         else:
-            self.deeper()
             left = self.signed_span(sign, (yield self.span(_UNARY)))
-            self.depth -= 1
         while (precedence := _PRECEDENCE.get(self.peek().kind, 0)) >= max(minimum, 1):
             operator = self.take()
             self.deeper()
             right: ast.DurationNode = yield self.span(precedence if precedence == _POWER else precedence + 1)
-            self.depth -= 1
             left = self.span_operation(left, operator, right)
+        self.depth = depth
         return left
 
     def signed_span(self, sign: Token, span: ast.DurationNode) -> ast.DurationNode:
