@@ -32,6 +32,8 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 SENSITIVE = frozenset(("authorization", "www-authenticate", "cookie", "cookie2"))
 
 Header = tuple[str, str]
+MakeTransport = Callable[[], httpx.AsyncBaseTransport]
+"""Makes the transport of a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class JobClient:
         config: HTTPClientConfig,
         headers: Sequence[Header] = (),
         *,
-        transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        transport: MakeTransport | None = None,
         resolve: Resolve = resolve_host,
     ) -> None:
         self.config = config

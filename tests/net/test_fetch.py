@@ -2,15 +2,18 @@
 
 import asyncio
 import gzip
+import socket
 import zlib
 
 import httpx
 import pytest
 
+from pyscrape.model.settings import from_mapping
 from pyscrape.net.errors import ExchangeError
 from pyscrape.net.fetch import Body, JobClient
 from pyscrape.net.settings import HTTPClientConfig
-from tests.helpers.fake_target import Exchange, FakeTarget, Handler, answering, fake_target
+from pyscrape.net.transport import ScrapeTransport
+from tests.helpers.fake_target import Exchange, Handler, answering, fake_target
 from tests.helpers.memory_transport import MemoryTransport, Page
 
 PAGE = b"".join(b'metric_%d{a="b"} %d\n' % (i, i) for i in range(3))
@@ -237,8 +240,6 @@ async def test_nobody_listens() -> None:
 
 async def test_the_name_does_not_resolve() -> None:
     async def resolve(host: str, port: int) -> list[object]:
-        import socket
-
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     client = JobClient(HTTPClientConfig(), resolve=resolve)  # type: ignore[arg-type]
@@ -272,22 +273,13 @@ async def test_redirects_carry_credentials_to_the_same_host_only() -> None:
 
         async with fake_target(first_handler) as first:
             auth = {"authorization": {"credentials": "s3cret"}}
-            config = (
-                HTTPClientConfig.from_mapping(auth) if hasattr(HTTPClientConfig, "from_mapping") else None
-            )
-            config = config or _config(auth)
+            config = from_mapping(HTTPClientConfig, auth)
             for path in ("/metrics", "/away"):
                 fetcher = JobClient(config).fetcher(f"http://127.0.0.1:{first.port}{path}")
                 body = await fetcher.fetch(asyncio.get_running_loop().time() + 2)
                 assert body.content == PAGE
                 fetcher.close()
     assert seen == ["Bearer s3cret", "Bearer s3cret", "Bearer s3cret", None]
-
-
-def _config(values: dict[str, object]) -> HTTPClientConfig:
-    from pyscrape.model.settings import from_mapping
-
-    return from_mapping(HTTPClientConfig, values)
 
 
 async def test_redirects_may_be_forbidden() -> None:
@@ -308,8 +300,6 @@ async def test_any_httpx_transport_gives_the_same() -> None:
 
 
 async def test_the_scrape_transport_serves_an_httpx_client() -> None:
-    from pyscrape.net.transport import ScrapeTransport
-
     async with fake_target(answering(PAGE, compress=True)) as target:
         async with httpx.AsyncClient(transport=ScrapeTransport()) as client:
             for _ in range(2):

@@ -1,0 +1,63 @@
+"""What the scraper needs of the parts that are handed to it: a place for samples, and one for exemplars.
+
+The store fulfils `TableStore`; tests use small fakes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.discovery.groups import TargetGroup
+from pyscrape.model.labels import Labels
+
+Columns = NDArray[np.int32]
+Values = NDArray[np.float64]
+Times = NDArray[np.int64]
+
+
+class Appended(Protocol):
+    """What became of the samples of one append."""
+
+    @property
+    def out_of_order(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
+
+
+class SampleTable(Protocol):
+    """The series of one target. Arrays that are handed over are never changed afterwards by either side."""
+
+    def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
+        """A column per series; labels that already have a live column get that one again."""
+
+    def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
+        """Samples of one moment. The same `columns` object means the same series as last time."""
+
+    def append_clocked(self, times_ms: Times, columns: Columns, values: Values) -> Appended:
+        """Samples with their own timestamps."""
+
+    def retire(self, columns: Columns) -> None:
+        """These get no more samples; their labels may come back under another column."""
+
+    def close(self) -> None:
+        """The target is gone; its samples stay until retention takes them."""
+
+
+class TableStore(Protocol):
+    """Where tables come from."""
+
+    def table(self, name: str) -> SampleTable: ...
+
+
+class ExemplarSink(Protocol):
+    """Where exemplars go."""
+
+    def add(
+        self, series: Labels, labels: Mapping[str, str], value: float, at_ms: int, has_time: bool
+    ) -> bool:
+        """Keep an exemplar; False when it is out of order."""
+
+
+Groups = Mapping[str, Sequence[TargetGroup]]

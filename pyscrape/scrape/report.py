@@ -1,0 +1,70 @@
+"""The series that a scrape reports about itself, under the target's own labels and outside of every limit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyscrape.model.labels import METRIC_NAME
+from pyscrape.scrape.interfaces import Values
+
+NAMES = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+EXTRA_NAMES = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
+
+_BODY_HELP = (
+    "The uncompressed size of the last scrape response, if successful. Scrapes failing because "
+    "body_size_limit is exceeded report -1, other scrape failures report 0."
+)
+
+# name: (type, help, unit), as Prometheus describes its own report series.
+DESCRIPTIONS = {
+    "up": (
+        "gauge",
+        "Health of the scrape target. 1 means the target is healthy, 0 if the scrape failed.",
+        "",
+    ),
+    "scrape_duration_seconds": ("gauge", "Duration of the last scrape in seconds.", "seconds"),
+    "scrape_samples_scraped": ("gauge", "Number of samples last scraped from the target.", ""),
+    "scrape_samples_post_metric_relabeling": (
+        "gauge",
+        "Number of samples remaining after metric relabeling was applied.",
+        "",
+    ),
+    "scrape_series_added": ("gauge", "Number of series in the last scrape.", ""),
+    "scrape_timeout_seconds": ("gauge", "The configured scrape timeout for a target.", "seconds"),
+    "scrape_sample_limit": ("gauge", "The configured sample limit for a target. 0 means no limit.", ""),
+    "scrape_body_size_bytes": (
+        "gauge",
+        _BODY_HELP,
+        "bytes",
+    ),
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """The numbers of one scrape. `body_bytes`: -1 when the body limit was hit, 0 after other failures."""
+
+    up: bool
+    duration_s: float = 0.0
+    scraped: int = 0
+    kept: int = 0
+    added: int = 0
+    body_bytes: int = 0
+
+
+def report_labels(target: Mapping[str, str], extra: bool) -> list[dict[str, str]]:
+    """The labels of a target's report series, in the order of `write_report`."""
+    names = NAMES + EXTRA_NAMES if extra else NAMES
+    return [{METRIC_NAME: name, **target} for name in names]
+
+
+def write_report(into: Values, report: Report, timeout_s: float, sample_limit: int) -> None:
+    """Fill the last places of a row with the report's values; `into` has room for 5 or, with the extra ones, 8."""
+    into[:5] = (report.up, report.duration_s, report.scraped, report.kept, report.added)
+    if len(into) > len(NAMES):
+        into[5:] = (timeout_s, sample_limit, report.body_bytes)

@@ -1,0 +1,382 @@
+"""The series of one target: pages in, rows of its table out, and a staleness marker for whatever ends.
+
+A page whose layout is the last one's costs no work per sample here: the column numbers are the same array object as
+last time and the values are one copy. When the layout changes, only samples that are new to it get labels (a
+`Binding` remembers the column of every sample); they may be bound in slices, so that a first page of 200,000 series
+does not hold up other targets.
+
+A scrape that is refused changes nothing but the markers: what was there ends, the page is forgotten or, when only a
+limit refused it, kept as already judged.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.exposition.page import Layout, Row
+from pyscrape.exposition.series import DuplicateLabelError
+from pyscrape.model.value import STALE_BITS
+from pyscrape.scrape.failure import ScrapeRefusedError
+from pyscrape.scrape.interfaces import Columns, SampleTable, Times, Values
+from pyscrape.scrape.report import Report, report_labels, write_report
+from pyscrape.scrape.samples import SampleRules
+
+UNBOUND = -2
+DROPPED = -1
+NO_TIME = np.iinfo(np.int64).min
+# How far in the future a sample's own timestamp may lie.
+MAX_AHEAD_MS = 600_000
+_SLICE = 512
+
+Indices = NDArray[np.int64]
+_NO_COLUMNS: Columns = np.empty(0, np.int32)
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """The columns of a row: some samples', then the report's.
+
+    `visible`: which report values the row has, None = all. A page that shows a series of the report's own name and
+    labels came first and hides it.
+    """
+
+    samples: Columns
+    row: Columns
+    visible: Indices | None
+
+
+@dataclass(slots=True, eq=False)
+class Binding:
+    """What a layout's samples mean in the table.
+
+    `column_of`: per sample its column, DROPPED or UNBOUND. `first`: the samples that are stored when none carries a
+    time of its own, None = all; the first of equal series wins. `kept`: how many samples relabeling left; `born`:
+    which samples are new with this layout and not yet counted.
+    """
+
+    layout: Layout
+    column_of: Columns
+    first: Indices | None
+    shape: Shape
+    kept: int
+    born: Indices
+    refused: ScrapeRefusedError | None = None
+    refused_at: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class Split:
+    """A binding's samples by whether they carry a timestamp; valid while the same ones do."""
+
+    clocked: NDArray[np.bool_]
+    plain: Indices
+    shape: Shape
+    timed: Indices
+    timed_columns: Columns
+    all_columns: Columns
+    duplicates: int
+
+
+@dataclass(slots=True)
+class Accounting:
+    """Samples of a page that were not stored, by reason."""
+
+    duplicates: int = 0
+    out_of_order: int = 0
+    out_of_bounds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesOptions:
+    """How a job wants its samples treated; 0 = no limit."""
+
+    honor_timestamps: bool = True
+    track_timestamps_staleness: bool = False
+    sample_limit: int = 0
+    timeout_s: float = 10.0
+    extra_report: bool = False
+
+
+class TargetSeries:
+    """One target's series in its table. Not to be used by two scrapes at once."""
+
+    __slots__ = ("_binding", "_present", "_report", "_split", "_target", "options", "rules", "table")
+
+    def __init__(
+        self, table: SampleTable, target: Mapping[str, str], rules: SampleRules, options: SeriesOptions
+    ) -> None:
+        self.table = table
+        self.rules = rules
+        self.options = options
+        self._target = dict(target)
+        self._binding: Binding | None = None
+        self._split: Split | None = None
+        # The columns that the last row ended with a sample in: those that a missing page ends. In the ordinary
+        # case the very array of the binding, so that "nothing ended" is one comparison of objects.
+        self._present: Columns = _NO_COLUMNS
+        self._report = table.add_columns(report_labels(target, options.extra_report))
+
+    @property
+    def live(self) -> int:
+        """How many series the last row held, report series aside."""
+        return len(self._present)
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that would end now, report series included."""
+        return np.union1d(self._present, self._report).astype(np.int32)
+
+    def rebase(self, rules: SampleRules, options: SeriesOptions, *, forget_page: bool) -> None:
+        """Go on under changed settings. With `forget_page` every series is judged anew at the next page.
+
+        Series that the new rules no longer give end with the first page that lacks them.
+        """
+        self.rules = rules
+        if options.extra_report != self.options.extra_report:
+            before, self._report = (
+                self._report,
+                self.table.add_columns(report_labels(self._target, options.extra_report)),
+            )
+            self._present = np.concatenate((self._present, np.setdiff1d(before, self._report)))
+            forget_page = True
+        self.options = options
+        if forget_page:
+            self._binding = self._split = None
+        elif self._binding is not None and self._binding.refused is not None:
+            self._binding.refused = None
+            self._binding.born = self._binding.born[:0]
+
+    # A page's samples to columns.
+
+    def bind(self, layout: Layout) -> Iterator[None]:
+        """Steps after which `ingest` takes pages of this layout; no step is long.
+
+        A layout that cannot be taken is remembered with its reason, which `ingest` raises.
+        """
+        known = self._binding
+        if known is not None and known.layout is layout:
+            if known.refused is not None or not (known.column_of == UNBOUND).any():
+                return
+            column_of = known.column_of
+        else:
+            column_of = carried_over(known, layout)
+        # Until this is done no page is bound: a caller that stops in between starts anew with the next page.
+        self._binding = self._split = None
+        unbound = np.flatnonzero(column_of == UNBOUND)
+        labels: list[dict[str, str]] = []
+        dropped: list[int] = []
+        bound: list[int] = []
+        refused, index = None, -1
+        apply, label_of = self.rules.apply, layout.labels
+        for begin in range(0, len(unbound), _SLICE):
+            try:
+                for index in unbound[begin : begin + _SLICE].tolist():
+                    made = apply(label_of(index))
+                    if made is None:
+                        dropped.append(index)
+                    else:
+                        bound.append(index)
+                        labels.append(made)
+            except ScrapeRefusedError as error:
+                refused = error
+                break
+            except DuplicateLabelError as error:
+                refused = ScrapeRefusedError("invalid_series", str(error))
+                break
+            yield
+        column_of[dropped] = DROPPED
+        born = np.array(bound, np.int64)
+        if refused is not None:
+            kept = int(np.count_nonzero(column_of[:index] >= 0)) + len(bound)
+            none = Shape(_NO_COLUMNS, _NO_COLUMNS, None)
+            self._binding = Binding(layout, column_of, None, none, kept, born, refused, index)
+            return
+        if bound:
+            column_of[born] = self.table.add_columns(labels)
+        kept_samples = np.flatnonzero(column_of >= 0)
+        first = first_of_each(column_of, kept_samples)
+        whole = len(first) == layout.size
+        shape = make_shape(column_of if whole else column_of[first], self._report)
+        self._binding = Binding(layout, column_of, None if whole else first, shape, len(kept_samples), born)
+
+    # Rows.
+
+    def ingest(self, row: Row, at_ms: int, report: Report) -> Accounting:
+        """Append a bound page and the report as one row at `at_ms`, filling in the report's counts.
+
+        Raises ScrapeRefusedError (counts filled in all the same) where a limit or a series refuses the page; nothing is
+        appended then.
+        """
+        binding = self._binding
+        assert binding is not None and binding.layout is row.layout, "bind comes before ingest"
+        if binding.refused is not None:
+            report.scraped, report.kept = binding.refused_at + 1, binding.kept
+            report.added, binding.born = len(binding.born), binding.born[:0]
+            raise binding.refused
+        report.scraped, report.kept = binding.layout.size, binding.kept
+        if row.times_ms is not None and self.options.honor_timestamps:
+            clocked = row.times_ms != NO_TIME
+            if clocked.any():
+                return self._ingest_clocked(binding, row, row.times_ms, clocked, at_ms, report)
+        shape = binding.shape
+        self._check_limit(binding, binding.first, len(shape.samples), report)
+        if len(binding.born):
+            report.added = _count_births(binding, binding.first)
+        values = row.values if binding.first is None else row.values[binding.first]
+        found = self._append_row(binding, shape, shape.samples, values, at_ms, report)
+        found.duplicates += binding.kept - len(shape.samples)
+        return found
+
+    def _check_limit(self, binding: Binding, stored: Indices | None, size: int, report: Report) -> None:
+        limit = self.options.sample_limit
+        if limit and size > limit:
+            within = np.arange(limit) if stored is None else stored[:limit]
+            report.added = int(np.isin(binding.born, within).sum())
+            binding.born = binding.born[:0]
+            raise ScrapeRefusedError("limit", "sample limit exceeded")
+
+    def _append_row(
+        self, binding: Binding, shape: Shape, present: Columns, values: Values, at_ms: int, report: Report
+    ) -> Accounting:
+        """One row: samples, report, and markers for what was present and is not in `present`."""
+        ended = _NO_COLUMNS if present is self._present else np.setdiff1d(self._present, present)
+        size, columns = len(shape.samples), shape.row
+        whole = np.empty(len(columns) + len(ended), np.float64)
+        whole[:size] = values
+        self._write_report(whole[size : len(columns)], shape, report)
+        if len(ended):
+            whole[len(columns) :] = stale_values(len(ended))
+            columns = np.concatenate((columns, ended))
+        appended = self.table.append(at_ms, columns, whole)
+        if len(ended):
+            self.table.retire(np.setdiff1d(ended, binding.column_of))
+        self._present = present
+        return Accounting(appended.duplicates, appended.out_of_order)
+
+    def _write_report(self, into: Values, shape: Shape, report: Report) -> None:
+        if shape.visible is None:
+            write_report(into, report, self.options.timeout_s, self.options.sample_limit)
+            return
+        values = np.empty(len(self._report), np.float64)
+        write_report(values, report, self.options.timeout_s, self.options.sample_limit)
+        into[:] = values[shape.visible]
+
+    def _ingest_clocked(
+        self,
+        binding: Binding,
+        row: Row,
+        times: Times,
+        clocked: NDArray[np.bool_],
+        at_ms: int,
+        report: Report,
+    ) -> Accounting:
+        """A page of which some lines carry their own timestamps: those are appended at these."""
+        split = self._split
+        if split is None or not np.array_equal(split.clocked, clocked):
+            split = self._split = make_split(binding, clocked, self._report)
+        timed, columns = split.timed, split.timed_columns
+        stored = np.union1d(split.plain, timed)
+        self._check_limit(binding, stored, len(stored), report)
+        own_times = times[timed]
+        late = own_times > at_ms + MAX_AHEAD_MS
+        out_of_bounds = int(np.count_nonzero(late))
+        if out_of_bounds:
+            stored = np.setdiff1d(stored, timed[late])
+            own_times, timed, columns = own_times[~late], timed[~late], columns[~late]
+        report.added = _count_births(binding, stored)
+        present = split.all_columns if self.options.track_timestamps_staleness else split.shape.samples
+        found = self._append_row(binding, split.shape, present, row.values[split.plain], at_ms, report)
+        if len(timed):
+            appended = self.table.append_clocked(own_times, columns, row.values[timed])
+            found.out_of_order += appended.out_of_order
+            found.duplicates += appended.duplicates
+        found.out_of_bounds = out_of_bounds
+        found.duplicates += split.duplicates
+        return found
+
+    def append_without_page(self, at_ms: int, report: Report) -> None:
+        """The row of a scrape that gave no samples: markers for all that was there, and the report."""
+        present, binding = self._present, self._binding
+        shape = binding.shape if binding is not None else None
+        if shape is None or shape.samples is not present or shape.visible is not None:
+            # Here the report wins: a page's own `up` cannot say that the page is missing.
+            shape = make_shape(np.setdiff1d(present, self._report), self._report)
+        size = len(shape.samples)
+        values = np.empty(len(shape.row), np.float64)
+        values[:size] = stale_values(size)
+        self._write_report(values[size:], shape, report)
+        self.table.append(at_ms, shape.row, values)
+        self._present = _NO_COLUMNS
+
+    def end(self, at_ms: int, keep: Columns) -> None:
+        """The target is gone: markers at `at_ms` for every series but those of `keep`, which go on elsewhere."""
+        columns = np.setdiff1d(self.columns, keep).astype(np.int32)
+        self.table.append(at_ms, columns, stale_values(len(columns)))
+        self.table.close()
+
+    def stored_labels(self, sample: int) -> dict[str, str] | None:
+        """The stored labels of a sample of the bound page, None for one that was dropped."""
+        binding = self._binding
+        if binding is None or binding.column_of[sample] < 0:
+            return None
+        return self.rules.apply(binding.layout.labels(sample))
+
+
+def make_shape(samples: Columns, report: Columns) -> Shape:
+    """The row of some samples followed by the report."""
+    hidden = np.isin(report, samples)
+    if not hidden.any():
+        return Shape(samples, np.concatenate((samples, report)), None)
+    return Shape(samples, np.concatenate((samples, report[~hidden])), np.flatnonzero(~hidden))
+
+
+def make_split(binding: Binding, clocked: NDArray[np.bool_], report: Columns) -> Split:
+    """Part the samples of a binding by `clocked`; `report` are the report's columns."""
+    column_of = binding.column_of
+    kept = column_of >= 0
+    plain_samples = np.flatnonzero(kept & ~clocked)
+    plain = first_of_each(column_of, plain_samples)
+    timed = np.flatnonzero(kept & clocked)
+    return Split(
+        clocked=clocked,
+        plain=plain,
+        shape=make_shape(column_of[plain], report),
+        timed=timed,
+        timed_columns=column_of[timed],
+        all_columns=np.union1d(column_of[plain], column_of[timed]).astype(np.int32),
+        duplicates=len(plain_samples) - len(plain),
+    )
+
+
+def carried_over(known: Binding | None, layout: Layout) -> Columns:
+    """The columns of a new layout's samples that the layout before had; the rest UNBOUND."""
+    column_of = np.full(layout.size, UNBOUND, np.int32)
+    kept = layout.kept
+    if known is not None and kept is not None:
+        old = kept >= 0
+        column_of[old] = known.column_of[kept[old]]
+    return column_of
+
+
+def first_of_each(column_of: Columns, samples: Indices) -> Indices:
+    """Those of `samples` whose column no earlier one has, in the order of the page."""
+    _, first = np.unique(column_of[samples], return_index=True)
+    if len(first) == len(samples):
+        return samples
+    first.sort()
+    return samples[first]
+
+
+def _count_births(binding: Binding, stored: Indices | None) -> int:
+    """How many samples of `stored` (None = all) are new; they count once."""
+    born, binding.born = binding.born, binding.born[:0]
+    if stored is None or not len(born):
+        return len(born)
+    return int(np.isin(born, stored).sum())
+
+
+def stale_values(size: int) -> Values:
+    """`size` staleness markers, set as bits: arithmetic would quiet them."""
+    return np.full(size, STALE_BITS, np.uint64).view(np.float64)

@@ -1,0 +1,36 @@
+"""The scraper's own counters, named as Prometheus names its metrics; the app exposes them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+# Upper bounds in seconds of the histogram of how late scrapes begin.
+LATENESS_BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+@dataclass(slots=True)
+class ScrapeStats:
+    """Counts since the start; each field is the metric of its name, Counters by the label in the comment."""
+
+    prometheus_target_scrape_pools_total: int = 0
+    prometheus_target_scrape_pools_failed_total: int = 0
+    prometheus_target_scrape_pool_reloads_total: int = 0
+    prometheus_target_scrape_pool_reloads_failed_total: int = 0
+    prometheus_target_scrape_pool_exceeded_target_limit_total: int = 0
+    prometheus_target_scrape_pool_exceeded_label_limits_total: int = 0
+    prometheus_target_scrape_pool_sync_total: Counter[str] = field(default_factory=Counter)  # scrape_job
+    prometheus_target_sync_failed_total: Counter[str] = field(default_factory=Counter)  # scrape_job
+    prometheus_target_scrapes_exceeded_sample_limit_total: int = 0
+    prometheus_target_scrapes_exceeded_body_size_limit_total: int = 0
+    prometheus_target_scrapes_sample_duplicate_timestamp_total: int = 0
+    prometheus_target_scrapes_sample_out_of_order_total: int = 0
+    prometheus_target_scrapes_sample_out_of_bounds_total: int = 0
+    prometheus_target_scrapes_exemplar_out_of_order_total: int = 0
+    pyscrape_scrapes_total: int = 0
+    pyscrape_scrapes_missed_total: int = 0
+    pyscrape_scrape_samples_total: int = 0
+    pyscrape_scrape_body_bytes_total: int = 0
+    pyscrape_scrape_failures_total: Counter[str] = field(default_factory=Counter)  # reason
+    pyscrape_scrape_lateness_buckets: list[int] = field(
+        default_factory=lambda: [0] * (len(LATENESS_BOUNDS_S) + 1)
+    )
+    pyscrape_scrape_lateness_seconds_sum: float = 0.0
