@@ -80,5 +80,7 @@ def counters(stats: object, helps: Mapping[str, str]) -> list[Family]:
         value = getattr(stats, one.name)
         if isinstance(value, (int, float)):
             kind = "counter" if one.name.endswith("_total") else "gauge"
-            found.append(single(kind, one.name, helps.get(one.name, one.name.replace("_", " ")), float(value)))
+            found.append(
+                single(kind, one.name, helps.get(one.name, one.name.replace("_", " ")), float(value))
+            )
     return found

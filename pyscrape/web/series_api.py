@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from pyscrape.model.matcher import Matcher
-from pyscrape.model.names import unescape_values, valid_label_name
+from pyscrape.model.names import unescape_name, valid_label_name
 from pyscrape.promql import QueryParseError, parse_metric_selector
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.params import Params
@@ -86,7 +86,7 @@ class SeriesApi:
     def values(self, call: Call) -> Answer:
         name = call.path["name"]
         if name.startswith("U__"):
-            name = unescape_values(name)
+            name = unescape_name(name, "values")
         if not valid_label_name(name, "utf8"):
             raise ApiError("bad_data", f'invalid label name: "{name}"')
         limit = call.params.limit()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.promql.engine import Engine
+from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
 
@@ -45,6 +46,7 @@ class Services:
     engine: Engine
     pools: ScrapePools
     discovery: DiscoveryManager
+    exemplars: ExemplarStore
     now_s: Callable[[], float]
     ready: Callable[[], bool]
     reload: Callable[[], Awaitable[ReloadOutcome]]

@@ -67,7 +67,9 @@ class Process:
         return self.log.read_text(errors="replace")
 
 
-def fetch(url: str, method: str = "GET", data: bytes | None = None, timeout_s: float = 30) -> tuple[int, bytes]:
+def fetch(
+    url: str, method: str = "GET", data: bytes | None = None, timeout_s: float = 30
+) -> tuple[int, bytes]:
     """Status and body, also of errors."""
     request = urllib.request.Request(url, data=data, method=method)
     try:

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import HOST, Process, fetch, free_port, peer, prometheus, pyscrape, started, wait_for
+from tests.helpers.processes import (
+    HOST,
+    Process,
+    fetch,
+    free_port,
+    peer,
+    prometheus,
+    pyscrape,
+    started,
+    wait_for,
+)
 
 INTERVAL_S = 1
 CONFIG = """\
@@ -49,7 +59,9 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
-    programs = {name: peer(name) for name in ("node_exporter", "redis-server", "redis_exporter", "prometheus")}
+    programs = {
+        name: peer(name) for name in ("node_exporter", "redis-server", "redis_exporter", "prometheus")
+    }
     node, redis, redis_exporter, own, prom = (free_port() for _ in range(5))
     config = folder / "prometheus.yml"
     config.write_text(CONFIG.format(host=HOST, node=node, redis=redis_exporter, own=own, prometheus=prom))
@@ -60,13 +72,25 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     ]
     with ExitStack() as stack:
         enter = stack.enter_context
-        enter(started([programs["redis-server"], "--port", str(redis), "--save", ""], folder, redis, ready=""))
+        enter(
+            started([programs["redis-server"], "--port", str(redis), "--save", ""], folder, redis, ready="")
+        )
         node_process = enter(
-            started([programs["node_exporter"], f"--web.listen-address={HOST}:{node}"], folder, node, "/metrics")
+            started(
+                [programs["node_exporter"], f"--web.listen-address={HOST}:{node}"], folder, node, "/metrics"
+            )
         )
         prometheus_process = enter(prometheus(config, port=prom))
         pyscrape_process = enter(pyscrape(config, "--web.enable-lifecycle", port=own))
-        yield Lab(folder, config, pyscrape_process, prometheus_process, node_process, exporter_command, redis_exporter)
+        yield Lab(
+            folder,
+            config,
+            pyscrape_process,
+            prometheus_process,
+            node_process,
+            exporter_command,
+            redis_exporter,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +124,9 @@ def test_the_same_series_as_prometheus(lab: Lab, redis_exporter: Process, job: s
     assert len(missing) <= (0 if job in {"node", "redis"} else 3), sorted(missing)[:5]
 
 
-def values_by_labels(result: list[dict[str, object]], *, name: bool = True) -> dict[tuple[tuple[str, str], ...], float]:
+def values_by_labels(
+    result: list[dict[str, object]], *, name: bool = True
+) -> dict[tuple[tuple[str, str], ...], float]:
     found = {}
     for row in result:
         metric, value = row["metric"], row["value"]
@@ -120,7 +146,9 @@ def values_by_labels(result: list[dict[str, object]], *, name: bool = True) -> d
         ('count by (job) ({job=~"node|redis"})', 0.0),
     ],
 )
-def test_the_same_answers_as_prometheus(lab: Lab, redis_exporter: Process, expression: str, tolerance: float) -> None:
+def test_the_same_answers_as_prometheus(
+    lab: Lab, redis_exporter: Process, expression: str, tolerance: float
+) -> None:
     """Counts agree exactly; rates up to the difference of the scrape times."""
 
     def agree() -> bool:
@@ -129,7 +157,11 @@ def test_the_same_answers_as_prometheus(lab: Lab, redis_exporter: Process, expre
         ours = values_by_labels(lab.pyscrape.query(expression, at_s))
         assert theirs and ours.keys() == theirs.keys(), (ours, theirs)
         for labels, value in theirs.items():
-            assert math.isclose(ours[labels], value, rel_tol=1e-9, abs_tol=tolerance), (labels, ours[labels], value)
+            assert math.isclose(ours[labels], value, rel_tol=1e-9, abs_tol=tolerance), (
+                labels,
+                ours[labels],
+                value,
+            )
         return True
 
     wait_for(f"equal answers to {expression}", agree, timeout_s=20, every_s=0.5)

@@ -1,0 +1,108 @@
+"""The counters of the parts as families of /metrics: one function a part."""
+
+import time
+from collections.abc import Iterable
+
+from pyscrape.app.metrics import Family, counters, single
+from pyscrape.app.runtime import PROMETHEUS_VERSION
+from pyscrape.discovery.manager import DiscoveryManager
+from pyscrape.scrape.pools import ScrapePools
+from pyscrape.store import Store
+
+HELPS = {
+    "prometheus_target_scrape_pools_total": "Total number of scrape pool creation attempts.",
+    "prometheus_target_scrape_pools_failed_total": "Total number of scrape pool creations that failed.",
+    "prometheus_target_scrape_pool_reloads_total": "Total number of scrape pool reloads.",
+    "prometheus_target_scrape_pool_sync_total": "Total number of syncs that were executed on a scrape pool.",
+    "prometheus_target_sync_failed_total": "Total number of target sync failures.",
+    "prometheus_target_scrapes_exceeded_sample_limit_total": "Scrapes that hit the sample limit and were rejected.",
+    "prometheus_target_scrapes_exceeded_body_size_limit_total": "Scrapes that hit the body size limit.",
+    "prometheus_target_scrapes_sample_duplicate_timestamp_total": "Samples rejected: same time, another value.",
+    "prometheus_target_scrapes_sample_out_of_order_total": "Samples rejected: not in order of time.",
+    "prometheus_target_scrapes_sample_out_of_bounds_total": "Samples rejected: outside of the time bounds.",
+    "pyscrape_scrape_failures_total": "Scrapes that failed, by the class of the failure.",
+}
+
+
+def build_families() -> Iterable[Family]:
+    labels = {"branch": "pyscrape", "goversion": "", "revision": "", "version": PROMETHEUS_VERSION}
+    yield Family(
+        "gauge", "prometheus_build_info", "A constant 1 with the version as labels.", [(labels, 1.0)]
+    )
+
+
+def scrape_families(pools: ScrapePools) -> Iterable[Family]:
+    """What the scraper counted, and its pools' sizes."""
+    stats = pools.stats
+    yield from counters(stats, HELPS)
+    by_job = [
+        ("prometheus_target_scrape_pool_sync_total", stats.prometheus_target_scrape_pool_sync_total),
+        ("prometheus_target_sync_failed_total", stats.prometheus_target_sync_failed_total),
+    ]
+    for name, counter in by_job:
+        samples = [({"scrape_job": job}, float(count)) for job, count in counter.items()]
+        yield Family("counter", name, HELPS[name], samples)
+    failures = [({"reason": reason}, float(n)) for reason, n in stats.pyscrape_scrape_failures_total.items()]
+    yield Family(
+        "counter", "pyscrape_scrape_failures_total", HELPS["pyscrape_scrape_failures_total"], failures
+    )
+    sizes = [({"scrape_job": name}, float(len(pool.loops))) for name, pool in pools.pools.items()]
+    yield Family(
+        "gauge", "prometheus_target_scrape_pool_targets", "Current number of targets in this pool.", sizes
+    )
+    limits = [
+        ({"scrape_job": name}, float(pool.job.config.target_limit)) for name, pool in pools.pools.items()
+    ]
+    yield Family("gauge", "prometheus_target_scrape_pool_target_limit", "Most targets of this pool.", limits)
+
+
+def store_families(store: Store) -> Iterable[Family]:
+    """The head, in Prometheus' words."""
+    stats = store.stats()
+    types = ({"type": "float"}, float(stats.samples_appended))
+    yield Family(
+        "counter", "prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.", [types]
+    )
+    rows = [
+        ("gauge", "prometheus_tsdb_head_series", "Total number of series in the store.", stats.series),
+        ("gauge", "prometheus_tsdb_head_chunks", "Total number of chunks in the store.", stats.chunks),
+        (
+            "counter",
+            "prometheus_tsdb_out_of_order_samples_total",
+            "Samples refused as out of order.",
+            stats.out_of_order,
+        ),
+        ("counter", "prometheus_tsdb_too_old_samples_total", "Samples refused as too old.", stats.too_old),
+        ("gauge", "prometheus_tsdb_head_min_time", "Oldest time in the store, ms.", stats.min_ms or 0),
+        ("gauge", "prometheus_tsdb_head_max_time", "Newest time in the store, ms.", stats.max_ms or 0),
+    ]
+    for kind, name, text, value in rows:
+        yield single(kind, name, text, float(value))
+    held = [({"part": part}, float(size)) for part, size in stats.bytes.items()]
+    yield Family("gauge", "pyscrape_store_bytes", "Memory that the store accounts for, by part.", held)
+
+
+def discovery_families(discovery: DiscoveryManager) -> Iterable[Family]:
+    """How many targets each discovery has, and whether its last look failed."""
+    rows = discovery.status()
+    found = [({"name": "scrape", "config": job}, float(n)) for jobs, _, n in rows for job in jobs]
+    yield Family("gauge", "prometheus_sd_discovered_targets", "Current number of discovered targets.", found)
+    failed = [
+        ({"config": job, "kind": s.kind}, float(bool(s.last_error))) for jobs, s, _ in rows for job in jobs
+    ]
+    yield Family("gauge", "pyscrape_sd_failing", "1 while a discovery's last look failed.", failed)
+
+
+class ReloadState:
+    """Whether the last configuration was taken, and when the one in force was."""
+
+    def __init__(self) -> None:
+        self.ok = True
+        self.at_s = time.time()
+        self.error = ""
+
+    def families(self) -> Iterable[Family]:
+        text = "Whether the last configuration reload attempt was successful."
+        yield single("gauge", "prometheus_config_last_reload_successful", text, float(self.ok))
+        text = "Timestamp of the last successful configuration reload."
+        yield single("gauge", "prometheus_config_last_reload_success_timestamp_seconds", text, self.at_s)

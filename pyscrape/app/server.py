@@ -1,0 +1,288 @@
+"""`pyscrape run`: builds the parts, owns their tasks, reloads and shuts down.
+
+The order of a start: configuration, sockets, parts, web server, then targets. The order of an end: discovery, then
+the scrape loops, the web server last, so that the last queries still find everything.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from pyscrape import __version__
+from pyscrape.app import log
+from pyscrape.app.flags import Flags
+from pyscrape.app.loading import Loaded, config_path, describe_source, load
+from pyscrape.app.metrics import OwnMetrics
+from pyscrape.app.own_metrics import (
+    ReloadState,
+    build_families,
+    discovery_families,
+    scrape_families,
+    store_families,
+)
+from pyscrape.app.runtime import BUILD, runtime_info
+from pyscrape.app.settings import SettingsError, listen_addresses, web_options
+from pyscrape.config.load import ConfigError
+from pyscrape.config.settings import Config
+from pyscrape.discovery.make import make_discoverer, supported
+from pyscrape.discovery.manager import DiscoveryManager, WantedJob
+from pyscrape.discovery.static import static_groups
+from pyscrape.model.problems import Problem
+from pyscrape.promql.engine import Engine
+from pyscrape.scrape.exemplars import ExemplarStore
+from pyscrape.scrape.pools import ScrapePools
+from pyscrape.store import Store
+from pyscrape.web.app import create_app
+from pyscrape.web.server import ListenError, WebServer, bind
+from pyscrape.web.services import ReloadOutcome, Services
+
+logger = logging.getLogger("pyscrape")
+
+MAINTENANCE_PAUSE_S = 0.5
+MAINTENANCE_SLICE_S = 0.01
+# A busy query thread gives the loop its turn after so long at most.
+SWITCH_INTERVAL_S = 0.002
+
+
+def serve(flags: Flags) -> int:
+    """Run until a signal ends it; the exit code: 0 asked to end, 1 could not run, 2 wrong flags or configuration."""
+    try:
+        log.set_up(flags.text("log.level"), flags.text("log.format"))
+        for remark in flags.remarks():
+            logger.warning(remark)
+        loaded = load(flags)
+        options = web_options(flags)
+        sockets = bind(listen_addresses(flags))
+    except (SettingsError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            log_problems(error.problems)
+            logger.error("Error loading config (--config.file=%s)", config_path(flags))
+        else:
+            logger.error(str(error))
+        return 2
+    except ListenError as error:
+        logger.error(str(error))
+        return 1
+    except OSError as error:
+        logger.error("Error loading config (--config.file=%s): %s", config_path(flags), error)
+        return 2
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    server = Server(flags, loaded)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(server.run(sockets, server.services(options)))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed (extra `fast`), else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def log_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
+    """One line for each finding of the check."""
+    levels = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+    for problem in problems:
+        place = f"{problem.file}:{problem.line}:{problem.column}"
+        extra = {"place": place, "id": problem.id} | ({"hint": problem.hint} if problem.hint else {})
+        logger.log(levels[problem.severity], problem.message, extra=extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why the server ends."""
+
+    reason: str
+
+
+class Server:
+    """The running program."""
+
+    def __init__(self, flags: Flags, loaded: Loaded) -> None:
+        self._flags = flags
+        self._loaded = loaded
+        self._start_s = time.time()
+        self._ready = False
+        self._stop: asyncio.Future[Stop] | None = None
+        self._reload_lock = asyncio.Lock()
+        self._reload_state = ReloadState()
+        self.store = Store(retention_ms=self._retention_ms(loaded.config))
+        self.engine = Engine(
+            self.store,
+            experimental="promql-experimental-functions" in flags.many("enable-feature"),
+            lookback_ms=flags.number("query.lookback-delta"),
+            max_samples=flags.number("query.max-samples"),
+            timeout_s=flags.number("query.timeout") / 1000,
+        )
+        self.exemplars = ExemplarStore()
+        self.pools = ScrapePools(self.store, exemplars=self.exemplars)
+        self.discovery = DiscoveryManager(make_discoverer, self.pools.update)
+        self.metrics = OwnMetrics(
+            [
+                build_families,
+                self._reload_state.families,
+                lambda: scrape_families(self.pools),
+                lambda: store_families(self.store),
+                lambda: discovery_families(self.discovery),
+            ]
+        )
+
+    def services(self, options: Any) -> Services:
+        """What the web layer is given."""
+        return Services(
+            options=options,
+            store=self.store,
+            engine=self.engine,
+            pools=self.pools,
+            discovery=self.discovery,
+            exemplars=self.exemplars,
+            now_s=time.time,
+            ready=lambda: self._ready,
+            reload=self.reload,
+            quit=lambda: self._end("asked by /-/quit"),
+            config_yaml=lambda: self._loaded.config.to_yaml(),
+            flags=self._flags.printed(),
+            build=BUILD,
+            runtime=self._runtime,
+            metrics=self.metrics.render,
+            notes=lambda: self._loaded.notes,
+        )
+
+    async def run(self, sockets: list[Any], services: Services) -> int:
+        """Everything, until a signal or `/-/quit`."""
+        loop = asyncio.get_running_loop()
+        self._stop = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, f"got {number.name}")
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        web = WebServer(
+            create_app(services),
+            sockets,
+            idle_s=self._flags.number("web.read-timeout") / 1000,
+            most_connections=self._flags.number("web.max-connections"),
+        )
+        logger.info(
+            "Starting pyscrape", extra={"version": __version__, "config": describe_source(self._flags)}
+        )
+        log_problems(self._loaded.problems)
+        for note in self._loaded.notes:
+            logger.warning("Not supported: %s", note)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                work = [
+                    tasks.create_task(web.serve(), name="web server"),
+                    tasks.create_task(self.pools.run(), name="scrape pools"),
+                    tasks.create_task(self._maintain(), name="store maintenance"),
+                ]
+                await web.started()
+                await self._apply(self._loaded)
+                gc.freeze()
+                self._ready = True
+                addresses = ", ".join(f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets)
+                logger.info("Server is ready to receive web requests.", extra={"address": addresses})
+                stop = await self._stop
+                logger.info("Stopping", extra={"reason": stop.reason})
+                self._ready = False
+                await self.discovery.stop()
+                for task in work[1:]:
+                    task.cancel()
+                web.stop()
+        except BaseExceptionGroup as group:
+            for error in group.exceptions:
+                logger.error("A part of the server failed", exc_info=error)
+            return 1
+        logger.info("See you next time!")
+        return 0
+
+    async def reload(self) -> ReloadOutcome:
+        """Take the configuration in again; a broken one changes nothing."""
+        async with self._reload_lock:
+            path = config_path(self._flags)
+            try:
+                loaded = await asyncio.to_thread(load, self._flags)
+            except ConfigError as error:
+                log_problems(error.problems)
+                return self._refuse(
+                    path, "; ".join(_line(p) for p in error.problems if p.severity == "error"), error.problems
+                )
+            except OSError as error:
+                return self._refuse(path, str(error), [])
+            await self._apply(loaded)
+            self._reload_state.ok, self._reload_state.at_s, self._reload_state.error = True, time.time(), ""
+            log_problems(loaded.problems)
+            for note in loaded.notes:
+                logger.warning("Not supported: %s", note)
+            logger.info("Completed loading of configuration file", extra={"filename": path})
+            return ReloadOutcome("", tuple(p._asdict() for p in loaded.problems))
+
+    def _refuse(self, path: str, reason: str, problems: list[Problem]) -> ReloadOutcome:
+        text = f"couldn't load configuration (--config.file={path!r}): {reason}".replace("'", '"')
+        self._reload_state.ok, self._reload_state.error = False, text
+        logger.error("Error reloading config", extra={"err": text})
+        return ReloadOutcome(text, tuple(p._asdict() for p in problems))
+
+    async def _apply(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        config = loaded.config
+        self.store.retention_ms = self._retention_ms(config)
+        await self.pools.apply(config.scrape_configs, external_labels=config.global_.external_labels)
+        self.discovery.apply(
+            {
+                job.job_name: WantedJob(
+                    static_groups(job.static_configs), tuple(c for c in job.discoveries() if supported(c))
+                )
+                for job in config.scrape_configs
+            }
+        )
+
+    def _retention_ms(self, config: Config) -> int:
+        """`storage.tsdb.retention.time` of the configuration wins over the flag, as Prometheus has it."""
+        tsdb = config.storage.tsdb if config.storage is not None else None
+        if tsdb is not None and tsdb.retention is not None and tsdb.retention.time:
+            return int(tsdb.retention.time)
+        return self._flags.number("storage.tsdb.retention.time")
+
+    async def _maintain(self) -> None:
+        """Seal and drop chunks in slices, so that no scrape waits for it."""
+        while True:
+            more = self.store.maintain(round(time.time() * 1000), MAINTENANCE_SLICE_S)
+            await asyncio.sleep(MAINTENANCE_SLICE_S if more else MAINTENANCE_PAUSE_S)
+
+    def _end(self, reason: str) -> None:
+        if self._stop is not None and not self._stop.done():
+            self._stop.set_result(Stop(reason))
+
+    def _reload_soon(self) -> None:
+        _keep(self.reload())
+
+    def _runtime(self) -> dict[str, object]:
+        return runtime_info(
+            start_s=self._start_s,
+            now_s=time.time(),
+            reload_ok=self._reload_state.ok,
+            last_config_s=self._reload_state.at_s,
+            flags=self._flags,
+        )
+
+
+def _line(problem: Problem) -> str:
+    return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
+
+
+_background: set[asyncio.Task[Any]] = set()
+
+
+def _keep(work: Coroutine[Any, Any, Any]) -> None:
+    """Run a coroutine from a signal handler; asyncio keeps only weak references to tasks."""
+    task = asyncio.get_running_loop().create_task(work, name="reload by SIGHUP")
+    _background.add(task)
+    task.add_done_callback(_background.discard)

@@ -1,0 +1,35 @@
+"""Which discoverer runs which kind of discovery config: one table, each row imported when a config asks for it."""
+
+import importlib
+from collections.abc import Callable
+from typing import cast
+
+from pyscrape.discovery.groups import Discoverer
+
+# The settings' class name -> (module, class of the discoverer that takes these settings).
+DISCOVERERS: dict[str, tuple[str, str]] = {
+    "KubernetesSDConfig": ("pyscrape.discovery.kubernetes.discoverer", "KubernetesDiscoverer"),
+}
+
+
+class UnsupportedDiscovery(ValueError):  # noqa: N818  # it is a configuration's, not this program's, error
+    """A discovery that Prometheus has and this program does not run."""
+
+
+def supported(config: object) -> bool:
+    """Whether this program runs the discovery of `config`."""
+    return type(config).__name__ in DISCOVERERS
+
+
+def make_discoverer(config: object) -> Discoverer:
+    """The discoverer for a discovery's settings.
+
+    Raises:
+        UnsupportedDiscovery: this program does not run it.
+    """
+    name = type(config).__name__
+    if name not in DISCOVERERS:
+        raise UnsupportedDiscovery(f"{name} is not supported by pyscrape run")
+    module, attribute = DISCOVERERS[name]
+    build = cast(Callable[[object], Discoverer], getattr(importlib.import_module(module), attribute))
+    return build(config)

@@ -1,0 +1,82 @@
+"""`/api/v1/query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyscrape.promql import QueryParseError
+from pyscrape.promql.engine import MAX_STEPS
+from pyscrape.promql.errors import QueryError
+from pyscrape.promql.result import Result
+from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.encode import result_data
+from pyscrape.web.params import Params
+from pyscrape.web.routes import Call, Mount
+from pyscrape.web.services import Services
+
+TOO_MANY_POINTS = (
+    "exceeded maximum resolution of 11,000 points per timeseries. "
+    "Try decreasing the query resolution (?step=XX)"
+)
+BAD_STEP = "zero or negative query resolution step widths are not accepted. Try a positive integer"
+
+
+Ask = Callable[[str, dict[str, Any]], Result]
+
+
+class QueryApi:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._engine = services.engine
+
+    def mounts(self) -> list[Mount]:
+        both = ("GET", "POST")
+        return [
+            Mount("/api/v1/query", self.query, both, "thread"),
+            Mount("/api/v1/query_range", self.query_range, both, "thread"),
+        ]
+
+    def query(self, call: Call) -> Answer:
+        params = call.params
+        limit = params.limit()
+        at_s = params.time_s("time", self._services.now_s())
+        return self._run(call, limit, lambda query, options: self._engine.instant(query, at_s, **options))
+
+    def query_range(self, call: Call) -> Answer:
+        params = call.params
+        limit = params.limit()
+        start_s, end_s = params.time_s("start"), params.time_s("end")
+        if end_s < start_s:
+            raise ApiError.parameter("end", "end timestamp must not be before start time")
+        step_s = params.duration_s("step")
+        if step_s <= 0:
+            raise ApiError.parameter("step", BAD_STEP)
+        if (end_s - start_s) / step_s > MAX_STEPS:
+            raise ApiError("bad_data", TOO_MANY_POINTS)
+        return self._run(
+            call, limit, lambda query, options: self._engine.range(query, start_s, end_s, step_s, **options)
+        )
+
+    def _run(self, call: Call, limit: int, ask: Ask) -> Answer:
+        params = call.params
+        try:
+            result = ask(params.first("query"), _options(params, call)).limited(limit)
+        except QueryParseError as error:
+            raise ApiError.parameter("query", error) from error
+        except QueryError as error:
+            raise ApiError(error.kind, str(error)) from error
+        wanted = params.first("stats")
+        times = result.times_ms if wanted == "all" else None
+        stats = result.stats.to_prometheus(times) if wanted else None
+        return success(result_data(result, stats), result.warnings, result.infos)
+
+
+def _options(params: Params, call: Call) -> dict[str, Any]:
+    """The engine's options that a request may set."""
+    options: dict[str, Any] = {"cancelled": call.cancelled.is_set}
+    if params.first("timeout"):
+        options["timeout_s"] = params.duration_s("timeout")
+    if params.first("lookback_delta"):
+        lookback_s = params.duration_s("lookback_delta")
+        if lookback_s > 0:
+            options["lookback_ms"] = round(lookback_s * 1000)
+    return options

@@ -1,0 +1,176 @@
+"""`/api/v1/targets`, `scrape_pools`, `targets/metadata`, `metadata`, and what Prometheus does not show: failed
+targets, and why targets were dropped."""
+
+from collections import Counter
+from collections.abc import Iterable
+from urllib.parse import urlsplit, urlunsplit
+
+from pyscrape.promql import QueryParseError, parse_metric_selector
+from pyscrape.scrape.loop import Loop
+from pyscrape.scrape.pool import Pool
+from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.params import format_time
+from pyscrape.web.routes import Call, Mount
+from pyscrape.web.services import Services
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class TargetsApi:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def mounts(self) -> list[Mount]:
+        return [
+            Mount("/api/v1/scrape_pools", self.scrape_pools),
+            Mount("/api/v1/targets", self.targets),
+            Mount("/api/v1/targets/metadata", self.targets_metadata),
+            Mount("/api/v1/targets/drops", self.drops),
+            Mount("/api/v1/metadata", self.metadata),
+            Mount("/api/v1/discovery", self.discovery),
+        ]
+
+    def _pools(self, wanted: str = "") -> list[tuple[str, Pool]]:
+        return sorted(
+            (name, pool) for name, pool in self._services.pools.pools.items() if not wanted or name == wanted
+        )
+
+    def scrape_pools(self, call: Call) -> Answer:
+        return success({"scrapePools": [name for name, _ in self._pools()]})
+
+    def targets(self, call: Call) -> Answer:
+        state = call.params.first("state").lower()
+        pools = self._pools(call.params.first("scrapePool"))
+        active: list[object] = []
+        dropped: list[object] = []
+        counts: dict[str, int] = {}
+        failed: list[object] = []
+        if state not in {"dropped"}:
+            active = [self._active(name, loop) for name, pool in pools for loop in pool.loops.values()]
+        if state not in {"active"}:
+            for name, pool in pools:
+                dropped += [
+                    {"discoveredLabels": dict(t.discovered), "scrapePool": name} for t in pool.dropped
+                ]
+                failed += [
+                    {"discoveredLabels": dict(t.discovered), "scrapePool": name, "error": t.error}
+                    for t in pool.failed
+                ]
+        counts = {name: pool.dropped_count for name, pool in pools}
+        return success(
+            {
+                "activeTargets": active,
+                "droppedTargets": dropped,
+                "droppedTargetCounts": counts if state != "active" else None,
+                "failedTargets": failed,
+            }
+        )
+
+    def _active(self, pool: str, loop: Loop) -> dict[str, object]:
+        target, status = loop.target, loop.status
+        return {
+            "discoveredLabels": dict(target.discovered),
+            "labels": dict(target.labels),
+            "scrapePool": pool,
+            "scrapeUrl": target.url,
+            "globalUrl": self._global_url(target.url),
+            "lastError": status.last_error,
+            "lastScrape": format_time(status.last_scrape_s),
+            "lastScrapeDuration": status.last_duration_s,
+            "health": status.health,
+            "scrapeInterval": str(target.interval),
+            "scrapeTimeout": str(target.timeout),
+            "reason": status.reason,
+            "advice": status.advice,
+            "samplesScraped": status.scraped,
+        }
+
+    def _global_url(self, url: str) -> str:
+        """The URL as others reach it: a loopback host becomes this server's outside name."""
+        parts = urlsplit(url)
+        if parts.hostname not in LOOPBACK:
+            return url
+        outside = urlsplit(self._services.options.external_url)
+        host = outside.hostname or parts.hostname or ""
+        port = parts.port
+        netloc = f"[{host}]" if ":" in host else host
+        return urlunsplit(parts._replace(netloc=f"{netloc}:{port}" if port else netloc))
+
+    def drops(self, call: Call) -> Answer:
+        """How many targets each rule of each job dropped."""
+        rows = []
+        for name, pool in self._pools(call.params.first("scrapePool")):
+            rules = pool.job.config.relabel_configs
+            for (index, reason), count in Counter((t.rule_index, t.reason) for t in pool.dropped).items():
+                rule = rules[index] if index is not None else None
+                place = {"line": rule.line, "file": rule.file} if rule is not None else {}
+                rows.append(
+                    {"scrapePool": name, "ruleIndex": index, "reason": reason, "count": count, **place}
+                )
+        return success(rows)
+
+    def discovery(self, call: Call) -> Answer:
+        """How each discovery is doing."""
+        return success(
+            [
+                {
+                    "jobs": list(jobs),
+                    "kind": status.kind,
+                    "state": status.state,
+                    "lastSuccess": format_time(status.last_success_s),
+                    "lastAttempt": format_time(status.last_attempt_s),
+                    "lastError": status.last_error,
+                    "advice": status.advice,
+                    "targets": targets,
+                    "details": {name: str(value) for name, value in status.details.items()},
+                }
+                for jobs, status, targets in self._services.discovery.status()
+            ]
+        )
+
+    def targets_metadata(self, call: Call) -> Answer:
+        limit = call.params.limit() if call.params.first("limit") else -1
+        metric = call.params.first("metric")
+        selector = call.params.first("match_target")
+        try:
+            matchers = parse_metric_selector(selector) if selector else ()
+        except QueryParseError as error:
+            raise ApiError.parameter("match_target", error) from error
+        rows: list[dict[str, object]] = []
+        for _, pool in self._pools():
+            for loop in pool.loops.values():
+                labels = loop.target.labels
+                if not all(m.matches(labels.get(m.name, "")) for m in matchers):
+                    continue
+                for family, known in loop.metadata.families().items():
+                    if limit >= 0 and len(rows) >= limit:
+                        return success(rows)
+                    if not metric or family == metric:
+                        named = {} if metric else {"metric": family}
+                        described = {"type": known.type, "help": known.help, "unit": known.unit}
+                        rows.append({"target": dict(labels), **named, **described})
+        return success(rows)
+
+    def metadata(self, call: Call) -> Answer:
+        limit = call.params.limit() if call.params.first("limit") else -1
+        each = call.params.limit("limit_per_metric") if call.params.first("limit_per_metric") else -1
+        metric = call.params.first("metric")
+        found: dict[str, dict[tuple[str, str, str], None]] = {}
+        for loop in self._loops():
+            for family, known in loop.metadata.families().items():
+                if metric and family != metric:
+                    continue
+                found.setdefault(family, {})[(known.type, known.help, known.unit)] = None
+        names = list(found)[: limit if limit >= 0 else None]
+        return success(
+            {
+                name: [
+                    {"type": kind, "help": text, "unit": unit}
+                    for kind, text, unit in list(found[name])[: each if each > 0 else None]
+                ]
+                for name in names
+            }
+        )
+
+    def _loops(self) -> Iterable[Loop]:
+        return (loop for _, pool in self._pools() for loop in pool.loops.values())

@@ -1,0 +1,195 @@
+"""The HTTP API's shapes, codes and texts, asked in process."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
+
+SERIES = {
+    "up job=a instance=x:1": lambda k: 1.0,
+    "up job=b instance=y:1": lambda k: 0.0,
+    "requests_total job=a instance=x:1": lambda k: 15.0 * k,
+}
+
+
+def services(**changes: Any) -> Any:
+    return make_services(store_with(SERIES), **changes)
+
+
+async def test_an_instant_query() -> None:
+    async with client_of(services()) as client:
+        data = await client.data("/api/v1/query", query="up", time=str(NOW_S))
+        assert data["resultType"] == "vector"
+        rows = sorted(data["result"], key=lambda row: row["metric"]["job"])
+        assert rows == [
+            {"metric": {"__name__": "up", "instance": "x:1", "job": "a"}, "value": [NOW_S, "1"]},
+            {"metric": {"__name__": "up", "instance": "y:1", "job": "b"}, "value": [NOW_S, "0"]},
+        ]
+        posted = await client.post("/api/v1/query", query="sum(up)", time=str(NOW_S))
+        assert posted.json()["data"]["result"] == [{"metric": {}, "value": [NOW_S, "1"]}]
+        assert (await client.data("/api/v1/query", query="1+1"))["result"] == [NOW_S, "2"]
+        assert (await client.data("/api/v1/query", query='"a"'))["result"] == [NOW_S, "a"]
+
+
+async def test_a_range_query() -> None:
+    async with client_of(services()) as client:
+        params = {"start": NOW_S - 60, "end": NOW_S, "step": "30"}
+        data = await client.data("/api/v1/query_range", query="rate(requests_total[1m])", **params)
+        assert data["resultType"] == "matrix"
+        (row,) = data["result"]
+        assert row["metric"] == {"job": "a", "instance": "x:1"}
+        assert row["values"] == [[NOW_S - 60, "1"], [NOW_S - 30, "1"], [NOW_S, "1"]]
+
+
+async def test_a_range_vector_and_limits_and_stats() -> None:
+    async with client_of(services()) as client:
+        data = await client.data("/api/v1/query", query='up{job="a"}[30s]')
+        assert data["result"][0]["values"] == [[NOW_S - 15, "1"], [NOW_S, "1"]]
+        answer = (await client.get("/api/v1/query", query="up", limit="1", stats="all")).json()
+        assert len(answer["data"]["result"]) == 1
+        assert answer["warnings"] == ["results truncated due to limit"]
+        assert answer["data"]["stats"]["samples"]["totalQueryableSamples"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "code", "kind", "text"),
+    [
+        (
+            "query",
+            {"query": "up{"},
+            400,
+            "bad_data",
+            'invalid parameter "query": 1:4: parse error: unexpected end',
+        ),
+        (
+            "query",
+            {"query": "up", "time": "x"},
+            400,
+            "bad_data",
+            'invalid parameter "time": cannot parse "x"',
+        ),
+        (
+            "query",
+            {"query": "up", "limit": "-1"},
+            400,
+            "bad_data",
+            'invalid parameter "limit": limit must be non',
+        ),
+        (
+            "query",
+            {"query": "up", "timeout": "q"},
+            400,
+            "bad_data",
+            'invalid parameter "timeout": cannot parse "q"',
+        ),
+        (
+            "query_range",
+            {"query": "up"},
+            400,
+            "bad_data",
+            'invalid parameter "start": cannot parse "" to a valid',
+        ),
+        (
+            "query_range",
+            {"query": "up", "start": "10", "end": "5", "step": "1"},
+            400,
+            "bad_data",
+            'invalid parameter "end": end timestamp must not be before start time',
+        ),
+        (
+            "query_range",
+            {"query": "up", "start": "0", "end": "5", "step": "0"},
+            400,
+            "bad_data",
+            'invalid parameter "step": zero or negative',
+        ),
+        (
+            "query_range",
+            {"query": "up", "start": "0", "end": "11001", "step": "1"},
+            400,
+            "bad_data",
+            "exceeded maximum resolution of 11,000 points",
+        ),
+        (
+            "query_range",
+            {"query": "up[1m]", "start": "0", "end": "1", "step": "1"},
+            400,
+            "bad_data",
+            "invalid parameter",
+        ),
+        ("query", {"query": "up * on(x) up"}, 422, "execution", "found duplicate series for the match group"),
+        ("series", {}, 400, "bad_data", "no match[] parameter provided"),
+        (
+            "series",
+            {"match[]": "{}"},
+            400,
+            "bad_data",
+            'invalid parameter "match[]": match[] must contain at least',
+        ),
+        ("series", {"match[]": "up["}, 400, "bad_data", 'invalid parameter "match[]": 1:3: parse error'),
+        ("label/a%00%ff/values", {}, 400, "bad_data", "invalid label name"),
+    ],
+)
+async def test_errors(path: str, params: dict[str, str], code: int, kind: str, text: str) -> None:
+    async with client_of(services()) as client:
+        found = await client.error(f"/api/v1/{path}", **params)
+        assert found[:2] == (code, kind)
+        assert text in found[2]
+
+
+async def test_series_and_labels() -> None:
+    async with client_of(services()) as client:
+        assert await client.data("/api/v1/labels") == ["__name__", "instance", "job"]
+        assert await client.data("/api/v1/label/job/values") == ["a", "b"]
+        assert await client.data("/api/v1/label/job/values", **{"match[]": "requests_total"}) == ["a"]
+        assert await client.data("/api/v1/label/U__job/values") == ["a", "b"]
+        found = await client.data("/api/v1/series", **{"match[]": 'up{job="a"}'})
+        assert found == [{"__name__": "up", "instance": "x:1", "job": "a"}]
+        limited = (await client.get("/api/v1/label/job/values", limit="1")).json()
+        assert limited["data"] == ["a"] and limited["warnings"] == ["results truncated due to limit"]
+
+
+async def test_lifecycle() -> None:
+    async with client_of(services()) as client:
+        assert (await client.get("/-/healthy")).text == "Prometheus Server is Healthy.\n"
+        assert (await client.get("/-/ready")).text == "Prometheus Server is Ready.\n"
+        refused = await client.post("/-/reload")
+        assert (refused.status_code, refused.text) == (403, "Lifecycle API is not enabled.")
+    async with client_of(services(enable_lifecycle=True, ready=lambda: False)) as client:
+        assert (await client.get("/-/ready")).status_code == 503
+        assert (await client.get("/-/reload")).status_code == 405
+        assert (await client.post("/-/reload")).status_code == 200
+
+
+async def test_status() -> None:
+    async with client_of(services()) as client:
+        assert await client.data("/api/v1/status/config") == {"yaml": "global: {}\n"}
+        assert await client.data("/api/v1/status/flags") == {"query.timeout": "2m"}
+        assert (await client.data("/api/v1/status/buildinfo"))["version"] == "3.14.0"
+        assert await client.data("/api/v1/targets") == {
+            "activeTargets": [],
+            "droppedTargets": [],
+            "droppedTargetCounts": {},
+            "failedTargets": [],
+        }
+
+
+async def test_long_answers_are_compressed_and_origins_answered() -> None:
+    series = {f"m{k} pod=pod-{k}": (lambda k: 1.0) for k in range(100)}
+    async with client_of(make_services(store_with(series, rows=1))) as client:
+        response = await client.http.get(
+            "/api/v1/query?query={__name__=~'m.*'}", headers={"Origin": "http://o"}
+        )
+        assert response.headers["content-encoding"] == "gzip"
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert len(json.loads(response.content)["data"]["result"]) == 100
+        options = await client.http.options("/api/v1/query", headers={"Origin": "http://o"})
+        assert options.status_code == 204
+
+
+async def test_the_route_prefix() -> None:
+    async with client_of(services(prefix="/prom")) as client:
+        assert (await client.get("/prom/api/v1/labels")).status_code == 200
+        assert (await client.get("/api/v1/labels")).status_code == 404
