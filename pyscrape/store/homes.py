@@ -46,6 +46,11 @@ class Homes:
         for one in ids[~new & (homes != table)].tolist():
             self.others.setdefault(one, {})[table] = True
 
+    def written(self, ids: Ids) -> NDArray[np.int32]:
+        """The first home of every id if it is written there, else NOWHERE."""
+        homes: NDArray[np.int32] = np.where(self._live.data[ids], self._table.data[ids], NOWHERE)
+        return homes
+
     def retire(self, table: int, ids: Ids) -> None:
         """These series are no longer written in `table`."""
         mine = self._table.data[ids] == table

@@ -6,7 +6,7 @@ readers hold it for the passes over vectors and not while a regular expression r
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,6 +189,22 @@ class SeriesIndex:
         with self.lock:
             self._free.extend(ids.tolist())
 
+    def unused_symbols(self) -> list[int]:
+        """Codes that no series has, neither as a name nor as a value."""
+        with self.lock:
+            used = np.zeros(self.symbols.given, np.bool_)
+            used[self._metric.view] = True
+            for shape in self.shapes:
+                used[list(shape.names)] = True
+                used[shape.values.view] = True
+        return np.flatnonzero(~used).tolist()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, estimated for the strings."""
+        columns = self._metric.nbytes + self._shape.nbytes + self._row.nbytes + 8 * len(self._free)
+        return columns + self._fingerprints.nbytes + sum(shape.nbytes for shape in self.shapes)
+
     # --- matchers to ids ---
 
     def match(self, matchers: Sequence[Matcher]) -> Ids:
@@ -333,7 +349,7 @@ class SeriesIndex:
         seen[EMPTY] = False
         return np.flatnonzero(seen).astype(np.int32)
 
-    def labels(self, ids: Iterable[int]) -> list[Labels]:
+    def labels(self, ids: Ids) -> list[Labels]:
         """Labels of some series as values, for answers that list them."""
-        frame = self.frame(np.fromiter(ids, np.int32))
+        frame = self.frame(ids)
         return [frame.labels(k) for k in range(len(frame))]

@@ -29,9 +29,12 @@ class Part(Protocol):
     min_ms: int
     max_ms: int
 
+    @property
+    def nbytes(self) -> int: ...
+
     def times(self, start_ms: int, end_ms: int) -> tuple[int, Times]: ...
 
-    def read(self, positions: Positions | slice, first: int, count: int) -> Values: ...
+    def read(self, positions: Positions, first: int, count: int) -> Values: ...
 
 
 def absent(rows: int, columns: int) -> Values:
@@ -85,6 +88,16 @@ def unite(found: list[_Found], columns: int) -> tuple[Times, Values]:
         return times, _stacked(found, len(times), columns)
     times = np.unique(times)
     return times, _poured(found, times, columns)
+
+
+def on_axis(times: Times, found: list[_Found], columns: int) -> Values:
+    """The matrix [times x columns] on an axis that has every time of the parts."""
+    own_times, values = unite(found, columns)
+    if len(own_times) == len(times):
+        return values
+    out = absent(len(times), columns)
+    out[np.searchsorted(times, own_times)] = values
+    return out
 
 
 def _stacked(found: list[_Found], rows: int, columns: int) -> Values:

@@ -50,6 +50,11 @@ class Segment:
         self.max_ms = at_ms
         self.count = count + 1
 
+    def differing(self, values: Values) -> int:
+        """How many values differ, to the bit, from those of the last row."""
+        last = self._values[self.count - 1].view(np.uint64)
+        return int((last != values.view(np.uint64)).sum())
+
     def _grow(self, rows: int) -> None:
         times = np.empty(rows, np.int64)
         values = np.empty((rows, len(self.layout)), np.float64)
@@ -63,7 +68,6 @@ class Segment:
         low, high = np.searchsorted(times, (start_ms, end_ms), side="right").tolist()
         return low, times[low:high]
 
-    def read(self, positions: NDArray[np.intp] | slice, first: int, count: int) -> Values:
+    def read(self, positions: NDArray[np.intp], first: int, count: int) -> Values:
         """Values of some columns, shape [rows x positions]."""
-        rows = self._values[first : first + count]
-        return rows[:, positions] if isinstance(positions, slice) else rows.take(positions, axis=1)
+        return self._values[first : first + count].take(positions, axis=1)

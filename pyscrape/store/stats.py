@@ -15,6 +15,7 @@ class StoreStats:
     out_of_order: int
     duplicates: int
     too_old: int
+    evicted: int
     min_ms: int | None
     max_ms: int | None
     label_pairs: int = 0

@@ -4,7 +4,9 @@ Writers (the event loop) own tables and the index; readers (worker threads) take
 that moment and need nothing else of it. Only changes of the index and passes over it take the lock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
 from time import perf_counter
 
 import numpy as np
@@ -14,6 +16,8 @@ from pyscrape.model.blocks import Selection
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
+from pyscrape.store.chunk import Chunk
+from pyscrape.store.clocks import Clocks
 from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
 from pyscrape.store.read import Part, find
@@ -21,11 +25,14 @@ from pyscrape.store.selection import blocks_of, columns_of
 from pyscrape.store.stats import StoreStats
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.table import NEVER, AppendResult, Table
+from pyscrape.store.upkeep import Upkeep
 
 Ids = NDArray[np.int32]
 
 DEFAULT_RETENTION_MS = 24 * 3_600_000
-SEAL_ROWS = 48
+_ROUND_MS = 5_000
+_ROWS_BY_WIDTH = ((1024, 32), (256, 48), (0, 64))
+"""Rows until a cut, by the least number of columns: wide tables seal early because open rows take 8 bytes a sample."""
 
 
 class Store:
@@ -41,22 +48,34 @@ class Store:
         self,
         *,
         retention_ms: int = DEFAULT_RETENTION_MS,
+        memory_max_bytes: int = 0,
         out_of_order_window_ms: int = 0,
-        seal_rows: int = SEAL_ROWS,
+        seal_rows: int = 0,
     ) -> None:
+        """`memory_max_bytes` 0: no limit; `seal_rows` 0: by the table's width."""
         self.index = SeriesIndex()
         self.homes = Homes()
+        self.lock = self.index.lock
         self.retention_ms = retention_ms
+        self.memory_max_bytes = memory_max_bytes
         self.out_of_order_window_ms = out_of_order_window_ms
-        self.seal_rows = seal_rows
-        self._lock = self.index.lock
+        self.chunk_bytes = 0
+        self.open_bytes = 0
+        self.epoch = 0
+        """Counts up when columns that somebody may remember were given back."""
+        self._seal_rows = seal_rows
         self._names: dict[str, Table] = {}
         self._tables: dict[int, Table] = {}
         self._numbers = 0
         self._place = np.zeros(0, np.int32)
-        self.refused = AppendResult(0)
-        self._dropped_samples = 0
-        self._due: list[Table] = []
+        self._refused = AppendResult(0)
+        self._removed_samples = 0
+        self._library: Clocks | None = None
+        self._tokens = count()
+        self._reading: set[int] = set()
+        self._upkeep = Upkeep(self)
+        self._steps: Iterator[None] | None = None
+        self._round_ms = NEVER
 
     def __repr__(self) -> str:
         return f"Store({self.index.series} series, {len(self._tables)} tables)"
@@ -72,7 +91,7 @@ class Store:
         """The table of that name, made now if there is none."""
         table = self._names.get(name)
         if table is None:
-            with self._lock:
+            with self.lock:
                 self._numbers += 1
                 table = self._names[name] = self._tables[self._numbers] = Table(self, self._numbers, name)
         table.closed = False
@@ -86,28 +105,84 @@ class Store:
         samples = normalised(np.fromiter(values, np.float64))
         if len(times) != len(samples):
             raise ValueError(f"{len(times)} times and {len(samples)} values")
-        [column] = self.index.ids([labels]).tolist()
-        table = self.table(f"series/{column}")
-        columns = table.add_columns([labels])
-        result = AppendResult(0)
-        for k, at_ms in enumerate(times.tolist()):
-            result += table.append(at_ms, columns, samples[k : k + 1])
+        if not len(times):
+            return AppendResult(0)
+        if self._library is None:
+            self._library = self.clocks("library")
+        result = self._library.append_rows(times, self.index.ids([labels]), samples.reshape(-1, 1))
+        self._seal_waiting()
         return result
+
+    def _seal_waiting(self) -> None:
+        """Seal now what waits, for writers beside whom nobody calls `maintain`."""
+        if len(self._upkeep.waiting) > 8:
+            for _ in self._upkeep.seals():
+                pass
+
+    def clocks(self, name: str) -> Clocks:
+        """Tables for series that bring times of their own."""
+        return Clocks(self, name)
+
+    # --- what tables ask of the store ---
+
+    def rows_to_cut(self, width: int) -> int:
+        """Rows that a table of so many columns keeps open."""
+        return self._seal_rows or next(rows for least, rows in _ROWS_BY_WIDTH if width >= least)
+
+    def first_cut(self, number: int) -> int:
+        """Rows until a table's first cut: spread, so that tables that began together do not seal together."""
+        rows = self.rows_to_cut(0)
+        return rows // 4 + number * 2_654_435_761 % 2**32 * rows // 2**32 + 1
+
+    def wait_for_seal(self, table: Table) -> None:
+        """`table` has cut off rows."""
+        if table not in self._upkeep.waiting:
+            self._upkeep.waiting.append(table)
+
+    def count_refused(self, result: AppendResult) -> None:
+        """Keep account of samples that were not appended."""
+        if result.refused:
+            self._refused += AppendResult(0, result.out_of_order, result.duplicates, result.too_old)
+
+    def tables(self) -> list[Table]:
+        """All tables that may hold samples."""
+        return list(self._tables.values())
+
+    def table_of(self, number: int) -> Table | None:
+        """The table of that number, if it still is."""
+        return self._tables.get(number)
+
+    def remove_table(self, table: Table) -> None:
+        """Forget a table that is closed and empty."""
+        del self._tables[table.number]
+        self._removed_samples += table.samples
+        if self._names.get(table.name) is table:
+            del self._names[table.name]
+
+    def readers(self) -> frozenset[int]:
+        """The selections that run now."""
+        return frozenset(self._reading)
+
+    def used_bytes(self) -> int:
+        """Bytes that the store accounts for: sealed and open rows, labels, symbols."""
+        return (
+            self.chunk_bytes + self.open_bytes + self.index.nbytes + self.homes.nbytes + self.symbols.nbytes
+        )
 
     def own(self, table: Table, ids: Ids) -> None:
         """`table` writes these series now."""
-        with self._lock:
+        with self.lock:
             self.homes.add(table.number, ids, self.index.capacity)
 
     def disown(self, table: Table, ids: Ids) -> None:
         """`table` writes these series no more."""
-        with self._lock:
+        with self.lock:
             self.homes.retire(table.number, ids)
             table.retired.append((table.last_ms, ids))
 
     def close_table(self, table: Table) -> None:
         """Retire everything that `table` writes."""
-        with self._lock:
+        with self.lock:
             table.closed = True
             self.disown(table, self.homes.live_in(table.number))
 
@@ -124,17 +199,28 @@ class Store:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
         """The series that all matchers choose and that have samples in (start, end], with those samples."""
-        ids, homes, others, parts = self._chosen(matchers)
-        columns = columns_of(parts, ids, homes, others, start_ms, end_ms)
-        ids, blocks = blocks_of(columns)
-        return Selection(self.index.frame(ids), blocks)
+        with self._read():
+            ids, homes, others, parts = self._chosen(matchers)
+            columns = columns_of(parts, ids, homes, others, start_ms, end_ms)
+            ids, blocks = blocks_of(columns)
+            return Selection(self.index.frame(ids), blocks)
+
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        """While inside, ids that are removed are not given to other series."""
+        token = next(self._tokens)
+        self._reading.add(token)
+        try:
+            yield
+        finally:
+            self._reading.discard(token)
 
     def _chosen(
         self, matchers: Sequence[Matcher]
     ) -> tuple[Ids, NDArray[np.int32], Mapping[int, Sequence[int]], Mapping[int, Sequence[Part]]]:
         """Ids that match, their tables, and those tables' parts as they are now."""
         ids = self.index.match(matchers)
-        with self._lock:
+        with self.lock:
             homes = self.homes.first(ids)
             others: dict[int, Sequence[int]] = {}
             if self.homes.others:
@@ -161,13 +247,14 @@ class Store:
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, limit: int = 0
     ) -> list[Labels]:
         """Labels of the series that any of the sets chooses, with samples in the range; sorted; 0 = no limit."""
-        ids = self._union(matcher_sets, start_ms, end_ms)
-        labels = sorted(self.index.labels(ids.tolist()))
+        with self._read():
+            labels = sorted(self.index.labels(self._union(matcher_sets, start_ms, end_ms)))
         return labels[:limit] if limit else labels
 
     def label_names(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> list[str]:
         """Label names among the series that any of the sets chooses; all series when there is no set."""
-        return self.index.label_names(self._union(matcher_sets or [[]], start_ms, end_ms))
+        with self._read():
+            return self.index.label_names(self._union(matcher_sets or [[]], start_ms, end_ms))
 
     def label_values(
         self,
@@ -177,7 +264,8 @@ class Store:
         end_ms: int = 2**63 - 1,
     ) -> list[str]:
         """Values of a label among the series that any of the sets chooses; all series when there is no set."""
-        return self.index.label_values(name, self._union(matcher_sets or [[]], start_ms, end_ms))
+        with self._read():
+            return self.index.label_values(name, self._union(matcher_sets or [[]], start_ms, end_ms))
 
     def _union(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Ids:
         found = [self._present(matchers, start_ms, end_ms) for matchers in matcher_sets]
@@ -186,46 +274,49 @@ class Store:
     # --- upkeep ---
 
     def maintain(self, now_ms: int, budget_s: float = 0.02) -> bool:
-        """One slice of upkeep; True when there is more to do. Call it often, from the thread that appends."""
-        floor_ms = now_ms - self.retention_ms
+        """One slice of upkeep; True when there is more to do. Call it every second or so, from one thread at a time."""
         end = perf_counter() + budget_s
-        while self._due:
-            self._drop_before(self._due.pop(), floor_ms)
-            if perf_counter() > end:
-                return True
-        self._due = list(self._tables.values())
-        return False
+        while True:
+            if self._steps is None:
+                self._steps = self._next_work(now_ms)
+                if self._steps is None:
+                    return False
+            for _ in self._steps:
+                if perf_counter() > end:
+                    return True
+            self._steps = None
 
-    def _drop_before(self, table: Table, floor_ms: int) -> None:
-        if any(part.max_ms < floor_ms for part in table.parts):
-            table.drop_before(floor_ms)
-        gone = [ids for at_ms, ids in table.retired if at_ms < floor_ms]
-        if gone:
-            with self._lock:
-                table.retired = [entry for entry in table.retired if entry[0] >= floor_ms]
-                for ids in gone:
-                    left = self.homes.leave(table.number, np.unique(ids))
-                    self.index.remove(left)
-        if table.closed and not table.parts and not table.retired:
-            with self._lock:
-                del self._tables[table.number]
-                if self._names.get(table.name) is table:
-                    del self._names[table.name]
+    def _next_work(self, now_ms: int) -> Iterator[None] | None:
+        if self._upkeep.waiting:
+            return self._upkeep.seals()
+        if not self._round_ms <= now_ms < self._round_ms + _ROUND_MS:
+            self._round_ms = now_ms
+            return self._upkeep.rounds(now_ms)
+        return None
 
     def stats(self) -> StoreStats:
         """Counts, times and sizes."""
-        tables = list(self._tables.values())
+        tables = self.tables()
         parts = [part for table in tables for part in table.parts]
+        layouts = {id(part.layout): part.layout.nbytes for part in parts}
         return StoreStats(
             series=self.index.series,
             tables=len(tables),
-            chunks=len(parts),
-            samples_appended=self._dropped_samples + sum(table.samples for table in tables),
-            out_of_order=self.refused.out_of_order,
-            duplicates=self.refused.duplicates,
-            too_old=self.refused.too_old,
+            chunks=sum(isinstance(part, Chunk) for part in parts),
+            samples_appended=self._removed_samples + sum(table.samples for table in tables),
+            out_of_order=self._refused.out_of_order,
+            duplicates=self._refused.duplicates,
+            too_old=self._refused.too_old,
+            evicted=self._upkeep.evicted_samples,
             min_ms=min((part.min_ms for part in parts), default=None),
             max_ms=max((part.max_ms for part in parts), default=None),
+            bytes={
+                "chunks": self.chunk_bytes,
+                "open": sum(part.nbytes for part in parts if not isinstance(part, Chunk)),
+                "layouts": sum(layouts.values()),
+                "index": self.index.nbytes + self.homes.nbytes + self.index.verdicts.nbytes,
+                "symbols": self.symbols.nbytes,
+            },
         )
 
 

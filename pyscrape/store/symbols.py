@@ -60,3 +60,8 @@ class StoreSymbols(Symbols):
             if text is not None and self._codes.get(text) != code:
                 self.text_bytes -= len(text)
                 self._texts[code] = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, estimated: a string object, its place in the dict and in the list."""
+        return self.text_bytes + 150 * len(self._codes) + 8 * len(self._texts)

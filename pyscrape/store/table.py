@@ -2,7 +2,8 @@
 
 Appending a row of the layout that the table had before is writing it below the last one. A new layout starts a new
 segment; nothing that was written is touched. What is older than the newest sample of its series is looked at per
-column: refused and counted, or kept when the out-of-order window allows it.
+column: refused and counted, or kept when the out-of-order window allows it. When enough rows have come they are cut
+off, and the store's upkeep seals them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.store.chunk import Chunk
 from pyscrape.store.layout import Columns, Layout
 from pyscrape.store.read import ABSENT_WORD, Part, find, unite
 from pyscrape.store.segment import Segment
 
 if TYPE_CHECKING:
+    from pyscrape.store.clocks import Clocks
     from pyscrape.store.store import Store
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 NEVER = -(2**63)
+_MOST_OPEN_PARTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +46,27 @@ class AppendResult:
             self.too_old + other.too_old,
         )
 
+    @property
+    def refused(self) -> int:
+        """Samples that were not appended."""
+        return self.out_of_order + self.duplicates + self.too_old
+
 
 class Table:
     """Rows of one scrape target, or of one group of series that come together."""
 
     __slots__ = (
-        "_last_columns",
+        "_clocks",
+        "_columns",
+        "_layout",
         "_open",
+        "_open_parts",
+        "_rows",
+        "_rows_to_cut",
         "_store",
+        "autonomous",
         "closed",
+        "cut",
         "last_ms",
         "name",
         "number",
@@ -64,12 +80,22 @@ class Table:
         self.number = number
         self.name = name
         self.parts: tuple[Part, ...] = ()
+        """Everything there is, by the order of its first row; replaced and never changed."""
+        self.cut: list[Part] = []
+        """Parts that wait to be sealed."""
         self.last_ms = NEVER
         self.samples = 0
         self.closed = False
+        self.autonomous = False
+        """Nobody will close it: it ends when nothing comes any more (tracks, the library)."""
         self.retired: list[tuple[int, Columns]] = []
+        self._clocks: Clocks | None = None
         self._open: Segment | None = None
-        self._last_columns: Columns | None = None
+        self._columns: Columns | None = None  # the columns of the last row, known by identity
+        self._layout: Layout | None = None
+        self._rows = 0  # since the last cut
+        self._open_parts = 0  # likewise
+        self._rows_to_cut = store.first_cut(number)
 
     def __repr__(self) -> str:
         return f"Table({self.name!r}, {len(self.parts)} parts, {self.samples} samples)"
@@ -84,10 +110,15 @@ class Table:
 
     def retire(self, columns: Columns) -> None:
         """No more samples will come for these columns; they are given back when retention has passed them."""
+        if self._clocks is not None:
+            self._clocks.retire(columns)
         self._store.disown(self, columns)
 
     def close(self) -> None:
         """The target is gone. What was appended stays until retention takes it."""
+        if self._clocks is not None:
+            self._clocks.close()
+            self._clocks = None
         self._store.close_table(self)
 
     # --- rows ---
@@ -98,62 +129,115 @@ class Table:
         Both arrays now belong to the table. Handing over the same `columns` object while nothing changed makes this
         independent of the number of columns but for one copy. Of a column that stands twice the first value counts.
         """
-        if columns is self._last_columns and at_ms > self.last_ms:
-            assert self._open is not None
-            self._open.push(at_ms, values, self._store.seal_rows)
-            self.last_ms = at_ms
-            count = len(values)
-            self.samples += count
-            return AppendResult(count)
-        return self._append_other(at_ms, columns, values)
+        if columns is not self._columns or at_ms <= self.last_ms:
+            return self._append_other(at_ms, columns, values)
+        if self._open is None:
+            assert self._layout is not None
+            self._begin(Segment(self._layout, at_ms, values))
+        else:
+            self._open.push(at_ms, values, self._rows_to_cut - self._rows)
+        count = len(values)
+        self._appended(at_ms, 1, count)
+        return AppendResult(count)
+
+    def append_clocked(self, times_ms: Times, columns: Columns, values: Values) -> AppendResult:
+        """Samples with times of their own: `values[k]` is the sample of `columns[k]` at `times_ms[k]`.
+
+        Columns whose times go together are kept together, in tables of their own behind this one.
+        """
+        if self._clocks is None:
+            self._clocks = self._store.clocks(self.name)
+        return self._clocks.append(times_ms, columns, values)
+
+    def append_rows(self, times_ms: Times, columns: Columns, values: Values) -> AppendResult:
+        """Several rows of one layout, shape [times x columns]; times ascending."""
+        fresh = columns is not self._columns and self._unseen(columns)
+        if len(times_ms) > 1 and (fresh or (columns is self._columns and int(times_ms[0]) > self.last_ms)):
+            return self._append_block(times_ms, columns, values)
+        result = AppendResult(0)
+        for k, at_ms in enumerate(times_ms.tolist()):
+            result += self.append(at_ms, columns, values[k])
+        return result
+
+    def _unseen(self, columns: Columns) -> bool:
+        """Whether no column has a sample here yet, and none stands twice."""
+        if self._store.first_of_each(columns) is not None:
+            return False
+        return not find(self.parts, columns, NEVER, 2**63 - 1)
+
+    def _append_block(self, times_ms: Times, columns: Columns, values: Values) -> AppendResult:
+        """Rows that no older row has to be held against."""
+        rows, width = values.shape
+        last_ms = int(times_ms[-1])
+        if self._open is not None and columns is self._columns:
+            for k, at_ms in enumerate(times_ms.tolist()):
+                self._open.push(at_ms, values[k], self._rows_to_cut)
+        else:
+            layout = self._layout if columns is self._columns and self._layout else Layout(columns)
+            segment = Segment.of(layout, times_ms, values)
+            if last_ms > self.last_ms:
+                self._columns, self._layout = columns, layout
+                self._begin(segment)
+            else:
+                self._add_part(segment)
+        self._appended(max(last_ms, self.last_ms), rows, rows * width)
+        return AppendResult(rows * width)
 
     def _append_other(self, at_ms: int, columns: Columns, values: Values) -> AppendResult:
         """A row of a new layout, or one that is not newer than the last."""
         if not len(columns):
             return AppendResult(0)
-        first = self._store.first_of_each(columns)
         repeats = 0
-        if first is not None:
-            repeats = len(columns) - len(first)
-            columns, values = columns[first], values[first]
+        if columns is self._columns:
+            if at_ms == self.last_ms and self._open is not None and self._open.max_ms == at_ms:
+                return self._append_again(values, self._open)
+        else:
+            first = self._store.first_of_each(columns)
+            if first is not None:
+                repeats = len(columns) - len(first)
+                columns, values = columns[first], values[first]
         if at_ms <= self.last_ms:
             result = self._append_late(at_ms, columns, values)
         else:
-            segment = Segment(Layout(columns), at_ms, values)
-            self.parts = (*self.parts, segment)
-            self._open = segment
-            self._last_columns = columns
-            self.last_ms = at_ms
+            self._columns, self._layout = columns, Layout(columns)
+            self._begin(Segment(self._layout, at_ms, values))
+            self._appended(at_ms, 1, len(columns))
             result = AppendResult(len(columns))
-        self.samples += result.appended
         if repeats:
             result += AppendResult(0, duplicates=repeats)
-        self._store.refused += result
+        self._store.count_refused(result)
+        return result
+
+    def _append_again(self, values: Values, segment: Segment) -> AppendResult:
+        """The last row once more: pages with timestamps repeat themselves until something new was measured."""
+        result = AppendResult(0, duplicates=segment.differing(values))
+        self._store.count_refused(result)
         return result
 
     def _append_late(self, at_ms: int, columns: Columns, values: Values) -> AppendResult:
         """A row at a time that the table has reached: each column is judged by its own newest sample."""
         window_ms = self._store.out_of_order_window_ms
         newest, at_same = self._newest(columns, at_ms)
-        same = (at_same.view(np.uint64) == values.view(np.uint64)) & (newest >= at_ms)
-        taken = at_same.view(np.uint64) != ABSENT_WORD
+        words = at_same.view(np.uint64)
+        taken = words != ABSENT_WORD
         late = (newest > at_ms) & ~taken
-        too_old = late & (newest - window_ms > at_ms) if window_ms else late
-        good = np.flatnonzero(~taken & ~too_old)
+        refused = late & (newest - window_ms > at_ms) if window_ms else late
+        good = np.flatnonzero(~taken & ~refused)
         if len(good):
             whole = len(good) == len(columns)
-            kept = columns if whole else columns[good]
-            segment = Segment(Layout(kept), at_ms, values if whole else values[good])
-            self.parts = (*self.parts, segment)
+            layout = Layout(columns if whole else columns[good])
+            self._add_part(Segment(layout, at_ms, values if whole else values[good]))
+            self._appended(self.last_ms, 0, len(good))
+        count = int(refused.sum())
         return AppendResult(
             len(good),
-            out_of_order=0 if window_ms else int(too_old.sum()),
-            too_old=int(too_old.sum()) if window_ms else 0,
-            duplicates=int((taken & ~same).sum()),
+            out_of_order=0 if window_ms else count,
+            too_old=count if window_ms else 0,
+            duplicates=int((taken & (words != values.view(np.uint64))).sum()),
         )
 
     def _newest(self, columns: Columns, at_ms: int) -> tuple[Times, Values]:
-        """By column: time of its newest sample if that is not before `at_ms` (else NEVER), and its value at `at_ms`."""
+        """By column: time of its newest sample if that is not before `at_ms` (else NEVER), and its value then."""
         newest = np.full(len(columns), NEVER, np.int64)
         at_same = np.full(len(columns), ABSENT_WORD, np.uint64).view(np.float64)
         found = find(self.parts, columns, at_ms - 1, self.last_ms)
@@ -167,8 +251,54 @@ class Table:
                 at_same = values[0]
         return newest, at_same
 
-    def drop_before(self, floor_ms: int) -> None:
-        """Let go of parts that ended before `floor_ms`."""
-        self.parts = tuple(part for part in self.parts if part.max_ms >= floor_ms)
-        if self._open is not None and self._open not in self.parts:
-            self._open = self._last_columns = None
+    # --- parts ---
+
+    def _begin(self, segment: Segment) -> None:
+        """Rows now go to this segment."""
+        self._open = segment
+        self._add_part(segment)
+
+    def _add_part(self, part: Part) -> None:
+        with self._store.lock:
+            self.parts = (*self.parts, part)
+        self._open_parts += 1
+
+    def _appended(self, last_ms: int, rows: int, samples: int) -> None:
+        self.last_ms = last_ms
+        self.samples += samples
+        self._rows += rows
+        if self._rows >= self._rows_to_cut or self._open_parts >= _MOST_OPEN_PARTS:
+            self.cut_rows()
+
+    def cut_rows(self) -> None:
+        """Let the open rows be sealed; the next row starts a new segment."""
+        with self._store.lock:
+            waiting = set(map(id, self.cut))
+            cut = [part for part in self.parts if not isinstance(part, Chunk) and id(part) not in waiting]
+            self._open = None
+            self._rows = self._open_parts = 0
+            if cut:
+                self.cut += cut
+                self._rows_to_cut = self._store.rows_to_cut(max(len(part.layout) for part in cut))
+                self._store.wait_for_seal(self)
+
+    def replace(self, old: Sequence[Part], new: Sequence[Part]) -> None:
+        """Put other parts in the place of some."""
+        with self._store.lock:
+            gone = set(map(id, old))
+            place = next(k for k, part in enumerate(self.parts) if id(part) in gone)
+            kept = [part for part in self.parts if id(part) not in gone]
+            kept[place:place] = new
+            self.parts = tuple(kept)
+            self.cut = [part for part in self.cut if id(part) not in gone]
+
+    def drop(self, gone: Sequence[Chunk]) -> None:
+        """Let go of chunks."""
+        with self._store.lock:
+            names = set(map(id, gone))
+            self.parts = tuple(part for part in self.parts if id(part) not in names)
+
+    @property
+    def oldest_ms(self) -> int:
+        """Time of the oldest sample that may be kept; far in the future when there is none."""
+        return min((part.min_ms for part in self.parts), default=2**63 - 1)

@@ -127,12 +127,15 @@ def test_retention_gives_series_back() -> None:
     table.append(1000, both, np.zeros(2))
     table.retire(both[:1])
     table.append(2000, both[1:].copy(), np.zeros(1))
+    table.append(8000, both[1:].copy(), np.zeros(1))
+    table.cut_rows()
     store.maintain(11_500)
-    store.maintain(11_500)
-    assert store.label_values("__name__") == ["y"]
-    assert store.stats().series == 1
+    assert (store.label_values("__name__"), store.stats().series) == (["x", "y"], 2)
+    table.append(16_000, both[1:].copy(), np.zeros(1))
+    store.maintain(18_500)
+    assert (store.label_values("__name__"), store.stats().series) == (["y"], 1)
     table.close()
-    store.maintain(20_000)
-    store.maintain(20_000)
+    for now in (30_000, 40_000):
+        store.maintain(now)
     assert store.stats().series == 0
     assert store.stats().tables == 0

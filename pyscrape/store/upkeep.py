@@ -1,0 +1,239 @@
+"""What the store does behind appends and queries: seal, merge, drop what is too old or too much, give back.
+
+One generator does it all in small steps, so that whoever calls `maintain` decides how long a slice may take. A step
+is at most the packing of one group of columns (some milliseconds).
+"""
+
+import heapq
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyscrape.store.chunk import GROUP, Chunk
+from pyscrape.store.codec import MAX_ROWS, pack
+from pyscrape.store.layout import Columns, Layout
+from pyscrape.store.read import Part, Times, Values, find, on_axis, unite
+from pyscrape.store.table import NEVER, Table
+
+if TYPE_CHECKING:
+    from pyscrape.store.store import Store
+
+log = logging.getLogger(__name__)
+
+MERGED = 8
+"""So many chunks of one size become one of the next."""
+_LAST_LEVEL = 2
+_MOST_MERGED_ROWS = 1024
+_SPARSE = 4
+_IDLE_MS = 600_000
+_GRACE_MS = 600_000
+_ALWAYS = 2**63 - 1
+
+
+class Upkeep:
+    """The store's background work, as steps."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self.waiting: deque[Table] = deque()
+        self._removed: deque[tuple[int, frozenset[int], Columns]] = deque()
+        self._symbols_swept_ms = NEVER
+        self._symbols_unused: list[int] = []
+        self._symbols_retired: list[int] = []
+        self._removed_since_sweep = 0
+        self.evicted_samples = 0
+        self._evicted_logged_ms = NEVER
+
+    def seals(self) -> Iterator[None]:
+        """Pack the rows that tables have cut off."""
+        while self.waiting:
+            table = self.waiting.popleft()
+            yield from self._seal(table)
+            yield from self._merge(table)
+
+    def rounds(self, now_ms: int) -> Iterator[None]:
+        """One look at every table, then at the whole: age, size, what can be given back."""
+        store = self._store
+        floor_ms = now_ms - store.retention_ms
+        idle_ms = now_ms - min(_IDLE_MS, store.retention_ms)
+        open_bytes = 0
+        for table in store.tables():
+            idle = table.last_ms < idle_ms
+            if (idle or table.closed) and any(not isinstance(part, Chunk) for part in table.parts):
+                table.cut_rows()
+            parts = table.parts
+            if parts and parts[0].max_ms < floor_ms:
+                self._drop(table, [part for part in _chunks(table) if part.max_ms < floor_ms])
+            if idle and table.autonomous and not table.closed:
+                store.close_table(table)
+                store.epoch += 1
+            if table.retired or table.closed:
+                self._give_back_series(table, now_ms)
+            open_bytes += sum(part.nbytes for part in table.parts if not isinstance(part, Chunk))
+            yield
+        store.open_bytes = open_bytes
+        yield from self._evict(now_ms)
+        self._reuse_ids(now_ms)
+        yield
+        self._sweep_symbols(now_ms)
+
+    # --- sealing ---
+
+    def _seal(self, table: Table) -> Iterator[None]:
+        for batch in _batches(list(table.cut)):
+            layout, times, values = _joined(batch)
+            chunks = []
+            for start in range(0, len(times), MAX_ROWS):
+                rows = slice(start, start + MAX_ROWS)
+                groups = []
+                for at in range(0, len(layout), GROUP):
+                    groups.append(pack(times[rows], values[rows, at : at + GROUP]))
+                    yield
+                chunks.append(Chunk(layout, tuple(groups)))
+            self._swap(table, batch, chunks)
+
+    def _swap(self, table: Table, old: Sequence[Part], new: Sequence[Chunk]) -> None:
+        table.replace(old, new)
+        self._store.chunk_bytes += sum(chunk.nbytes for chunk in new)
+        self._store.chunk_bytes -= sum(part.nbytes for part in old if isinstance(part, Chunk))
+
+    def _merge(self, table: Table) -> Iterator[None]:
+        """Put the last chunks of one level together when there are enough: longer chunks pack and read better."""
+        for level in range(_LAST_LEVEL):
+            chunks = [part for part in _chunks(table) if part.level == level]
+            while len(chunks) >= MERGED:
+                batch, chunks = chunks[:MERGED], chunks[MERGED:]
+                if not _worth_merging(batch):
+                    for chunk in batch:
+                        chunk.level = _LAST_LEVEL
+                    continue
+                layout = _one_layout(batch)
+                times = np.unique(np.concatenate([chunk.times(NEVER, _ALWAYS)[1] for chunk in batch]))
+                groups = []
+                for at in range(0, len(layout), GROUP):
+                    ids = layout.columns[at : at + GROUP]
+                    groups.append(pack(times, on_axis(times, find(batch, ids, NEVER, _ALWAYS), len(ids))))
+                    yield
+                merged = Chunk(layout, tuple(groups))
+                merged.level = level + 1
+                self._swap(table, batch, [merged])
+
+    # --- giving back ---
+
+    def _drop(self, table: Table, gone: list[Chunk]) -> None:
+        if gone:
+            table.drop(gone)
+            self._store.chunk_bytes -= sum(chunk.nbytes for chunk in gone)
+
+    def _give_back_series(self, table: Table, now_ms: int) -> None:
+        """Forget series that are retired and have no sample left in any table; then the table, if it was closed."""
+        store = self._store
+        with store.lock:
+            oldest = table.oldest_ms
+            gone = [ids for at_ms, ids in table.retired if at_ms < oldest]
+            if gone:
+                table.retired = [entry for entry in table.retired if entry[0] >= oldest]
+                left = store.homes.leave(table.number, np.unique(np.concatenate(gone)))
+                if len(left):
+                    store.index.remove(left)
+                    self._removed.append((now_ms, store.readers(), left))
+                    self._removed_since_sweep += len(left)
+                    store.epoch += 1
+            if table.closed and not table.parts and not table.retired:
+                store.remove_table(table)
+
+    def _reuse_ids(self, now_ms: int) -> None:
+        """Ids are given to new series when no query that may still hold them is left."""
+        reading = self._store.readers()
+        while (
+            self._removed and self._removed[0][0] + _GRACE_MS <= now_ms and not self._removed[0][1] & reading
+        ):
+            self._store.index.reuse(self._removed.popleft()[2])
+
+    def _sweep_symbols(self, now_ms: int) -> None:
+        """Retire strings that no series uses, and forget those retired a sweep ago."""
+        if self._symbols_swept_ms + _GRACE_MS > now_ms:
+            return
+        if not (self._removed_since_sweep or self._symbols_unused or self._symbols_retired):
+            return
+        self._symbols_swept_ms = now_ms
+        self._removed_since_sweep = 0
+        index = self._store.index
+        with self._store.lock:
+            index.symbols.forget(self._symbols_retired)
+            unused = index.unused_symbols()
+            again = set(self._symbols_unused)
+            self._symbols_retired = index.symbols.retire(code for code in unused if code in again)
+            self._symbols_unused = [code for code in unused if code not in again]
+
+    def _evict(self, now_ms: int) -> Iterator[None]:
+        """Drop the oldest chunks of all while the store takes more memory than it may."""
+        store = self._store
+        if not store.memory_max_bytes or store.used_bytes() <= store.memory_max_bytes:
+            return
+        heap = [
+            (chunk.max_ms, table.number, k, chunk)
+            for table in store.tables()
+            for k, chunk in enumerate(_chunks(table))
+        ]
+        heapq.heapify(heap)
+        before = self.evicted_samples
+        until = NEVER
+        while heap and store.used_bytes() > store.memory_max_bytes:
+            until, number, _, chunk = heapq.heappop(heap)
+            table = store.table_of(number)
+            if table is not None:
+                self._drop(table, [chunk])
+                self.evicted_samples += chunk.samples
+            yield
+        if self.evicted_samples > before and now_ms >= self._evicted_logged_ms + 60_000:
+            self._evicted_logged_ms = now_ms
+            log.warning(
+                "Memory limit reached: dropped the oldest samples, limit_bytes=%d samples=%d until_ms=%d",
+                store.memory_max_bytes,
+                self.evicted_samples - before,
+                until,
+            )
+
+
+def _chunks(table: Table) -> list[Chunk]:
+    return [part for part in table.parts if isinstance(part, Chunk)]
+
+
+def _one_layout(parts: Sequence[Part]) -> Layout:
+    """The layout that all parts share, or a new one with all their series."""
+    first = parts[0].layout
+    if all(part.layout is first for part in parts):
+        return first
+    return Layout(np.unique(np.concatenate([part.layout.columns for part in parts])))
+
+
+def _joined(parts: Sequence[Part]) -> tuple[Layout, Times, Values]:
+    layout = _one_layout(parts)
+    return layout, *unite(find(parts, layout.columns, NEVER, _ALWAYS), len(layout))
+
+
+def _batches(parts: list[Part]) -> list[list[Part]]:
+    """Parts by the chunk that they are sealed to; halved until most cells of each chunk would hold a sample."""
+    if len(parts) < 2 or all(part.layout is parts[0].layout for part in parts):
+        return [parts] if parts else []
+    times = [part.times(NEVER, _ALWAYS)[1] for part in parts]
+    cells = sum(len(some) * len(part.layout) for part, some in zip(parts, times, strict=True))
+    rows = len(np.unique(np.concatenate(times)))
+    if rows * len(_one_layout(parts)) <= _SPARSE * cells:
+        return [parts]
+    middle = len(parts) // 2
+    return [*_batches(parts[:middle]), *_batches(parts[middle:])]
+
+
+def _worth_merging(batch: Sequence[Chunk]) -> bool:
+    """Whether a merged chunk would not be much emptier than its parts, nor longer than is good for reading."""
+    rows = sum(chunk.rows for chunk in batch)
+    if all(chunk.layout is batch[0].layout for chunk in batch):
+        return rows <= _MOST_MERGED_ROWS
+    width = len(_one_layout(batch))
+    distinct = len(np.unique(np.concatenate([chunk.times(NEVER, _ALWAYS)[1] for chunk in batch])))
+    return distinct <= _MOST_MERGED_ROWS and width * distinct <= 1.5 * sum(chunk.samples for chunk in batch)
