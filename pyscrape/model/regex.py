@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pyscrape.model.regex_emit import FLAGS, emit
 from pyscrape.model.regex_shape import finite_set, has_empty_loop, hazard, prefix, wildcard
-from pyscrape.model.regex_syntax import Assert, Concat, Node, RegexError, parse
+from pyscrape.model.regex_syntax import Node, RegexError, parse, unwrap
 
 if TYPE_CHECKING:
     from pyscrape.model.regex_linear import LinearMatcher
@@ -91,32 +91,44 @@ class Template:
     'host:80$'
     """
 
-    __slots__ = ("literal", "pieces", "single", "text")
+    __slots__ = ("expand", "literal", "pieces", "single", "text")
+
+    expand: Callable[[Captures], str]
+    """The text for the groups of a match."""
 
     def __init__(self, text: str, groups: int, names: Iterable[tuple[str, int]] = ()) -> None:
         self.text = text
         self.pieces = _template_pieces(text, groups, tuple(names))
         self.literal: str | None = None
-        if all(isinstance(piece, str) for piece in self.pieces):
-            self.literal = "".join(piece for piece in self.pieces if isinstance(piece, str))
+        """The text where no group is in it."""
         self.single: int | None = None
         """The group's number where the template is just one reference."""
-        if len(self.pieces) == 1 and isinstance(self.pieces[0], tuple) and len(self.pieces[0]) == 1:
+        if all(isinstance(piece, str) for piece in self.pieces):
+            self.literal = "".join(piece for piece in self.pieces if isinstance(piece, str))
+        elif len(self.pieces) == 1 and isinstance(self.pieces[0], tuple) and len(self.pieces[0]) == 1:
             self.single = self.pieces[0][0]
+        self.expand = self._expander()
 
-    def expand(self, captures: Captures) -> str:
-        """The text for these groups."""
+    def _expander(self) -> Callable[[Captures], str]:
         if self.literal is not None:
-            return self.literal
+            literal = self.literal
+            return lambda _captures: literal
         if self.single is not None:
-            return captures[self.single] or ""
-        parts = []
-        for piece in self.pieces:
-            if isinstance(piece, str):
-                parts.append(piece)
-            else:
-                parts.append(next((found for n in piece if (found := captures[n]) is not None), ""))
-        return "".join(parts)
+            single = self.single
+            return lambda captures: captures[single] or ""
+        shape = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in self.pieces)
+        references = [piece for piece in self.pieces if isinstance(piece, tuple)]
+        if len(references) == 2 and all(len(numbers) == 1 for numbers in references):
+            (first,), (second,) = references  # `$1:$2` is in every second configuration
+            return lambda captures: shape % (captures[first] or "", captures[second] or "")
+
+        def expand(captures: Captures) -> str:
+            return shape % tuple(
+                next((found for number in numbers if (found := captures[number]) is not None), "")
+                for numbers in references
+            )
+
+        return expand
 
 
 def _template_pieces(
@@ -168,8 +180,10 @@ def _group_number(name: str) -> int | None:
 class _Engine(Protocol):
     """What runs a pattern that is no mere set of texts."""
 
-    def matches(self, text: str) -> bool: ...
-    def captures(self, text: str) -> Captures | None: ...
+    @property
+    def matches(self) -> Callable[[str], bool]: ...
+    @property
+    def captures(self) -> Callable[[str], Captures | None]: ...
 
 
 class Pattern:
@@ -199,7 +213,7 @@ class Pattern:
         parsed = parse(f"^(?s:{pattern})$")
         self.groups = parsed.groups
         self.names = parsed.names
-        inner = _unwrap(parsed.node)
+        inner = unwrap(parsed.node)
         self.alternatives = None if inner is None else finite_set(inner)
         """All texts that match, where they are finitely many (at most 1,000)."""
         self.literal = self.alternatives[0] if self.alternatives and len(self.alternatives) == 1 else None
@@ -267,27 +281,18 @@ class Pattern:
         return compile_re2, (self.pattern,)
 
 
-def _unwrap(node: Node) -> Node | None:
-    """What stands between `^` and `$`; None where the pattern broke out of them, like `a)|(b`."""
-    start, end = Assert("text_start"), Assert("text_end")
-    if not isinstance(node, Concat) or len(node.parts) < 2 or node.parts[0] != start or node.parts[-1] != end:
-        return None
-    inner = node.parts[1:-1]
-    return inner[0] if len(inner) == 1 else Concat(inner)
-
-
 class _Plain:
     """Python's `re`, for patterns that cannot go wrong on it."""
 
     def __init__(self, engine: re.Pattern[str]) -> None:
-        self.run = engine.fullmatch
+        run = engine.fullmatch
 
-    def matches(self, text: str) -> bool:
-        return self.run(text) is not None
+        def captures(text: str) -> Captures | None:
+            found = run(text)
+            return None if found is None else (text, *found.groups())
 
-    def captures(self, text: str) -> Captures | None:
-        found = self.run(text)
-        return None if found is None else (found[0], *found.groups())
+        self.captures = captures
+        self.matches: Callable[[str], bool] = lambda text: run(text) is not None
 
 
 class _Guarded:

@@ -26,12 +26,15 @@ from pyscrape.model.regex_syntax import (
     Node,
     Repeat,
     children,
+    parse,
+    unwrap,
 )
 from pyscrape.model.regex_unicode import ANY, MAX_RUNE, WORD
 
 _CHUNK = 1024
 _MAX_STATES = 4000
 _MAX_PROGRAM = 100_000
+_EXPLAINING_NS = 50_000_000
 
 # What stands beside a place in the text, as far as assertions can tell.
 Side = Literal["edge", "newline", "word", "other"]
@@ -270,6 +273,16 @@ class LinearMatcher:
             self.check_time()
         return self.accepts(state)
 
+    def fitting(self, text: str, budget_ns: int) -> int:
+        """How many characters the automaton takes before no match is possible any more; raises OutOfTime."""
+        self.deadline_ns = monotonic_ns() + budget_ns
+        state = self.start
+        for place, character in enumerate(text):
+            state = state[character]
+            if not state.threads:
+                return place
+        return len(text)
+
     def check_time(self) -> None:
         if monotonic_ns() > self.deadline_ns:
             raise OutOfTime
@@ -398,3 +411,17 @@ class LinearMatcher:
             elif number in instruction.classes and instruction.next in goal:
                 return saved, instruction.next
         return (), -1
+
+
+def stops_at(pattern: str, text: str) -> int | None:
+    """How many characters of `text` fit `pattern` from its start; for explanations.
+
+    The length of the text where all of it fits and only the end is missing; None where that cannot be said (the
+    pattern is not bound to the start, or it takes too long).
+    """
+    parsed = parse(f"^(?s:{pattern})$")
+    try:
+        matcher = LinearMatcher(parsed.node, parsed.groups, True)
+        return matcher.fitting(text, _EXPLAINING_NS) if unwrap(parsed.node) is not None else None
+    except OutOfTime:
+        return None

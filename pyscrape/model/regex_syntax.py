@@ -510,3 +510,12 @@ def _check_limits(root: Node, text: str) -> None:
         sizes[id(node)] = max(1, below + isinstance(node, Group) * 2)
     if sizes[id(root)] > _MAX_SIZE:
         raise RegexError("expression too large", text)
+
+
+def unwrap(node: Node) -> Node | None:
+    """What stands between `^` and `$`; None where the pattern broke out of them, like `a)|(b`."""
+    start, end = Assert("text_start"), Assert("text_end")
+    if not isinstance(node, Concat) or len(node.parts) < 2 or node.parts[0] != start or node.parts[-1] != end:
+        return None
+    inner = node.parts[1:-1]
+    return inner[0] if len(inner) == 1 else Concat(inner)

@@ -1,0 +1,418 @@
+"""What rules do to one label set, rule by rule, and why: the explanation behind the command line, the pages and tests.
+
+It runs the plain engine, one action after the other, and looks at the labels before and after. Where a rule did not
+match, it says what came nearest: the literal that differs in one place, or how far the value fitted the pattern.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyscrape.model.labels import format_labels
+from pyscrape.model.names import quoted
+from pyscrape.model.regex import Pattern
+from pyscrape.model.regex_linear import stops_at
+from pyscrape.relabel.engine import ACTIONS, CompiledRule, Labels, rule_place
+from pyscrape.relabel.load import as_rules
+from pyscrape.relabel.plans import Rules
+
+if TYPE_CHECKING:
+    from pyscrape.relabel.settings import Rule
+
+Outcome = Literal["changed", "kept", "no-op", "no match", "dropped"]
+"""changed: labels differ; kept: a filter let them pass; no-op: the rule applied and changed nothing."""
+
+_FILTERS = frozenset({"keep", "drop", "keepequal", "dropequal"})
+_ON_NAMES = frozenset({"labelmap", "labeldrop", "labelkeep"})
+_NEAR_MISSES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One label that a rule changed; `before` is None for a new one, `after` for one that is gone."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"+ {self.name}={quoted(self.after or '')}"
+        if self.after is None:
+            return f"- {self.name}={quoted(self.before)}"
+        return f"~ {self.name}={quoted(self.before)} -> {quoted(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule at work.
+
+    `value` is the joined value of the source labels (None for actions on label names), `matched` whether the regular
+    expression did (None where the action has none), `groups` what it captured, `names` the label names that an action
+    on names chose, `missing` the source labels that the labels do not have. `after` is None where they were dropped.
+    """
+
+    index: int
+    rule: "Rule"
+    before: Mapping[str, str]
+    after: Mapping[str, str] | None
+    outcome: Outcome
+    reason: str
+    value: str | None = None
+    matched: bool | None = None
+    groups: tuple[str | None, ...] = ()
+    names: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    near_miss: str = ""
+    changes: tuple[Change, ...] = field(default=())
+
+    @property
+    def place(self) -> str:
+        """`file:line` of the rule, "" where it is not known."""
+        return rule_place(self.rule)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The step as plain data for JSON."""
+        return {
+            "index": self.index,
+            "rule": rule_fields(self.rule),
+            "file": self.rule.file,
+            "line": self.rule.line,
+            "column": self.rule.column,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "value": self.value,
+            "matched": self.matched,
+            "groups": list(self.groups),
+            "names": list(self.names),
+            "missing": list(self.missing),
+            "near_miss": self.near_miss,
+            "before": dict(self.before),
+            "after": None if self.after is None else dict(self.after),
+            "changes": [
+                {"name": change.name, "before": change.before, "after": change.after}
+                for change in self.changes
+            ],
+        }
+
+    def __str__(self) -> str:
+        place = f"  ({self.place})" if self.place else ""
+        lines = [
+            f"rule {self.index + 1}: {describe_rule(self.rule)}{place}",
+            f"  {self.outcome}: {self.reason}",
+        ]
+        lines += [f"    {change}" for change in self.changes]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the rules made of `labels`: `result` (None = dropped) and every step up to the one that dropped them."""
+
+    labels: Mapping[str, str]
+    result: dict[str, str] | None
+    steps: tuple[Step, ...]
+
+    @property
+    def dropped_by(self) -> Step | None:
+        """The step that dropped the labels, if one did."""
+        return self.steps[-1] if self.result is None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as plain data for JSON."""
+        return {
+            "labels": dict(self.labels),
+            "result": self.result,
+            "dropped": self.result is None,
+            "steps": [step.to_dict() for step in self.steps],
+        }
+
+    def __str__(self) -> str:
+        lines = [f"labels: {format_labels(self.labels)}", *map(str, self.steps)]
+        if self.result is None:
+            lines.append(f"result: dropped by rule {self.steps[-1].index + 1}")
+        else:
+            lines.append(f"result: {format_labels(self.result)}")
+        return "\n".join(lines)
+
+
+def explain(labels: Mapping[str, str], rules: "Rules | Iterable[Rule]") -> Explanation:
+    """Apply rules one by one and say what each did and why; the input is untouched.
+
+    Raises:
+        RelabelTimeout: a regular expression took too long.
+    """
+    changed = Labels(labels)
+    steps: list[Step] = []
+    for rule in as_rules(rules).compiled:
+        before = dict(changed.map)
+        kept = ACTIONS[rule.action](rule, changed)
+        steps.append(_step(rule, before, dict(changed.map) if kept else None))
+        if not kept:
+            return Explanation(dict(labels), None, tuple(steps))
+    return Explanation(dict(labels), changed.map, tuple(steps))
+
+
+def _step(rule: CompiledRule, before: dict[str, str], after: dict[str, str] | None) -> Step:
+    changes = () if after is None else _changes(before, after)
+    facts = _facts(rule, before)
+    outcome: Outcome
+    if after is None:
+        outcome = "dropped"
+    elif changes:
+        outcome = "changed"
+    elif rule.action in _FILTERS:
+        outcome = "kept"
+    else:
+        outcome = "no match" if facts.get("matched") is False else "no-op"
+    reason = _REASONS[rule.action](rule, before, outcome, facts)
+    return Step(
+        index=rule.index, rule=rule.rule, before=before, after=after, outcome=outcome, reason=reason,
+        changes=changes, **facts,
+    )  # fmt: skip
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    names = sorted({*before, *after})
+    return tuple(
+        Change(name, before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    )
+
+
+def _facts(rule: CompiledRule, before: Mapping[str, str]) -> dict[str, Any]:
+    """What a step knows beside its labels, by the names of `Step`'s fields."""
+    if rule.action in _ON_NAMES:
+        chosen = tuple(name for name in before if rule.matches(name))
+        return {"names": chosen, "matched": bool(chosen)}
+    value = rule.joined(lambda name: before.get(name, ""))
+    missing = tuple(name for name in rule.sources if name not in before)
+    facts: dict[str, Any] = {"value": value, "missing": missing}
+    if rule.action in {"replace", "keep", "drop"}:
+        captures = rule.captures(value)
+        facts["matched"] = captures is not None
+        if captures is None:
+            facts["near_miss"] = near_miss(rule.pattern, value)
+        else:
+            facts["groups"] = captures[1:]
+    return facts
+
+
+# -- reasons: one sentence per action
+
+
+def _joined_text(rule: CompiledRule, facts: Mapping[str, Any]) -> str:
+    value = quoted(facts["value"])
+    if not rule.sources:
+        return 'no source labels, so the value is ""'
+    text = (
+        f"{' + '.join(rule.sources)} is {value}"
+        if len(rule.sources) == 1
+        else f"{_list(rule.sources)} give {value}"
+    )
+    missing = facts["missing"]
+    if missing:
+        text += f" ({_list(missing)} {'is' if len(missing) == 1 else 'are'} not set)"
+    return text
+
+
+def _match_text(rule: CompiledRule, facts: Mapping[str, Any]) -> str:
+    verb = "matches" if facts["matched"] else "does not match"
+    text = f"{_joined_text(rule, facts)}, which {verb} {quoted(rule.rule.regex)}"
+    near = facts.get("near_miss")
+    return f"{text}: {near}" if near else text
+
+
+def _replace_reason(
+    rule: CompiledRule, before: Mapping[str, str], outcome: Outcome, facts: Mapping[str, Any]
+) -> str:
+    text = _match_text(rule, facts)
+    if not facts["matched"]:
+        return text
+    captures = (facts["value"], *facts["groups"])
+    target = rule.target.expand(captures)
+    change = rule.replaced(facts["value"])
+    if change is None:
+        return f"{text}, but {quoted(target)} is no valid label name, so the rule is skipped"
+    if not change[1]:
+        gone = f"so {target} is removed" if target in before else f"and {target} is not set anyway"
+        return f"{text}, and the replacement {quoted(rule.rule.replacement)} gives nothing, {gone}"
+    if outcome == "no-op":
+        return f"{text}, and {target} already is {quoted(change[1])}"
+    return f"{text}, so {target} becomes {quoted(change[1])}"
+
+
+def _filter_reason(
+    rule: CompiledRule, _before: Mapping[str, str], outcome: Outcome, facts: Mapping[str, Any]
+) -> str:
+    verdict = "dropped" if outcome == "dropped" else "kept"
+    return f"{verdict} because {_match_text(rule, facts)}"
+
+
+def _equal_reason(
+    rule: CompiledRule, before: Mapping[str, str], outcome: Outcome, facts: Mapping[str, Any]
+) -> str:
+    target = rule.rule.target_label
+    other = before.get(target, "")
+    verdict = "dropped" if outcome == "dropped" else "kept"
+    if other == facts["value"]:
+        return f"{verdict} because {_joined_text(rule, facts)}, which equals {target}"
+    shown = f"which differs from {target}={quoted(other)}" if other else f"but {target} is not set"
+    return f"{verdict} because {_joined_text(rule, facts)}, {shown}"
+
+
+def _convert_reason(
+    rule: CompiledRule, before: Mapping[str, str], outcome: Outcome, facts: Mapping[str, Any]
+) -> str:
+    target, made = rule.rule.target_label, rule.converted(facts["value"])
+    text = f"{_joined_text(rule, facts)}, whose {_CONVERSION_NAMES[rule.action]} is {quoted(made)}"
+    if rule.action == "hashmod":
+        text += f" modulo {rule.rule.modulus}"
+    if not made:
+        return (
+            f"{text}, so {target} is removed"
+            if target in before
+            else f"{text}, and {target} is not set anyway"
+        )
+    return f"{text}, and {target} already is" if outcome == "no-op" else f"{text}, so {target} becomes that"
+
+
+def _map_reason(
+    rule: CompiledRule, _before: Mapping[str, str], outcome: Outcome, facts: Mapping[str, Any]
+) -> str:
+    names = facts["names"]
+    if not names:
+        return f"no label name matches {quoted(rule.rule.regex)}"
+    copied = [f"{name} as {rule.renamed(name)}" for name in names]
+    made = [rule.renamed(name) for name in names]
+    clash = sorted({str(name) for name in made if made.count(name) > 1})
+    text = f"copies {_list(copied)}"
+    if clash:
+        text += f"; several labels become {_list(clash)}, of which the last one wins"
+    return text if outcome == "changed" else f"{text}, which changes nothing"
+
+
+def _drop_names_reason(
+    rule: CompiledRule, before: Mapping[str, str], _outcome: Outcome, facts: Mapping[str, Any]
+) -> str:
+    matched = facts["names"]
+    gone = matched if rule.action == "labeldrop" else [name for name in before if name not in matched]
+    if not gone:
+        every = "no label name matches" if rule.action == "labeldrop" else "every label name matches"
+        return f"{every} {quoted(rule.rule.regex)}"
+    verb = "matching" if rule.action == "labeldrop" else "not matching"
+    return f"removes {_list(gone)}, {verb} {quoted(rule.rule.regex)}"
+
+
+_CONVERSION_NAMES = {"hashmod": "hash", "lowercase": "lower case", "uppercase": "upper case"}
+_REASONS = {
+    "replace": _replace_reason,
+    "keep": _filter_reason,
+    "drop": _filter_reason,
+    "keepequal": _equal_reason,
+    "dropequal": _equal_reason,
+    "hashmod": _convert_reason,
+    "lowercase": _convert_reason,
+    "uppercase": _convert_reason,
+    "labelmap": _map_reason,
+    "labeldrop": _drop_names_reason,
+    "labelkeep": _drop_names_reason,
+}
+
+
+def _list(items: Iterable[str]) -> str:
+    found = list(items)
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}" if found else ""
+
+
+# -- near misses
+
+
+def near_miss(pattern: Pattern, value: str) -> str:
+    """What a value that does not match came nearest to, "" where nothing did.
+
+    >>> from pyscrape.model.regex import compile_re2
+    >>> near_miss(compile_re2("svc-a|web"), "svc-b")
+    'the nearest it takes is "svc-a", with "a" where the value has "b"'
+    >>> near_miss(compile_re2("[0-9]+"), "80a")
+    'it fits up to "80", but "a" cannot follow'
+    """
+    if not value:
+        return ""
+    if value.strip() != value and pattern.matches(value.strip()):
+        return "it would match without the white space around it"
+    if pattern.alternatives is not None:
+        return _nearest_text(pattern.alternatives, value)
+    end = stops_at(pattern.pattern, value)
+    if end is None:
+        return ""
+    if end == len(value):
+        return "it fits, but ends too early"
+    if end == 0:
+        return f"it cannot begin with {quoted(value[0])}"
+    return f"it fits up to {quoted(value[:end])}, but {quoted(value[end])} cannot follow"
+
+
+def _nearest_text(texts: tuple[str, ...], value: str) -> str:
+    for text in texts:
+        if text.lower() == value.lower():
+            return f"{quoted(text)} differs from it in case only"
+    best = max(texts, key=lambda text: _common_start(text, value) + _common_end(text, value), default="")
+    start = _common_start(best, value)
+    end = min(_common_end(best, value), len(best) - start, len(value) - start)
+    if start + end < max(2, max(len(best), len(value)) / 2):
+        return ""
+    wanted, found = best[start : len(best) - end], value[start : len(value) - end]
+    if not wanted:
+        return f"the nearest it takes is {quoted(best)}, without {quoted(found)}"
+    if not found:
+        return f"the nearest it takes is {quoted(best)}, and the value lacks {quoted(wanted)}"
+    return (
+        f"the nearest it takes is {quoted(best)}, with {quoted(wanted)} where the value has {quoted(found)}"
+    )
+
+
+def _common_start(left: str, right: str) -> int:
+    return next(
+        (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
+    )
+
+
+def _common_end(left: str, right: str) -> int:
+    return _common_start(left[::-1], right[::-1])
+
+
+# -- how a rule reads
+
+
+def rule_fields(rule: "Rule") -> dict[str, Any]:
+    """The fields of a rule as prometheus.yml has them, those left out that are at their default."""
+    defaults = {"source_labels": (), "separator": ";", "regex": "(.*)", "modulus": 0, "target_label": "",
+                "replacement": "$1"}  # fmt: skip
+    fields: dict[str, Any] = {}
+    for name, default in defaults.items():
+        value = getattr(rule, name)
+        if value != default:
+            fields[name] = list(value) if isinstance(value, tuple) else value
+    return {**fields, "action": rule.action}
+
+
+def describe_rule(rule: "Rule") -> str:
+    """A rule in one line: `replace [a, b] regex "(.+)" -> c = "$1"`."""
+    parts = [rule.action]
+    if rule.source_labels:
+        parts.append(f"[{', '.join(rule.source_labels)}]")
+    if rule.separator != ";":
+        parts.append(f"separator {quoted(rule.separator)}")
+    if rule.regex != "(.*)":
+        parts.append(f"regex {quoted(rule.regex)}")
+    if rule.modulus:
+        parts.append(f"modulus {rule.modulus}")
+    if rule.action == "replace":
+        parts.append(f"-> {rule.target_label} = {quoted(rule.replacement)}")
+    elif rule.action == "labelmap":
+        parts.append(f"-> {quoted(rule.replacement)}")
+    elif rule.target_label:
+        parts.append(f"-> {rule.target_label}")
+    return " ".join(parts)
