@@ -18,11 +18,12 @@ _OVERHEAD = 300
 class Chunk:
     """Rows that no longer change."""
 
-    __slots__ = ("_size", "groups", "layout", "level", "max_ms", "min_ms", "rows", "samples")
+    __slots__ = ("_size", "_width", "groups", "layout", "level", "max_ms", "min_ms", "rows", "samples")
 
-    def __init__(self, layout: Layout, groups: tuple[bytes, ...]) -> None:
+    def __init__(self, layout: Layout, groups: tuple[bytes, ...], width: int = GROUP) -> None:
         self.layout = layout
         self.groups = groups
+        self._width = width
         times = Packed(groups[0]).times()
         self.rows = len(times)
         self.min_ms = int(times[0])
@@ -50,11 +51,13 @@ class Chunk:
             values = Packed(self.groups[0]).read(_all_or(positions, len(self.layout)))
         else:
             values = np.empty((self.rows, len(positions)))
-            numbers = positions // GROUP
+            numbers = positions // self._width
             for number in np.unique(numbers).tolist():
                 where = np.flatnonzero(numbers == number)
                 packed = Packed(self.groups[number])
-                values[:, where] = packed.read(_all_or(positions[where] - number * GROUP, packed.columns))
+                values[:, where] = packed.read(
+                    _all_or(positions[where] - number * self._width, packed.columns)
+                )
         return values if count == self.rows else values[first : first + count]
 
 

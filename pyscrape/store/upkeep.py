@@ -136,7 +136,10 @@ class Upkeep:
             gone = [ids for at_ms, ids in table.retired if at_ms < oldest]
             if gone:
                 table.retired = [entry for entry in table.retired if entry[0] >= oldest]
-                left = store.homes.leave(table.number, np.unique(np.concatenate(gone)))
+                ended = np.unique(np.concatenate(gone))
+                for _, ids in table.retired:  # ended again, later
+                    ended = ended[~np.isin(ended, ids)]
+                left = store.homes.leave(table.number, ended)
                 if len(left):
                     store.index.remove(left)
                     self._removed.append((now_ms, store.readers(), left))

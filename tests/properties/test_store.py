@@ -1,26 +1,36 @@
 """The store answers like a dictionary of lists, whatever was done to it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import ABSENT_BITS, NAN_BITS, STALE_BITS
-from pyscrape.store import Store
+from pyscrape.store import Store, upkeep
 
 END = 10**9
-EVERYTHING: list[Matcher] = []
-
 NAMES = [{"__name__": f"m{k % 3}", "job": f"j{k % 2}", "i": str(k)} for k in range(8)]
 BITS = st.sampled_from([0, 0x3FF0000000000000, NAN_BITS, STALE_BITS, 0x7FF0000000000000, 0x4059000000000000])
 
+Answer = dict[Any, dict[int, int]]
 
-def answers(store: Store, matchers: list[Matcher], start: int = -1, end: int = END) -> dict[Any, list[Any]]:
-    """Every series with samples: labels -> [(time, bits)]."""
+
+@pytest.fixture(autouse=True)
+def small_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "MERGED", 3)
+    monkeypatch.setattr(upkeep, "GROUP", 4)
+    monkeypatch.setattr("pyscrape.store.chunk.Chunk.__init__.__defaults__", (4,))
+
+
+def answers(store: Store, matchers: list[Matcher], start: int = -1, end: int = END) -> Answer:
+    """Every series with samples: labels -> time -> bits."""
     selection = store.select(matchers, start, end)
-    out: dict[Any, list[Any]] = {}
+    out: Answer = {}
     seen: set[int] = set()
     for block in selection.blocks:
         assert (np.diff(block.times_ms) > 0).all()
@@ -29,59 +39,130 @@ def answers(store: Store, matchers: list[Matcher], start: int = -1, end: int = E
         for k, series in enumerate(block.series.tolist()):
             assert series not in seen
             seen.add(series)
-            samples = [
-                (at, int(word))
-                for at, word in zip(block.times_ms.tolist(), bits[:, k].tolist(), strict=True)
-                if word != ABSENT_BITS
-            ]
+            cells = zip(block.times_ms.tolist(), bits[:, k].tolist(), strict=True)
+            samples = {at: int(word) for at, word in cells if word != ABSENT_BITS}
             if samples:
                 out[selection.frame.labels(series).pairs] = samples
+    assert seen == set(range(len(selection.frame)))
     return out
 
 
-def key(labels: dict[str, str]) -> Any:
-    return tuple(sorted(labels.items()))
+@dataclass
+class Pair:
+    """A store and the dictionary of what it was told and took."""
+
+    store: Store
+    told: dict[tuple[int, str], dict[int, int]] = field(default_factory=dict)
+    appended: int = 0
+
+    def expect(self, k: int, table: str, at: int, word: int, window: int = 0) -> None:
+        samples = self.told.setdefault((k, table), {})
+        newest = max(samples, default=-(2**60))
+        if at not in samples and at > newest - window - (0 if window == 0 else 1):
+            if window == 0 and at <= newest:
+                return
+            samples[at] = word
+            self.appended += 1
+
+    def check(self) -> None:
+        wanted: dict[Any, dict[int, set[int]]] = {}
+        for (k, _), samples in self.told.items():
+            name = tuple(sorted(NAMES[k].items()))
+            for at, word in samples.items():
+                wanted.setdefault(name, {}).setdefault(at, set()).add(word)
+        found = answers(self.store, [])
+        assert {name: sorted(samples) for name, samples in found.items()} == {
+            name: sorted(samples) for name, samples in wanted.items()
+        }
+        assert all(
+            word in wanted[name][at] for name, samples in found.items() for at, word in samples.items()
+        )
+        assert self.store.stats().samples_appended == self.appended
+        some = [Matcher(MatchType.EQ, "job", "j1")]
+        assert answers(self.store, some, 10, 30) == {
+            name: kept
+            for name, samples in found.items()
+            if dict(name)["job"] == "j1"
+            and (kept := {at: word for at, word in samples.items() if 10 < at <= 30})
+        }
 
 
-rows = st.tuples(
-    st.integers(0, 2),
-    st.integers(0, 40),
-    st.lists(st.tuples(st.integers(0, 7), BITS), min_size=1, max_size=8),
+def values_of(words: list[int]) -> Any:
+    return np.array(words, np.uint64).view(np.float64)
+
+
+def page(pair: Pair, number: int, at: int, cells: list[tuple[int, int]]) -> None:
+    table = pair.store.table(f"t{number}")
+    columns = table.add_columns([NAMES[k] for k, _ in cells])
+    table.append(at, columns, values_of([word for _, word in cells]))
+    done = set()
+    for k, word in cells:
+        if k not in done:
+            done.add(k)
+            pair.expect(k, f"t{number}", at, word, pair.store.out_of_order_window_ms)
+
+
+def run_of_pages(pair: Pair, number: int, at: int, cells: list[tuple[int, int]]) -> None:
+    """The same columns again and again, as a target that does not change."""
+    table = pair.store.table(f"t{number}")
+    one_each = list(dict(cells).items())
+    columns = table.add_columns([NAMES[k] for k, _ in one_each])
+    for step in range(6):
+        table.append(at + step, columns, values_of([word for _, word in one_each]))
+        for k, word in one_each:
+            pair.expect(k, f"t{number}", at + step, word, pair.store.out_of_order_window_ms)
+
+
+def clocked(pair: Pair, number: int, at: int, cells: list[tuple[int, int]]) -> None:
+    table = pair.store.table(f"c{number}")
+    one_each = list(dict(cells).items())
+    columns = table.add_columns([NAMES[k] for k, _ in one_each])
+    times = np.array([at + 2 * (word % 3) for _, word in one_each], np.int64)
+    table.append_clocked(times, columns, values_of([word for _, word in one_each]))
+    for (k, word), time in zip(one_each, times.tolist(), strict=True):
+        pair.expect(k, f"c{number}", time, word, pair.store.out_of_order_window_ms)
+
+
+def library(pair: Pair, number: int, at: int, cells: list[tuple[int, int]]) -> None:
+    k = cells[0][0]
+    times = [at + step for step in range(number + 1)]
+    words = [cells[step % len(cells)][1] for step in range(number + 1)]
+    pair.store.append(NAMES[k], times, values_of(words))
+    for time, word in zip(times, words, strict=True):
+        pair.expect(k, "library", time, word, pair.store.out_of_order_window_ms)
+
+
+def seal(pair: Pair, *_: object) -> None:
+    for table in pair.store.tables():
+        table.cut_rows()
+    while pair.store.maintain(0, 0):
+        pass
+
+
+def retire(pair: Pair, number: int, _: int, cells: list[tuple[int, int]]) -> None:
+    table = pair.store.table(f"t{number}")
+    table.retire(table.add_columns([NAMES[k] for k, _ in cells]))
+
+
+ACTS: list[Callable[..., None]] = [page, page, run_of_pages, clocked, library, seal, retire]
+
+scripts = st.lists(
+    st.tuples(
+        st.sampled_from(ACTS),
+        st.integers(0, 2),
+        st.integers(0, 40),
+        st.lists(st.tuples(st.integers(0, 7), BITS), min_size=1, max_size=8),
+    ),
+    max_size=25,
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(rows, max_size=30))
-def test_tables_answer_like_a_dictionary(script: list[Any]) -> None:
-    store = Store(seal_rows=4)
-    model: dict[Any, dict[int, int]] = {}
-    newest: dict[Any, int] = {}
-    appended = 0
-    for number, at, cells in script:
-        table = store.table(f"t{number}")
-        columns = table.add_columns([NAMES[k] for k, _ in cells])
-        values = np.array([word for _, word in cells], np.uint64).view(np.float64)
-        result = table.append(at, columns, values)
-        appended += result.appended
-        done = set()
-        for k, word in cells:
-            if k in done or newest.get((number, k), -1) >= at:
-                continue
-            done.add(k)
-            newest[number, k] = at
-            model.setdefault((key(NAMES[k]), number), {})[at] = word
-    assert store.stats().samples_appended == appended
-    merged: dict[Any, set[int]] = {}
-    for (name, _), samples in model.items():
-        merged.setdefault(name, set()).update(samples)
-    found = answers(store, EVERYTHING)
-    assert {name: {at for at, _ in samples} for name, samples in found.items()} == merged
-    for name, samples in found.items():
-        for at, word in samples:
-            assert word in {table[at] for (one, _), table in model.items() if one == name and at in table}
-    only = answers(store, [Matcher(MatchType.EQ, "job", "j1")], 10, 30)
-    assert only == {
-        name: kept
-        for name, samples in found.items()
-        if dict(name)["job"] == "j1" and (kept := [(at, word) for at, word in samples if 10 < at <= 30])
-    }
+@settings(max_examples=150, deadline=None)
+@given(scripts, st.sampled_from([0, 0, 7]))
+def test_answers_like_a_dictionary(script: list[Any], window: int) -> None:
+    pair = Pair(Store(seal_rows=4, out_of_order_window_ms=window))
+    for act, number, at, cells in script:
+        act(pair, number, at, cells)
+    pair.check()
+    seal(pair)
+    pair.check()
