@@ -49,9 +49,7 @@ def load(flags: Flags) -> Loaded:
     """
     path = config_path(flags)
     raw = Path(path).read_bytes() if path else default_config(flags).encode()
-    found = load_bytes(
-        raw, path or "embedded configuration", str(Path(path).parent), agent=flags.on("agent")
-    )
+    found = load_bytes(raw, path or "embedded configuration", str(Path(path).parent), agent=flags.on("agent"))
     if found.errors:
         raise ConfigError(found.problems, path)
     skipped = _unsupported_discoveries(found.config, found.problems)

@@ -221,11 +221,11 @@ class Server:
             log_problems(loaded.problems)
             for note in loaded.notes:
                 logger.warning("Not supported: %s", note)
-            logger.info("Completed loading of configuration file", extra={"filename": path})
+            logger.info("Completed loading of configuration file", extra={"file": path})
             return ReloadOutcome("", tuple(p._asdict() for p in loaded.problems))
 
     def _refuse(self, path: str, reason: str, problems: list[Problem]) -> ReloadOutcome:
-        text = f"couldn't load configuration (--config.file={path!r}): {reason}".replace("'", '"')
+        text = f'couldn\'t load configuration (--config.file="{path}"): {reason}'
         self._reload_state.ok, self._reload_state.error = False, text
         logger.error("Error reloading config", extra={"err": text})
         return ReloadOutcome(text, tuple(p._asdict() for p in problems))

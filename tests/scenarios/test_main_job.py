@@ -93,7 +93,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def redis_exporter(lab: Lab) -> Iterator[Process]:
     with started(lab.redis_exporter_command, lab.folder, lab.redis_port, "/metrics") as process:
         both_up(lab, "redis")
