@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from pyscrape.promql import QueryParseError
+from pyscrape.promql.ast import Expr
 from pyscrape.promql.engine import MAX_STEPS
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.result import Result
+from pyscrape.promql.signatures import ValueType
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.encode import result_data
 from pyscrape.web.params import Params
@@ -20,7 +22,7 @@ TOO_MANY_POINTS = (
 BAD_STEP = "zero or negative query resolution step widths are not accepted. Try a positive integer"
 
 
-Ask = Callable[[str, dict[str, Any]], Result]
+Ask = Callable[[Expr, dict[str, Any]], Result]
 
 
 class QueryApi:
@@ -39,7 +41,7 @@ class QueryApi:
         params = call.params
         limit = params.limit()
         at_s = params.time_s("time", self._services.now_s())
-        return self._run(call, limit, lambda query, options: self._engine.instant(query, at_s, **options))
+        return self._run(call, limit, lambda tree, options: self._engine.instant(tree, at_s, **options))
 
     def query_range(self, call: Call) -> Answer:
         params = call.params
@@ -53,13 +55,25 @@ class QueryApi:
         if (end_s - start_s) / step_s > MAX_STEPS:
             raise ApiError("bad_data", TOO_MANY_POINTS)
         return self._run(
-            call, limit, lambda query, options: self._engine.range(query, start_s, end_s, step_s, **options)
+            call, limit, lambda tree, options: self._range(tree, start_s, end_s, step_s, options)
         )
+
+    def _range(
+        self, tree: Expr, start_s: float, end_s: float, step_s: float, options: dict[str, Any]
+    ) -> Result:
+        if tree.type not in {ValueType.SCALAR, ValueType.VECTOR}:
+            found = tree.type.documented
+            raise ApiError.parameter(
+                "query",
+                f'invalid expression type "{found}" for range query, must be Scalar or instant Vector',
+            )
+        return self._engine.range(tree, start_s, end_s, step_s, **options)
 
     def _run(self, call: Call, limit: int, ask: Ask) -> Answer:
         params = call.params
         try:
-            result = ask(params.first("query"), _options(params, call)).limited(limit)
+            tree = self._engine.parse(params.first("query"))
+            result = ask(tree, _options(params, call)).limited(limit)
         except QueryParseError as error:
             raise ApiError.parameter("query", error) from error
         except QueryError as error:

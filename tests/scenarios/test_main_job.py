@@ -195,7 +195,7 @@ def test_reload_keeps_unchanged_pools_and_refuses_a_broken_file(lab: Lab, redis_
         status, _ = fetch(lab.pyscrape.url + "/-/reload", "POST")
         assert status == 200
         wait_for("the new label", lambda: lab.pyscrape.query('up{team="caching"} == 1'))
-        assert lab.pyscrape.query('up{team="storage"}') == []
+        wait_for("the end of the old label's series", lambda: lab.pyscrape.query('up{team="storage"}') == [])
         lab.config.write_text(good.replace("static_configs", "static_confgs", 1))
         status, body = fetch(lab.pyscrape.url + "/-/reload", "POST")
         assert status == 500
