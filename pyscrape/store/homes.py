@@ -47,7 +47,10 @@ class Homes:
             self.others.setdefault(one, {})[table] = True
 
     def written(self, ids: Ids) -> NDArray[np.int32]:
-        """The first home of every id if it is written there, else NOWHERE."""
+        """The first home of every id if it is written there, else NOWHERE; ids may be newer than any home."""
+        if len(ids) and (capacity := int(ids.max()) + 1) > self._table.size:
+            self._table.resize(capacity)
+            self._live.resize(capacity)
         homes: NDArray[np.int32] = np.where(self._live.data[ids], self._table.data[ids], NOWHERE)
         return homes
 
