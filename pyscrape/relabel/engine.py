@@ -5,7 +5,6 @@ The plain way is Prometheus' own, order of labels included, and is what explanat
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import md5
 from typing import TYPE_CHECKING, TypeVar
 
 from pyscrape.model.names import ValidationScheme, valid_label_name
@@ -166,6 +165,8 @@ def hashmod(text: str, modulus: int) -> int:
     >>> hashmod("foo\\nbar", 1000)
     734
     """
+    from hashlib import md5  # loads OpenSSL, which few configurations need
+
     digest = md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
     return int.from_bytes(digest[8:], "big") % modulus
 
