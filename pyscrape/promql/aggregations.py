@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyscrape.model.blocks import Values
-from pyscrape.model.names import valid_label_name
 from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations
 from pyscrape.promql.ast import AggregateExpr
@@ -18,6 +17,8 @@ from pyscrape.promql.errors import QueryError
 from pyscrape.promql.format import format_float, go_number
 from pyscrape.promql.frames import Ids, drop, empty_frame, group_series, keep, take, with_label
 from pyscrape.promql.grouping import Groups
+from pyscrape.promql.histograms import doubt_quantiles
+from pyscrape.promql.labelling import valid_target
 from pyscrape.promql.over_time import mean_of, outside_quantiles, quantile_of_sorted
 from pyscrape.promql.panels import Mask
 from pyscrape.promql.sums import NOTHING, sum_first_axis
@@ -133,8 +134,7 @@ def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     assert node.param is not None
     q = ev.scalar(node.param, grid)
     vector = ev.vector(node.expr, grid)
-    for bad in np.unique(q[~((q >= 0) & (q <= 1))]).tolist():
-        ev.notes.warn(node.param, annotations.QUANTILE_RANGE.format(go_number(bad)))
+    doubt_quantiles(ev, node.param, q)
 
     def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
         counts = groups.counts(present, len(values))
@@ -244,8 +244,8 @@ def _count_values(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     """A series per group and distinct value, which stands in the label that the parameter names."""
     assert node.param is not None
     label = ev.string(node.param)
-    if not valid_label_name(label, "utf8"):
-        raise QueryError(f"invalid label name {label!r}")
+    if not valid_target(label):
+        raise QueryError(f"invalid label name {ev.notes.text_of(node.param)}")
     vector = ev.vector(node.expr, grid)
     if not len(vector.frame):
         return vector

@@ -59,6 +59,10 @@ class Annotations:
     def infos(self) -> list[str]:
         return list(self._infos)
 
+    def text_of(self, node: Node) -> str:
+        """An expression as it was written."""
+        return self._query[node.start : node.end]
+
     def warn(self, node: Node, text: str) -> None:
         """`PromQL warning: <text> (line:column of node)`."""
         self._warnings[f"PromQL warning: {text} ({place(self._query, node.start)})"] = None

@@ -211,7 +211,7 @@ def _refuse_duplicates(rule: Matching, many: Vector, one: Vector, one_ids: Ids, 
     steps = len(one.values)
     crowd = _crowded(one_ids, one.present, steps)
     if many.present is not None:
-        crowd = crowd & many.present.any(axis=1)[:, None]
+        crowd = crowd & np.logical_or.reduce(many.present, axis=1)[:, None]
     where = np.argwhere(crowd)
     if not len(where):
         return
@@ -219,7 +219,7 @@ def _refuse_duplicates(rule: Matching, many: Vector, one: Vector, one_ids: Ids, 
     members = np.flatnonzero(one_ids == group)
     if one.present is not None:
         members = members[one.present[step, members]]
-    first, second = one.frame.labels(int(members[0])), one.frame.labels(int(members[1]))
+    first, second = sorted((one.frame.labels(member) for member in members[:2].tolist()), key=repr)
     text = one.frame.symbols.text
     names = {text(name) for name in rule.labels}
     group_labels = Labels(
@@ -227,11 +227,7 @@ def _refuse_duplicates(rule: Matching, many: Vector, one: Vector, one_ids: Ids, 
         for name, value in second.items()
         if (name in names) == rule.on and (rule.on or name != METRIC_NAME)
     )
-    raise QueryError(MANY_TO_MANY.format(_metric(group_labels), side, _metric(second), _metric(first)))
-
-
-def _metric(labels: Labels) -> str:
-    return repr(labels)
+    raise QueryError(MANY_TO_MANY.format(repr(group_labels), side, repr(first), repr(second)))
 
 
 def _refuse_ambiguity(

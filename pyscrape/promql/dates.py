@@ -16,7 +16,7 @@ _FARTHEST_S = 2.0**53
 
 
 def _seconds(values: Values) -> Days:
-    clean = np.clip(np.nan_to_num(np.trunc(values), nan=0.0), -_FARTHEST_S, _FARTHEST_S)
+    clean: Values = np.clip(np.nan_to_num(np.trunc(values), nan=0.0), -_FARTHEST_S, _FARTHEST_S)
     return clean.astype(np.int64)
 
 
@@ -41,17 +41,20 @@ def _day_of_week(values: Values) -> Days:
 
 
 def _day_of_month(values: Values) -> Days:
-    return (_day(values) - _months(values).astype("datetime64[D]")).astype(np.int64) + 1
+    days: Days = (_day(values) - _months(values).astype("datetime64[D]")).astype(np.int64)
+    return days + 1
 
 
 def _day_of_year(values: Values) -> Days:
     day = _day(values)
-    return (day - day.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) + 1
+    days: Days = (day - day.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
+    return days + 1
 
 
 def _days_in_month(values: Values) -> Days:
     month = _months(values)
-    return ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    days: Days = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    return days
 
 
 def _month(values: Values) -> Days:

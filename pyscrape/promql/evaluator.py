@@ -28,6 +28,7 @@ from pyscrape.promql.ast import (
     UnaryExpr,
     VectorSelector,
 )
+from pyscrape.promql.extended import Extended, boundary_values, smoothed_at
 from pyscrape.promql.frames import empty_frame
 from pyscrape.promql.limits import Limits
 from pyscrape.promql.panels import Mask, Panel, build_panels, panel_of_steps, total_samples
@@ -65,7 +66,7 @@ class Evaluator:
         stats: QueryStats,
     ) -> None:
         self.expr = expr
-        self.scope = Scope(grid, rules.lookback_ms, rules.subquery_step_ms)
+        self.scope: Scope = Scope(grid, rules.lookback_ms, rules.subquery_step_ms)
         self.limits = limits
         self.notes = Annotations(query)
         self.stats = stats
@@ -82,6 +83,8 @@ class Evaluator:
             self.read()
             grid = self.scope.grid
             expr = bare(self.expr)
+            if isinstance(expr, MatrixSelector) and (expr.selector.anchored or expr.selector.smoothed):
+                return self._extended_samples(expr, grid)
             if isinstance(expr, MatrixSelector | SubqueryExpr):
                 return self.ranges(expr, grid)
             return self.value(expr, grid)
@@ -180,20 +183,42 @@ class Evaluator:
             self.stats.saw(panel.sample_count())
         return Ranges(value.frame, tuple(panels), spans, value.unnamed)
 
-    def assemble(self, frame: LabelFrame, panels: Sequence[Panel], steps: int, kernel: PanelKernel) -> Vector:
-        """`kernel` over all panels, slice by slice, as one vector; series without a panel are absent."""
+    def assemble(
+        self,
+        frame: LabelFrame,
+        panels: Sequence[Panel],
+        steps: int,
+        kernel: PanelKernel,
+        *,
+        whole: bool = False,
+    ) -> Vector:
+        """`kernel` over all panels as one vector; series without a panel are absent.
+
+        Slice by slice, unless the kernel needs the panels as they are (`whole`).
+        """
         size = steps * len(frame)
         self.limits.room_for(size)
         values = np.empty((steps, len(frame)))
         present = np.zeros((steps, len(frame)), dtype=np.bool_)
         for panel in panels:
-            for part in panel.slices():
+            for part in (panel,) if whole else panel.slices():
                 self.limits.check()
                 got, there = kernel(part)
                 where = _as_slice(part.series)
                 values[:, where] = got
                 present[:, where] = there
         return Vector(frame, values, None if present.all() else present)
+
+    def _extended_samples(self, node: MatrixSelector, grid: Grid) -> Ranges:
+        """An anchored or smoothed range as it is: its own samples between the values at its edges; one step."""
+        frame, windows, spans = self.extended(node, grid)
+        panels: list[Panel] = []
+        for extended in windows:
+            first, last, some = extended.edges(spans)
+            left, right = boundary_values(extended, spans, first, last, counter=False)
+            series = np.flatnonzero(np.broadcast_to(some, left.shape)[0]).tolist()
+            panels.extend(_framed(extended, spans, k, (left[0, k], right[0, k])) for k in series)
+        return Ranges(frame, tuple(panels), spans)
 
     # --- nodes without a module of their own
 
@@ -204,7 +229,38 @@ class Evaluator:
         return node.value
 
     def _selector(self, node: VectorSelector, grid: Grid) -> Value:
-        return self.looked_up(node, grid)
+        return self._smoothed(node, grid) if node.smoothed else self.looked_up(node, grid)
+
+    def _smoothed(self, node: VectorSelector, grid: Grid) -> Vector:
+        look = instant_look(node, grid, self.scope)
+        selection = self.selection(node.matchers)
+        at_ms = look.ends_ms
+        ahead = at_ms + self.scope.lookback_ms
+        wide = build_panels(selection.blocks, look.starts_ms, ahead, markers=False)
+        halves = build_panels(selection.blocks, look.starts_ms, at_ms - 1, markers=False)
+        from_now = {id(panel): half.hi for panel, half in zip(wide, halves, strict=True)}
+        return self.assemble(
+            selection.frame,
+            wide,
+            grid.count,
+            lambda panel: smoothed_at(panel, from_now[id(panel)], at_ms),
+            whole=True,
+        ).without_empty()
+
+    def extended(self, node: MatrixSelector, grid: Grid) -> tuple[LabelFrame, list[Extended], Spans]:
+        """An anchored or smoothed range: the windows widened by the lookback."""
+        look = range_look(node, grid, self.scope)
+        spans = Spans(grid.times_ms, look.starts_ms, look.ends_ms, look.range_ms / 1000.0)
+        blocks = self.selection(node.selector.matchers).blocks
+        back = look.starts_ms - self.scope.lookback_ms
+        ahead = look.ends_ms + (self.scope.lookback_ms if node.selector.smoothed else 0)
+        wide = build_panels(blocks, back, ahead, markers=False)
+        inner = build_panels(blocks, look.starts_ms, look.ends_ms - 1, markers=False)
+        found = [
+            Extended(panel, half.lo, half.hi, node.selector.smoothed)
+            for panel, half in zip(wide, inner, strict=True)
+        ]
+        return self.selection(node.selector.matchers).frame, found, spans
 
     def _call(self, node: Call, grid: Grid) -> Value:
         return functions.IMPLEMENTATIONS[node.function.name](self, node, grid)
@@ -240,6 +296,20 @@ def bare(expr: Expr) -> Expr:
     while isinstance(expr, ParenExpr):
         expr = expr.expr
     return expr
+
+
+def _framed(extended: Extended, spans: Spans, series: int, edges: tuple[float, float]) -> Panel:
+    """One series of an extended range at one step: the samples strictly inside, and the two edges."""
+    panel = extended.wide
+    if panel.dense:
+        lo, hi = int(extended.after_start[0]), int(extended.from_end[0])
+        times, values = panel.times_ms[lo:hi], panel.values[lo:hi, series]
+    else:
+        lo, hi = int(extended.after_start[0, series]), int(extended.from_end[0, series])
+        times, values = panel.times_ms[lo:hi], panel.values[lo:hi]
+    times = np.concatenate([spans.starts_ms, times, spans.ends_ms])
+    values = np.concatenate([[edges[0]], values, [edges[1]]])[:, None]
+    return Panel(panel.series[series : series + 1], times, values, np.array([0]), np.array([len(times)]))
 
 
 def _at_all_steps(value: Value, steps: int) -> Value:

@@ -17,9 +17,11 @@ from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations, histograms, infos, labelling
 from pyscrape.promql.ast import Call, Expr, MatrixSelector, SubqueryExpr, VectorSelector
 from pyscrape.promql.dates import DATES
+from pyscrape.promql.errors import QueryError
+from pyscrape.promql.extended import ANCHORED, SMOOTHED, counted, growth
 from pyscrape.promql.frames import column, empty_frame, label_order, with_label
 from pyscrape.promql.over_time import KERNELS
-from pyscrape.promql.panels import Mask
+from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.selectors import times_of_latest
 from pyscrape.promql.values import Grid, Value, Vector
 
@@ -87,13 +89,19 @@ def over_windows(name: str) -> Implementation:
     kernel = KERNELS[name]
 
     def implementation(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
-        node = _range_argument(ev, call)
-        scalars = [ev.scalar(arg, grid)[:, None] for arg in call.args if arg is not node[0]]
-        ranges = ev.ranges(node[1], grid)
-        vector = ev.assemble(
-            ranges.frame, ranges.panels, grid.count, lambda panel: kernel(panel, ranges.spans, *scalars)
-        )
-        vector = replace(vector, unnamed=ranges.unnamed).without_empty()
+        arg, node = _range_argument(ev, call)
+        scalars = [ev.scalar(other, grid)[:, None] for other in call.args if other is not arg]
+        if isinstance(node, MatrixSelector) and (node.selector.anchored or node.selector.smoothed):
+            vector = _over_extended(ev, name, node, grid)
+        else:
+            ranges = ev.ranges(node, grid)
+            vector = ev.assemble(
+                ranges.frame, ranges.panels, grid.count, lambda panel: kernel(panel, ranges.spans, *scalars)
+            )
+            vector = replace(vector, unnamed=ranges.unnamed)
+        vector = vector.without_empty()
+        if name == "quantile_over_time" and len(vector.frame):
+            histograms.doubt_quantiles(ev, call.args[0], scalars[0][:, 0])
         if name in COUNTERS:
             _doubt_counters(ev, call, vector)
         if name in KEEPS_NAME:
@@ -101,6 +109,22 @@ def over_windows(name: str) -> Implementation:
         return vector.drop_names(ev.delayed_names, strict=True)
 
     return implementation
+
+
+def _over_extended(ev: "Evaluator", name: str, node: MatrixSelector, grid: Grid) -> Vector:
+    """A function of an anchored or smoothed range; QueryError where the function has no meaning on one."""
+    word, allowed = ("anchored", ANCHORED) if node.selector.anchored else ("smoothed", SMOOTHED)
+    if name not in allowed:
+        raise QueryError(f"{word} modifier can only be used with: {', '.join(allowed)} - not with {name}")
+    frame, windows, spans = ev.extended(node, grid)
+    by_panel = {id(extended.wide): extended for extended in windows}
+
+    def kernel(panel: Panel) -> tuple[Values, Mask]:
+        if name in ("changes", "resets"):
+            return counted(by_panel[id(panel)], name)
+        return growth(by_panel[id(panel)], spans, counter=name != "delta", per_second=name == "rate")
+
+    return ev.assemble(frame, [extended.wide for extended in windows], grid.count, kernel, whole=True)
 
 
 def _range_argument(ev: "Evaluator", call: Call) -> tuple[Expr, MatrixSelector | SubqueryExpr]:
@@ -177,7 +201,7 @@ def _vector(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
 
 def _absent(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     vector = ev.vector(call.args[0], grid)
-    return _absence(ev, call.args[0], ~vector.mask().any(axis=1))
+    return _absence(ev, call.args[0], ~np.logical_or.reduce(vector.mask(), axis=1))
 
 
 def _absent_over_time(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
@@ -199,7 +223,7 @@ def _absence(ev: "Evaluator", arg: Expr, absent: Mask) -> Vector:
 
 
 def _labels_of_absence(node: Expr) -> dict[str, str]:
-    """Labels that an `=` matcher pins, unless another matcher speaks of the same label."""
+    """Labels that an `=` matcher pins, unless a later matcher speaks of the same label."""
     selector = node.selector if isinstance(node, MatrixSelector) else node
     if not isinstance(selector, VectorSelector):
         return {}
@@ -210,9 +234,9 @@ def _labels_of_absence(node: Expr) -> dict[str, str]:
             continue
         if matcher.type is MatchType.EQ and matcher.name not in spoken:
             labels[matcher.name] = matcher.value
+            spoken.add(matcher.name)
         else:
             labels.pop(matcher.name, None)
-        spoken.add(matcher.name)
     return labels
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Values
 from pyscrape.promql.frames import Ids
-from pyscrape.promql.panels import Mask
+from pyscrape.promql.panels import Mask, Scalar
 
 Fold = Callable[[Values], Values]
 
@@ -23,13 +24,13 @@ class Cohort:
     groups: Ids
     members: Ids
 
-    def gather(self, values: Values, filler: float) -> Values:
+    def gather(self, values: NDArray[Scalar], filler: float) -> NDArray[Scalar]:
         """The members' columns as [largest x steps x n]."""
         missing = self.members < 0
         # take per row of members keeps the last axis contiguous, and one pass over memory
         gathered = values[:, self.members].transpose(1, 0, 2)
         if missing.any():
-            gathered = np.where(missing[:, None, :], filler, gathered)
+            gathered = np.where(missing[:, None, :], values.dtype.type(filler), gathered)
         return gathered
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyscrape.model.blocks import LabelFrame, Values
+from pyscrape.model.blocks import Codes, LabelFrame, Values
 from pyscrape.model.labels import BUCKET_LABEL, METRIC_NAME
 from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations
@@ -91,8 +91,7 @@ def openmetrics_float(value: float) -> str:
 
 def _quantile(ev: "Evaluator", q_arg: Expr, arg: Expr, histograms: Histograms, grid: Grid) -> Vector:
     q = ev.scalar(q_arg, grid)
-    for bad in np.unique(q[~((q >= 0) & (q <= 1))]).tolist():
-        ev.notes.warn(q_arg, annotations.QUANTILE_RANGE.format(go_number(bad)))
+    doubt_quantiles(ev, q_arg, q)
     repairs: dict[str, Repairs] = {}
 
     def kernel(bounds: Bounds, counts: Values, steps: Ids) -> Values:
@@ -105,6 +104,12 @@ def _quantile(ev: "Evaluator", q_arg: Expr, arg: Expr, histograms: Histograms, g
         changed = (repair.low, repair.high, repair.most)
         ev.notes.info(arg, annotations.forced_monotonicity(name, changed, repair.cells, span))
     return vector
+
+
+def doubt_quantiles(ev: "Evaluator", q_arg: Expr, q: Values) -> None:
+    """Warn of every quantile outside 0..1."""
+    for bad in np.unique(q[~((q >= 0) & (q <= 1))]).tolist():
+        ev.notes.warn(q_arg, annotations.QUANTILE_RANGE.format(go_number(bad)))
 
 
 def fraction(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
@@ -143,8 +148,8 @@ def _histograms(ev: "Evaluator", arg: Expr, grid: Grid) -> Histograms:
     ids, first = groups_of(rest.codes)
     order = np.lexsort((bounds[good], ids))
     cuts = np.searchsorted(ids[order], np.arange(1, len(first)))
-    series = tuple(np.split(good[order], cuts)) if len(first) else ()
-    return Histograms(take(rest, first), series, tuple(bounds[rows] for rows in series), vector)
+    members = tuple(np.split(good[order], cuts)) if len(first) else ()
+    return Histograms(take(rest, first), members, tuple(bounds[rows] for rows in members), vector)
 
 
 def _bound(text: str) -> float:
@@ -221,7 +226,7 @@ def _patterns(there: Mask) -> Iterator[tuple[Ids, Ids]]:
 
 
 def _note_repairs(
-    frame: LabelFrame, names: Ids, bounds: Bounds, lowered: Values, steps: Ids, repairs: dict[str, Repairs]
+    frame: LabelFrame, names: Codes, bounds: Bounds, lowered: Values, steps: Ids, repairs: dict[str, Repairs]
 ) -> None:
     """Remember, per metric name, which buckets lay below the one before: `lowered` is by how much, NaN elsewhere."""
     for cell in np.flatnonzero(~np.isnan(lowered).all(axis=0)).tolist():
@@ -307,7 +312,8 @@ def bucket_quantile(q: Values, bounds: Bounds, counts: Values) -> Values:
 
 
 def _distinct(bounds: Bounds) -> Ids:
-    return 1 + (bounds[1:] != bounds[:-1]).sum(axis=0)
+    distinct: Ids = 1 + np.count_nonzero(bounds[1:] != bounds[:-1], axis=0)
+    return distinct
 
 
 def bucket_fraction(lower: Values, upper: Values, bounds: Bounds, counts: Values) -> Values:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pyscrape.model.blocks import LabelFrame
+from pyscrape.model.blocks import LabelFrame, Values
 from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import NAME
@@ -147,7 +147,7 @@ def _choices(newest: Vector, candidates: Ids, steps: int) -> tuple[list[tuple[in
     return [tuple(k for k in row if k >= 0) for row in distinct.tolist()], choice.reshape(-1)
 
 
-def _refuse_duplicates(newest: Vector, rivals: Ids, times: "np.ndarray", step: int) -> None:  # type: ignore[type-arg]
+def _refuse_duplicates(newest: Vector, rivals: Ids, times: Values, step: int) -> None:
     first, second = rivals[np.flatnonzero(times[step] == times[step].max())][:2].tolist()
     at_ms = round(float(times[step].max()) * 1000)
     raise QueryError(

@@ -30,7 +30,7 @@ def label_replace(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
         compiled = compile_re2(pattern)
     except RegexError as error:
         raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from error
-    if not valid_label_name(target, "utf8"):
+    if not valid_target(target):
         raise QueryError(f"invalid destination label name in label_replace(): {target}")
     vector = ev.vector(call.args[0], grid)
     code, text = ev.symbols.code, ev.symbols.text
@@ -53,15 +53,20 @@ def label_join(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     """label_join(v, dst, separator, src...): dst becomes the values of the sources, joined."""
     target, separator, *sources = (ev.string(arg) for arg in call.args[1:])
     for source in sources:
-        if not valid_label_name(source, "utf8"):
+        if not valid_target(source):
             raise QueryError(f"invalid source label name in label_join(): {source}")
-    if not valid_label_name(target, "utf8"):
+    if not valid_target(target):
         raise QueryError(f"invalid destination label name in label_join(): {target}")
     vector = ev.vector(call.args[0], grid)
     code, text = ev.symbols.code, ev.symbols.text
     codes = columns(vector.frame, [code(source) for source in sources])
     made = np.array([code(separator.join(map(text, row))) for row in codes.tolist()], dtype=np.int32)
     return _relabelled(vector, target, code(target), made, np.ones(len(made), dtype=np.bool_))
+
+
+def valid_target(name: str) -> bool:
+    """Whether a string literal may name a label; bytes that were no UTF-8 arrive as U+FFFD."""
+    return valid_label_name(name, "utf8") and "\ufffd" not in name
 
 
 def _relabelled(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Values
+from pyscrape.model.blocks import Times, Values
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.rate import Spans, count_steps, extrapolated, of_last_two
@@ -34,7 +34,7 @@ def _full(panel: Panel, per_window: Values) -> Values:
     return np.broadcast_to(per_window, panel.shape).copy()
 
 
-def _each(panel: Panel) -> Iterator[tuple[Values, Values, Mask]]:
+def _each(panel: Panel) -> Iterator[tuple[Values, Times, Mask]]:
     """For j = 0, 1, ...: the j-th sample of every window, its time in ms, and whether the window has one."""
     counts = panel.hi - panel.lo
     end = len(panel.values) - 1
@@ -212,7 +212,7 @@ def outside_quantiles(result: Values, q: Values) -> Values:
     return np.where(np.isnan(q), np.nan, result)
 
 
-def _regression(panel: Panel, zero_ms: Values) -> tuple[Values, Values]:
+def _regression(panel: Panel, zero_ms: Times) -> tuple[Values, Values]:
     """Least squares through each window: slope per second, and the value at `zero_ms` (broadcastable)."""
     sums = [(np.zeros(panel.shape), np.zeros(panel.shape)) for _ in range(4)]
     constant = np.ones(panel.shape, dtype=np.bool_)

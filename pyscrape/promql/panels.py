@@ -16,6 +16,7 @@ blocks it came from.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from pyscrape.model.value import ABSENT_BITS, STALE_BITS
 
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 DENSE_CELLS = 4096
 """A block with fewer steps x columns than this joins the flat panel: numpy's cost per call would rule."""
@@ -61,7 +63,7 @@ class Panel:
         """Samples per window, [steps x 1] or [steps x series]."""
         return self.wide(self.hi - self.lo)
 
-    def wide(self, per_window: NDArray[np.generic]) -> NDArray[np.generic]:  # type: ignore[type-var]
+    def wide(self, per_window: NDArray[Scalar]) -> NDArray[Scalar]:
         """`lo`-shaped numbers in a shape that broadcasts over [steps x series]."""
         return per_window[:, None] if self.values.ndim == 2 else per_window
 
@@ -121,7 +123,7 @@ def build_panels(blocks: Sequence[Block], starts_ms: Times, ends_ms: Times, *, m
         if usable is None:
             panels.append(_dense(block, starts_ms, ends_ms))
             continue
-        whole = usable.all(axis=0)
+        whole = np.logical_and.reduce(usable, axis=0)
         if np.count_nonzero(whole) * len(starts_ms) >= DENSE_CELLS:
             panels.append(_dense(_columns(block, whole), starts_ms, ends_ms))
             holed = ~whole

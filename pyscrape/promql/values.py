@@ -71,7 +71,7 @@ class Vector:
         """Only series that are present at some step."""
         if self.present is None:
             return self
-        alive = self.present.any(axis=0)
+        alive = np.logical_or.reduce(self.present, axis=0)
         if alive.all():
             return replace(self, present=None) if self.present.all() else self
         return self.take(alive)

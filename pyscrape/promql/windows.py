@@ -4,6 +4,8 @@ The plan asks this for the time a store must be read for, the evaluator for the 
 """
 
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,21 +123,24 @@ def _seconds(node: DurationNode, scope: Scope) -> float:
     return _apply(node, _seconds(node.lhs, scope), right)
 
 
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": math.fmod,
+    "^": math.pow,
+    "min_of": min,
+    "max_of": max,
+}
+
+
 def _apply(node: DurationExpr, left: float, right: float) -> float:
     if node.op in "/%" and right == 0:
         raise QueryError("division by zero" if node.op == "/" else "modulo by zero")
     try:
-        return {
-            "+": lambda: left + right,
-            "-": lambda: left - right,
-            "*": lambda: left * right,
-            "/": lambda: left / right,
-            "%": lambda: math.fmod(left, right),
-            "^": lambda: left**right,
-            "min_of": lambda: min(left, right),
-            "max_of": lambda: max(left, right),
-        }[node.op]()
-    except (OverflowError, ZeroDivisionError) as error:
+        return _ARITHMETIC[node.op](left, right)
+    except (ArithmeticError, ValueError) as error:
         raise QueryError("duration is out of range") from error
 
 
