@@ -16,13 +16,14 @@ if TYPE_CHECKING:
         Unit,
     )
     from pyscrape.exposition.errors import ParseError
+    from pyscrape.exposition.follow import NO_TIME
     from pyscrape.exposition.negotiation import (
         Choice,
         ContentTypeError,
         accept_header,
         choose_parser,
     )
-    from pyscrape.exposition.page import NO_TIME, Layout, PageReader, Row
+    from pyscrape.exposition.page import Layout, PageReader, Row
     from pyscrape.exposition.parsing import parse
     from pyscrape.exposition.series import DuplicateLabelError
 
@@ -53,7 +54,8 @@ _HOMES = {
     "entries": ("Comment", "Entry", "Exemplar", "Help", "Metadata", "MetricType", "Series", "Type", "Unit"),
     "errors": ("ParseError",),
     "negotiation": ("Choice", "ContentTypeError", "accept_header", "choose_parser"),
-    "page": ("NO_TIME", "Layout", "PageReader", "Row"),
+    "follow": ("NO_TIME",),
+    "page": ("Layout", "PageReader", "Row"),
     "parsing": ("parse",),
     "series": ("DuplicateLabelError",),
 }

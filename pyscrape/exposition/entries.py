@@ -114,3 +114,16 @@ class Comment:
 
 
 Entry = Series | Type | Help | Unit | Comment
+
+
+def add_metadata(metadata: dict[str, Metadata], entry: Type | Help | Unit) -> None:
+    """Take one comment into the metadata of a page; the last word on a family wins."""
+    known = metadata.get(entry.metric, Metadata())
+    match entry:
+        case Type():
+            known = Metadata(entry.type, known.help, known.unit)
+        case Help():
+            known = Metadata(known.type, entry.help, known.unit)
+        case Unit():
+            known = Metadata(known.type, known.help, entry.unit)
+    metadata[entry.metric] = known

@@ -12,6 +12,9 @@ from pyscrape.exposition.errors import go_quoted
 from pyscrape.model.value import NAN
 
 _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_HEXADECIMAL = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
+_STRAY_UNDERSCORE = re.compile(r"(?<![0-9])_|_(?![0-9])")
+_STRAY_HEX_UNDERSCORE = re.compile(r"(?<![0-9a-fA-FxX])_|_(?![0-9a-fA-F])")
 _SPECIAL = {
     **dict.fromkeys((b"inf", b"+inf", b"infinity", b"+infinity"), math.inf),
     **dict.fromkeys((b"-inf", b"-infinity"), -math.inf),
@@ -41,6 +44,25 @@ def parse_float(text: bytes) -> float:
     if special is None:
         raise ValueError(f"strconv.ParseFloat: parsing {go_quoted(text)}: invalid syntax")
     return special
+
+
+def parse_go_float(text: str) -> float:
+    """All of strconv.ParseFloat, with hexadecimal numbers and underscores. Raises ValueError.
+
+    >>> parse_go_float("0x1p4"), parse_go_float("1_0")
+    (16.0, 10.0)
+    """
+    if "_" in text:
+        stray = _STRAY_HEX_UNDERSCORE if "x" in text.lower() else _STRAY_UNDERSCORE
+        if stray.search(text) is not None:
+            raise ValueError("underscores must separate digits")
+        text = text.replace("_", "")
+    if _HEXADECIMAL.fullmatch(text) is not None:
+        try:
+            return float.fromhex(text)
+        except OverflowError:
+            raise ValueError("value out of range") from None
+    return parse_float(text.encode("utf-8", "surrogateescape"))
 
 
 def openmetrics_float(value: float) -> str:

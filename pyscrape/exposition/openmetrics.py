@@ -15,6 +15,8 @@ from pyscrape.exposition.grammar import Grammar
 from pyscrape.exposition.lexer import LABEL, METRIC, State, Table, Token
 from pyscrape.exposition.series import parse_exemplar_labels, unescape
 
+_NAME_IN_QUOTES = rb'"(?:\\[^\n\0]|[^\\"\0])*+"'
+_OPEN_NAME = rb'"(?:\\[^\n\0]|[^\\"\0])*+\\?'
 _QUOTED = rb'"(?:\\[^\n\0]|[^\\"\n\0])*+"'
 _OPEN_QUOTE = rb'"(?:\\[^\n\0]|[^\\"\n\0])*+\\?'
 _FIELD = rb" [^ \n\0]++"
@@ -30,13 +32,13 @@ OPENMETRICS_TABLE = Table(
             (rb"\{", Token.BRACE_OPEN, State.LABELS),
         ),
         State.META_NAME: (
-            (_QUOTED, Token.METRIC_NAME, State.META_TEXT),
+            (_NAME_IN_QUOTES, Token.METRIC_NAME, State.META_TEXT),
             (METRIC, Token.METRIC_NAME, State.META_TEXT),
         ),
         State.META_TEXT: ((rb" [^\n]*+\n", Token.TEXT, State.INIT),),
         State.LABELS: (
             (LABEL, Token.LABEL_NAME, None),
-            (_QUOTED, Token.QUOTED, None),
+            (_NAME_IN_QUOTES, Token.QUOTED, None),
             (rb"\}", Token.BRACE_CLOSE, State.VALUE),
             (rb"=", Token.EQUAL, State.LABEL_VALUE),
             (rb",", Token.COMMA, None),
@@ -69,9 +71,9 @@ OPENMETRICS_TABLE = Table(
     },
     {
         State.INIT: rb"#(?: (?:HELP|HEL|HE|H|TYPE|TYP|TY|T|UNIT|UNI|UN|U|EO|E)?)?",
-        State.META_NAME: _OPEN_QUOTE,
+        State.META_NAME: _OPEN_NAME,
         State.META_TEXT: rb"(?: [^\n]*+)?",
-        State.LABELS: _OPEN_QUOTE,
+        State.LABELS: _OPEN_NAME,
         State.LABEL_VALUE: rb'"(?:\\\0*+[^\n]|[^\\"\n])*+\\?\0*',
         State.VALUE: rb" ?",
         State.TIMESTAMP: rb" (?:# ?)?|",
@@ -162,8 +164,7 @@ class OpenMetricsGrammar(Grammar):
             exemplars = (self._exemplar(),)
         elif token is Token.EOF:
             raise self._no_end()
-        elif token is not Token.LINEBREAK:
-            raise self._unexpected("expected timestamp or new record", token)
+        # Prometheus lets any other token pass here and stumbles over the rest of the line as its next entry.
         return Series(raw, value, timestamp_ms, self.normalised, exemplars)
 
     def _exemplar(self) -> Exemplar:

@@ -2,57 +2,91 @@
 
 A layout is the order of a page's series. It is found once and stays the same object while no series comes, goes
 or moves, so that whoever keeps something per series (columns, labels) does nothing on a page like the last one.
+Lined pages go the fast way of `follow`; the plain way, entry by entry, reads every other page and every mistake.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit
+from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
+from pyscrape.exposition.follow import NO_TIME, Indices, Page, first_page, follow, origins
+from pyscrape.exposition.lines import NORMALISED, Lines, NotLined
 from pyscrape.exposition.negotiation import Format, choose_parser
 from pyscrape.exposition.parsing import entries
 from pyscrape.exposition.series import Normalised, parse_labels
 
-NO_TIME = int(np.iinfo(np.int64).min)
-"""In `Row.times_ms`: this sample has no timestamp of its own."""
 
-Indices = NDArray[np.int32]
+class SeriesTexts(Protocol):
+    """Where a layout finds its series texts."""
+
+    def text(self, index: int) -> bytes:
+        """Series text of one sample."""
+
+    def texts(self) -> list[bytes]:
+        """Series texts of all samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Series texts of a page that is not lined."""
+
+    all: list[bytes]
+
+    def text(self, index: int) -> bytes:
+        return self.all[index]
+
+    def texts(self) -> list[bytes]:
+        return self.all
 
 
 class Layout:
-    """The series of a page in its order."""
+    """The series of a page in its order.
 
-    __slots__ = ("_normalised", "_texts", "births", "kept", "repeats", "size")
+    `size`: how many samples. `kept`: int32[size], the index of each sample in the layout before, -1 for a new
+    series, None for a first layout. `births`: indices of the new ones. `repeats`: indices of samples whose series
+    text stood earlier in the page.
+    """
+
+    __slots__ = ("_normalised", "_source", "births", "kept", "repeats", "size")
 
     def __init__(
-        self, texts: Sequence[bytes], normalised: Sequence[Normalised], before: "Layout | None" = None
+        self,
+        source: SeriesTexts,
+        normalised: NDArray[np.uint8],
+        kept: Indices | None,
+        repeats: Indices,
     ) -> None:
-        self._texts = texts
+        self._source = source
         self._normalised = normalised
-        self.size = len(texts)
-        first: dict[bytes, int] = {}
-        repeats = [i for i, text in enumerate(texts) if first.setdefault(text, i) != i]
-        self.repeats: Indices = np.array(repeats, np.int32)
-        self.kept: Indices | None = None
-        self.births: Indices = np.arange(self.size, dtype=np.int32)
-        if before is not None:
-            known = {text: i for i, text in reversed(list(enumerate(before._texts)))}
-            self.kept = np.array([known.get(text, -1) for text in texts], np.int32)
-            self.births = np.flatnonzero(self.kept < 0).astype(np.int32)
+        self.size = len(normalised)
+        self.kept = kept
+        self.births: Indices = (
+            np.arange(self.size, dtype=np.int32)
+            if kept is None
+            else np.flatnonzero(kept < 0).astype(np.int32)
+        )
+        self.repeats = repeats
 
     def text(self, index: int) -> bytes:
         """Series `index` as it stands in the page, without value and timestamp."""
-        return self._texts[index]
+        return self._source.text(index)
+
+    def texts(self) -> list[bytes]:
+        """All series texts in the order of the page."""
+        return self._source.texts()
 
     def labels(self, index: int) -> dict[str, str]:
         """Labels of series `index` with `__name__`, normalised. Raises DuplicateLabelError."""
-        return parse_labels(self._texts[index], self._normalised[index])
+        return parse_labels(self._source.text(index), NORMALISED[self._normalised[index]])
 
-    def labels_of(self, indices: Sequence[int] | Indices) -> list[dict[str, str]]:
+    def labels_of(self, indices: Iterable[int]) -> list[dict[str, str]]:
         """Labels of many series. Raises DuplicateLabelError."""
-        return [self.labels(int(index)) for index in indices]
+        text, normalised = self._source.text, self._normalised
+        return [parse_labels(text(index), NORMALISED[normalised[index]]) for index in indices]
 
     def __repr__(self) -> str:
         return f"Layout({self.size} series, {len(self.births)} new)"
@@ -77,16 +111,53 @@ class Row:
 class PageReader:
     """Reads the pages of one target; remembers the last one's layout.
 
-    `form` is the format of bodies that come without a Content-Type.
+    `format` is that of bodies that come without a Content-Type.
     """
+
+    __slots__ = ("_format", "_layout", "_page", "_page_format")
 
     def __init__(self, *, format: Format = "text") -> None:  # noqa: A002 (the name that callers expect)
         self._format: Format = format
         self._layout: Layout | None = None
+        self._page: Page | None = None
+        self._page_format: Format = format
 
     def feed(self, body: bytes, content_type: str | None = None) -> Row:
-        """The next page. Raises ParseError or ContentTypeError; the layout before then stays."""
+        """The next page. Raises ParseError or ContentTypeError; the layout before then stays.
+
+        An empty body is a page without samples, in either format.
+        """
         form = self._format if content_type is None else choose_parser(content_type).text_format()
+        if not body:
+            return self._plain(body, "text")
+        try:
+            page = self._lined(body if body.endswith(b"\n") else body + b"\n", form)
+        except NotLined:
+            return self._plain(body, form)
+        self._page, self._page_format = page, form
+        if self._layout is None or page.origin is not None:
+            lines = page.lines
+            repeats = _repeats(lines)
+            kept = None if self._layout is None else page.origin
+            self._layout = Layout(lines, lines.normalised, _kept_by_repeats(kept, repeats, lines), repeats)
+        else:
+            self._layout._source = page.lines
+        exemplars = tuple(
+            (index, exemplar) for index, tail in sorted(page.tails.items()) for exemplar in tail.exemplars
+        )
+        return Row(self._layout, page.values, page.times_ms, exemplars, page.lines.comments.metadata)
+
+    def _lined(self, body: bytes, form: Format) -> Page:
+        if self._page is not None and self._page_format == form:
+            return follow(self._page, body, form)
+        page = first_page(body, form)
+        if self._layout is not None:
+            # The page before was not lined, or of another format.
+            page = replace(page, origin=origins(page.lines.texts(), self._layout.texts()))
+        return page
+
+    def _plain(self, body: bytes, form: Format) -> Row:
+        """Entry by entry: the way that is always right."""
         texts: list[bytes] = []
         normalised: list[Normalised] = []
         values: list[float] = []
@@ -103,20 +174,44 @@ class PageReader:
                     times.append(NO_TIME if entry.timestamp_ms is None else entry.timestamp_ms)
                 case Type() | Help() | Unit():
                     add_metadata(metadata, entry)
-        if self._layout is None or self._layout._texts != texts:
-            self._layout = Layout(texts, normalised, self._layout)
+        self._page = None
+        source = _Texts(texts)
+        kept = None if self._layout is None else origins(texts, self._layout.texts())
+        if self._layout is None or kept is not None:
+            flags = np.array([NORMALISED.index(label) for label in normalised], np.uint8)
+            first: dict[bytes, int] = {}
+            repeats = [i for i, text in enumerate(texts) if first.setdefault(text, i) != i]
+            self._layout = Layout(source, flags, kept, np.array(repeats, np.int32))
+        else:
+            self._layout._source = source
         clocks = None if times.count(NO_TIME) == len(times) else np.array(times, np.int64)
         return Row(self._layout, np.array(values, np.float64), clocks, tuple(exemplars), metadata)
 
 
-def add_metadata(metadata: dict[str, Metadata], entry: Type | Help | Unit) -> None:
-    """Take one comment into the metadata of a page; the last word on a family wins."""
-    known = metadata.get(entry.metric, Metadata())
-    match entry:
-        case Type():
-            known = Metadata(entry.type, known.help, known.unit)
-        case Help():
-            known = Metadata(known.type, entry.help, known.unit)
-        case Unit():
-            known = Metadata(known.type, known.help, entry.unit)
-    metadata[entry.metric] = known
+def _repeats(lines: Lines) -> Indices:
+    """Samples whose series text stood earlier in the page; equal hashes are checked by the texts."""
+    order = np.argsort(lines.hashes, kind="stable")
+    ordered = lines.hashes[order]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if not len(same):
+        return np.empty(0, np.int32)
+    suspects = sorted({*order[same].tolist(), *order[same + 1].tolist()})
+    first: dict[bytes, int] = {}
+    found = [index for index in suspects if first.setdefault(lines.text(index), index) != index]
+    return np.array(found, np.int32)
+
+
+def _kept_by_repeats(kept: Indices | None, repeats: Indices, lines: Lines) -> Indices | None:
+    """A repeat of a series that was kept is no birth."""
+    if kept is None or not len(repeats):
+        return kept
+    repeated = {lines.text(index) for index in repeats.tolist()}
+    of_text: dict[bytes, int] = {}
+    groups = [i for i in range(len(kept)) if lines.text(i) in repeated]
+    for index in groups:
+        if kept[index] >= 0:
+            of_text[lines.text(index)] = int(kept[index])
+    for index in groups:
+        if kept[index] < 0:
+            kept[index] = of_text.get(lines.text(index), -1)
+    return kept

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from pyscrape.exposition.errors import decoded
-from pyscrape.exposition.floats import openmetrics_float, parse_float
+from pyscrape.exposition.floats import openmetrics_float, parse_go_float
 from pyscrape.model.labels import METRIC_NAME
 
 Normalised = Literal["", "le", "quantile"]
@@ -50,7 +50,7 @@ def normalise_float(text: str) -> str:
     ('1.0', '0.5', 'all')
     """
     try:
-        return openmetrics_float(parse_float(text.encode("utf-8", "surrogateescape")))
+        return openmetrics_float(parse_go_float(text))
     except ValueError:
         return text
 
