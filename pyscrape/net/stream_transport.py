@@ -209,7 +209,10 @@ class StreamTransport(httpx.AsyncBaseTransport):
                 raise
         origin = _origin(request)
         body = _Body(connection, limits.get("read"), lambda: self._release(origin, context, connection))
-        return httpx.Response(connection.status, headers=connection.headers, stream=body)
+        extensions = {"abort": connection.close}
+        return httpx.Response(
+            connection.status, headers=connection.headers, stream=body, extensions=extensions
+        )
 
     async def _connection(
         self, request: httpx.Request, timeout_s: float | None

@@ -4,6 +4,7 @@ Everything that goes wrong on the way is one error, `StreamError`; what the serv
 an `Answer`. Silence is watched per read: a peer that has gone without a word looks like one that has nothing to say.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -40,6 +41,12 @@ class Answer:
         """The value of a header, empty if it is not there."""
         return self._response.headers.get(name, "")
 
+    def abort(self) -> None:
+        """End the answer from outside: whoever reads it gets a StreamError. Through a proxy, nothing happens."""
+        abort = self._response.extensions.get("abort")
+        if abort is not None:
+            abort()
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in the pieces in which it comes, inflated; ends quietly with the body.
 
@@ -71,11 +78,17 @@ class Streams:
 
     @asynccontextmanager
     async def get(
-        self, path: str, params: Mapping[str, str], *, silence_s: float, accept: str = "application/json"
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        answer_s: float,
+        silence_s: float,
+        accept: str = "application/json",
     ) -> AsyncIterator[Answer]:
         """Ask for `path`; the connection is given back, or closed when the body was not read to its end.
 
-        `silence_s` is how long the server may take to answer, and then between two pieces of the body.
+        The server may take `answer_s` until it begins to answer, and `silence_s` between two pieces of the body.
 
         Raises:
             StreamError: no answer came.
@@ -88,7 +101,10 @@ class Streams:
             "GET", path, params=dict(params), headers=headers, timeout=timeout
         )
         try:
-            response = await self._client.send(request, stream=True)
+            async with asyncio.timeout(answer_s):
+                response = await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise StreamError(f"no answer for {answer_s:g} s", silent=True) from None
         except httpx.HTTPError as error:
             raise _translated(error) from error
         try:

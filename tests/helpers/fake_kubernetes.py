@@ -277,6 +277,10 @@ class FakeKubernetes:
         """How many watch requests have come so far."""
         return sum(request.verb == "watch" for request in self.requests)
 
+    def asked(self, plural: str, verb: str = "") -> list[Request]:
+        """The requests for a resource, all or those of a verb."""
+        return [r for r in self.requests if r.path.endswith("/" + plural) and verb in {"", r.verb}]
+
     # --- HTTP ---
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -344,6 +348,9 @@ class FakeKubernetes:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter, fault: Fault) -> bool:
         request.user = self._authenticate(request)
+        if request.path == "/version":
+            await self._send(writer, 200, "application/json", b'{"major":"1","minor":"36"}', {})
+            return True
         for pattern, route in self.routes:
             if pattern.search(request.path):
                 self._authorize_path(request)

@@ -96,7 +96,7 @@ def pod(number: int, *, nodes: int, services: int, phase: str = "Running", revis
             "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst",
             "serviceAccountName": app, "nodeName": f"node-{node}", "schedulerName": "default-scheduler",
             "tolerations": [
-                {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 99}
+                {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute"}
                 for key in ("not-ready", "unreachable")
             ],
         },

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyscrape.discovery.kubernetes.pulse import Pulse
 from pyscrape.discovery.kubernetes.reflector import Listener, Reflector, Source
 from pyscrape.discovery.settings import KubernetesSDConfig
 from pyscrape.net.settings import Authorization, HTTPClientConfig, TLSConfig
@@ -97,6 +98,7 @@ class Cluster:
         self._linger_s = linger_s
         self._shared: dict[Source, _Shared] = {}
         self._warned: set[str] = set()
+        self._pulse: asyncio.Task[None] | None = None
 
     @property
     def reflectors(self) -> list[Reflector]:
@@ -112,6 +114,10 @@ class Cluster:
             task = asyncio.create_task(reflector.run(), name=f"kubernetes {source.resource.plural}{where}")
             task.add_done_callback(self._ended)
             shared = self._shared[source] = _Shared(reflector, task)
+            if self._pulse is None:
+                pulse = Pulse(self._streams, lambda: self.reflectors)
+                self._pulse = asyncio.create_task(pulse.run(), name="kubernetes pulse")
+                self._pulse.add_done_callback(self._ended)
         if shared.leaving is not None:
             shared.leaving.cancel()
             shared.leaving = None
@@ -129,6 +135,8 @@ class Cluster:
     async def close(self) -> None:
         """End all reflectors and close the connections."""
         tasks = [shared.task for shared in self._shared.values()]
+        if self._pulse is not None:
+            tasks.append(self._pulse)
         for source in list(self._shared):
             self._drop(source)
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -139,6 +147,9 @@ class Cluster:
         if shared.leaving is not None:
             shared.leaving.cancel()
         shared.task.cancel()
+        if not self._shared and self._pulse is not None:
+            self._pulse.cancel()
+            self._pulse = None
 
     def _warn(self, text: str) -> None:
         """API servers repeat their deprecation warnings with every answer: once is enough."""

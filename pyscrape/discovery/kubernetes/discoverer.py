@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
 from pyscrape.discovery.kubernetes.advice import advise
-from pyscrape.discovery.kubernetes.backoff import Backoff
+from pyscrape.discovery.kubernetes.backoff import REFUSALS, Backoff
 from pyscrape.discovery.kubernetes.cluster import Cluster, ClusterError, Clusters, own_namespace
 from pyscrape.discovery.kubernetes.objects import Key, Named, Resource
 from pyscrape.discovery.kubernetes.reflector import Reflector, Source
 from pyscrape.discovery.kubernetes.roles import ROLES, Attach, Related, Role
 from pyscrape.discovery.kubernetes.scope import Scope
+from pyscrape.discovery.kubernetes.watch import ApiError
 from pyscrape.discovery.settings import KubernetesSDConfig
 
 logger = logging.getLogger("pyscrape.discovery.kubernetes")
@@ -47,6 +48,12 @@ class Feed:
         """Whether everything that groups are made of is known."""
         return all(reflector.synced for reflector in self.reflectors())
 
+    @property
+    def refused(self) -> bool:
+        """Whether something that is needed is refused, which waiting alone will not mend."""
+        errors = [reflector.status.error for reflector in self.reflectors() if not reflector.synced]
+        return any(isinstance(error, ApiError) and error.status in REFUSALS for error in errors)
+
     def reflectors(self) -> Iterator[Reflector]:
         yield self.main
         yield from self.fields
@@ -64,7 +71,6 @@ class KubernetesDiscovery:
         self._feeds: list[Feed] = []
         self._by_reflector: dict[Reflector, list[tuple[Feed, str]]] = {}
         self._wake = asyncio.Event()
-        self._live = False
         self.status = DiscoveryStatus(kind="kubernetes")
         self.status.details["role"] = config.role
 
@@ -73,9 +79,8 @@ class KubernetesDiscovery:
         cluster = await self._connect()
         try:
             self._subscribe(cluster, self._namespaces())
-            while not all(feed.synced or self._failed(feed) for feed in self._feeds):
+            while not self._ready():
                 await self._woken()
-            self._live = True
             update(await self._groups())
             while True:
                 await self._woken()
@@ -86,7 +91,6 @@ class KubernetesDiscovery:
                         update(groups)
                     await asyncio.sleep(BUSY_INTERVAL_S)
         finally:
-            self._live = False
             for feed in self._feeds:
                 for reflector in feed.reflectors():
                     cluster.unsubscribe(reflector, self)
@@ -182,10 +186,10 @@ class KubernetesDiscovery:
 
     # --- how it is doing ---
 
-    @staticmethod
-    def _failed(feed: Feed) -> bool:
-        return any(
-            reflector.status.error is not None for reflector in feed.reflectors() if not reflector.synced
+    def _ready(self) -> bool:
+        """Whether to hand over for the first time: all is known, but for namespaces that are refused."""
+        return any(feed.synced for feed in self._feeds) and all(
+            feed.synced or feed.refused for feed in self._feeds
         )
 
     def _refresh_status(self) -> None:

@@ -40,6 +40,7 @@ logger = logging.getLogger("pyscrape.discovery.kubernetes")
 PAGE_OBJECTS = 500
 # How long a list may take to begin and to go on. A server without its database answers nothing at all.
 LIST_SILENCE_S = 15.0
+ANSWER_S = 15.0
 # Bookmarks come about once a minute; a watch without a word for longer has nobody at its other end.
 WATCH_SILENCE_S = 80.0
 WATCH_LASTS_S = (300, 600)
@@ -131,12 +132,18 @@ class Reflector:
         self._on_warning = on_warning
         self._decoders = Decoders(source.resource)
         self._stream_lists_refused = False
+        self._open_answer: Answer | None = None
+
+    def resume(self) -> None:
+        """Give up the open watch, if there is one, and go on from its version with a new one."""
+        if self._open_answer is not None:
+            self._open_answer.abort()
 
     async def run(self) -> None:
         """Reflect until cancelled."""
         async with aclosing(self.batches()) as batches:
             async for batch in batches:
-                self._apply(batch)
+                self.apply(batch)
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Snapshots and changes, for ever; failures are waited out."""
@@ -156,25 +163,31 @@ class Reflector:
             self._listed()
             yield snapshot
             if lines is not None:
-                async with aclosing(self._follow(watch, lines)) as batches:
+                async with aclosing(self._surviving(self._follow(watch, lines))) as batches:
                     async for batch in batches:
                         yield batch
         while True:
-            began = asyncio.get_running_loop().time()
-            heard = False
-            try:
-                async with aclosing(self._one_response(watch)) as batches:
-                    async for batch in batches:
-                        heard = True
-                        yield batch
-                if not heard and self._is_short(began):
-                    raise StreamError("the server ended the watch as soon as it began")
-            except (ApiError, StreamError, msgspec.DecodeError) as error:
-                if isinstance(error, ApiError) and error.expired:
-                    raise
-                if not self._is_short(began):
-                    self._backoff.reset()
-                await self._wait_after(error)
+            async with aclosing(self._surviving(self._one_response(watch))) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def _surviving(self, response: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, None]:
+        """One response whose failure is waited out, unless a new list is needed."""
+        began = asyncio.get_running_loop().time()
+        heard = False
+        try:
+            async with aclosing(response) as batches:
+                async for batch in batches:
+                    heard = True
+                    yield batch
+            if not heard and self._is_short(began):
+                raise StreamError("the server ended the watch as soon as it began")
+        except (ApiError, StreamError, msgspec.DecodeError) as error:
+            if _needs_list(error):
+                raise
+            if not self._is_short(began):
+                self._backoff.reset()
+            await self._wait_after(error)
 
     @staticmethod
     def _is_short(began: float) -> bool:
@@ -190,9 +203,10 @@ class Reflector:
             "timeoutSeconds": str(lasts_s),
         }
         async with self._streams.get(
-            self.source.path, {**self.source.params, **params}, silence_s=WATCH_SILENCE_S
+            self.source.path, {**self.source.params, **params}, answer_s=ANSWER_S, silence_s=WATCH_SILENCE_S
         ) as answer:
             await self._check(answer)
+            self._open_answer = answer
             self._watching()
             async with aclosing(self._follow(watch, self._lines(answer))) as batches:
                 async for batch in batches:
@@ -229,6 +243,9 @@ class Reflector:
             except UnsupportedError as error:
                 self._stream_lists_refused = error.lasting
                 logger.debug("Falling back to paged lists: %s", error, extra=self._where())
+            except StreamError as error:
+                if not error.silent:
+                    raise
         try:
             return await self._paged_list(watch), None
         except ApiError as error:
@@ -253,7 +270,10 @@ class Reflector:
         async with AsyncExitStack() as own:
             answer = await own.enter_async_context(
                 self._streams.get(
-                    self.source.path, {**self.source.params, **params}, silence_s=WATCH_SILENCE_S
+                    self.source.path,
+                    {**self.source.params, **params},
+                    answer_s=ANSWER_S,
+                    silence_s=WATCH_SILENCE_S,
                 )
             )
             try:
@@ -277,6 +297,7 @@ class Reflector:
                 with paused_collector():
                     rest = self._take_initial(watch, some, objects)
             self._count_list("watch-list")
+            self._open_answer = answer
             await stack.enter_async_context(own.pop_all())
             return Snapshot(objects), _after(rest, lines)
 
@@ -316,7 +337,7 @@ class Reflector:
 
     async def _page(self, params: Mapping[str, str]) -> Page:
         async with self._streams.get(
-            self.source.path, {**self.source.params, **params}, silence_s=LIST_SILENCE_S
+            self.source.path, {**self.source.params, **params}, answer_s=ANSWER_S, silence_s=LIST_SILENCE_S
         ) as answer:
             await self._check(answer)
             return parse_page(await answer.read(), self.source.resource, self._decoders)
@@ -330,7 +351,8 @@ class Reflector:
 
     # --- what becomes of it ---
 
-    def _apply(self, batch: Batch) -> None:
+    def apply(self, batch: Batch) -> None:
+        """Take over a snapshot or changes, and tell the listeners what differs."""
         changes = self._differences(batch) if isinstance(batch, Snapshot) else batch
         for change in changes:
             old = self.objects.get(change.key)
@@ -401,6 +423,16 @@ class Reflector:
 
     def _where(self) -> dict[str, object]:
         return {"resource": self.source.resource.plural, "namespace": self.source.namespace or "(all)"}
+
+
+def _needs_list(error: Exception) -> bool:
+    """Whether to list anew rather than to watch on from the same version.
+
+    After a long silence too: a server that was restored from a backup never reaches the version that is waited for.
+    """
+    return (isinstance(error, ApiError) and error.expired) or (
+        isinstance(error, StreamError) and error.silent
+    )
 
 
 async def _after(

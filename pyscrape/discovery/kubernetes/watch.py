@@ -268,7 +268,7 @@ class Watch:
         found, expected = head.object, self._resource
         where = {
             "resource": expected.plural,
-            "name": found.metadata.name,
+            "object": found.metadata.name,
             "namespace": found.metadata.namespace,
         }
         if head.type not in {"ADDED", "MODIFIED", "DELETED"}:
