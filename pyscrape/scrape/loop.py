@@ -37,6 +37,9 @@ logger = logging.getLogger("pyscrape.scrape")
 # A first page of this size is read in a thread: it has no layout to compare with and would hold up other targets.
 READ_ASIDE_BYTES = 1 << 20
 
+# Failures of a page that could be read: the series before the one that was refused are on it.
+REFUSED_SERIES = frozenset(("limit", "invalid_series"))
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -150,7 +153,10 @@ class Loop:
             report.up = False
             report.duration_s = loop.time() - start_s
             report.body_bytes = -1 if failure.reason == "body_limit" else 0
-            self.series.append_without_page(at_ms, report)
+            if failure.reason in REFUSED_SERIES:
+                self.series.append_refused(at_ms, report)
+            else:
+                self.series.append_without_page(at_ms, report)
         self._note(failure, report, at_ms / 1000)
 
     async def _attempt(self, start_s: float, at_ms: int, report: Report) -> ScrapeFailure | None:

@@ -102,7 +102,7 @@ class SeriesOptions:
 class TargetSeries:
     """One target's series in its table. Not to be used by two scrapes at once."""
 
-    __slots__ = ("_binding", "_present", "_report", "_split", "_target", "options", "rules", "table")
+    __slots__ = ("_binding", "_present", "_report", "_seen", "_split", "_target", "options", "rules", "table")
 
     def __init__(
         self, table: SampleTable, target: Mapping[str, str], rules: SampleRules, options: SeriesOptions
@@ -116,6 +116,8 @@ class TargetSeries:
         # The columns that the last row ended with a sample in: those that a missing page ends. In the ordinary
         # case the very array of the binding, so that "nothing ended" is one comparison of objects.
         self._present: Columns = _NO_COLUMNS
+        # What a refused page had shown until it was refused.
+        self._seen: Columns = _NO_COLUMNS
         self._report = table.add_columns(report_labels(target, options.extra_report))
 
     @property
@@ -214,6 +216,7 @@ class TargetSeries:
         if binding.refused is not None:
             report.scraped, report.kept = binding.refused_at + 1, binding.kept
             report.added, binding.born = len(binding.born), binding.born[:0]
+            self._seen = binding.column_of[: binding.refused_at]
             raise binding.refused
         report.scraped, report.kept = binding.layout.size, binding.kept
         if row.times_ms is not None and self.options.honor_timestamps:
@@ -234,6 +237,7 @@ class TargetSeries:
         if limit and size > limit:
             within = np.arange(limit) if stored is None else stored[:limit]
             report.added = int(np.isin(binding.born, within).sum())
+            self._seen = binding.column_of[within]
             binding.born = binding.born[:0]
             raise ScrapeRefusedError("limit", "sample limit exceeded")
 
@@ -299,16 +303,29 @@ class TargetSeries:
     def append_without_page(self, at_ms: int, report: Report) -> None:
         """The row of a scrape that gave no samples: markers for all that was there, and the report."""
         present, binding = self._present, self._binding
-        shape = binding.shape if binding is not None else None
+        shape = binding.shape if binding is not None and binding.refused is None else None
         if shape is None or shape.samples is not present or shape.visible is not None:
             # Here the report wins: a page's own `up` cannot say that the page is missing.
             shape = make_shape(np.setdiff1d(present, self._report), self._report)
+        self._append_markers(shape, at_ms, report)
+        self._present = _NO_COLUMNS
+
+    def append_refused(self, at_ms: int, report: Report) -> None:
+        """The row after `ingest` refused a page: series that it had read until then are not marked, as they are there.
+
+        They end with the next page that lacks them, or with the next scrape that gives none.
+        """
+        ended = np.setdiff1d(self._present, self._seen)
+        left = np.intersect1d(self._present, self._seen)
+        self._append_markers(make_shape(np.setdiff1d(ended, self._report), self._report), at_ms, report)
+        self._present = left
+
+    def _append_markers(self, shape: Shape, at_ms: int, report: Report) -> None:
         size = len(shape.samples)
         values = np.empty(len(shape.row), np.float64)
         values[:size] = stale_values(size)
         self._write_report(values[size:], shape, report)
         self.table.append(at_ms, shape.row, values)
-        self._present = _NO_COLUMNS
 
     def end(self, at_ms: int, keep: Columns) -> None:
         """The target is gone: markers at `at_ms` for every series but those of `keep`, which go on elsewhere."""

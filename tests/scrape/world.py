@@ -63,6 +63,9 @@ class World:
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+        if self._task is not None and self._task.done():
+            self._task.result()  # raises what ended the scraper
+            raise AssertionError("the scraper ended")
 
     async def settle(self) -> None:
         """Let everything that is due now happen."""
