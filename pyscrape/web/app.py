@@ -4,15 +4,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pyscrape.web.answers import Answer, ApiError
+from pyscrape.web.answers import Answer, text
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages import Pages
 from pyscrape.web.query_api import QueryApi
 from pyscrape.web.routes import Call, Mount, Runner
+from pyscrape.web.rules_api import RulesApi
 from pyscrape.web.series_api import SeriesApi
 from pyscrape.web.services import Services, WebOptions
 from pyscrape.web.status_api import StatusApi
 from pyscrape.web.targets_api import TargetsApi
+from pyscrape.web.write_api import WriteApi
 
 QUERY_THREADS = 4
 
@@ -56,14 +58,14 @@ class Cors:
 
 def mounts(services: Services) -> list[Mount]:
     """Every route of the server."""
-    parts = (LifecycleApi, QueryApi, SeriesApi, TargetsApi, StatusApi, Pages)
+    parts = (LifecycleApi, QueryApi, SeriesApi, TargetsApi, StatusApi, RulesApi, WriteApi, Pages)
     return [mount for part in parts for mount in part(services).mounts()] + [
-        Mount("/api/v1/{rest:path}", _unknown, ("GET", "POST", "PUT", "DELETE"))
+        Mount("/{rest:path}", _unknown, ("GET", "POST", "PUT", "DELETE"))
     ]
 
 
 def _unknown(call: Call) -> Answer:
-    raise ApiError("not_found", "no such endpoint")
+    return text("404 page not found\n", 404)
 
 
 def create_app(services: Services) -> Starlette:

@@ -1,12 +1,17 @@
 """`/api/v1/query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from pyscrape.model.labels import Labels
 from pyscrape.promql import QueryParseError
 from pyscrape.promql.ast import Expr
 from pyscrape.promql.engine import MAX_STEPS
 from pyscrape.promql.errors import QueryError
+from pyscrape.promql.format import format_sample
+from pyscrape.promql.json import to_json
+from pyscrape.promql.printer import extract_selectors, pretty
 from pyscrape.promql.result import Result
 from pyscrape.promql.signatures import ValueType
 from pyscrape.web.answers import Answer, ApiError, success
@@ -35,6 +40,9 @@ class QueryApi:
         return [
             Mount("/api/v1/query", self.query, both, "thread"),
             Mount("/api/v1/query_range", self.query_range, both, "thread"),
+            Mount("/api/v1/query_exemplars", self.query_exemplars, both, "thread"),
+            Mount("/api/v1/format_query", self.format_query, both, "thread"),
+            Mount("/api/v1/parse_query", self.parse_query, both, "thread"),
         ]
 
     def query(self, call: Call) -> Answer:
@@ -69,13 +77,46 @@ class QueryApi:
             )
         return self._engine.range(tree, start_s, end_s, step_s, **options)
 
-    def _run(self, call: Call, limit: int, ask: Ask) -> Answer:
+    def format_query(self, call: Call) -> Answer:
+        return success(pretty(self._parsed(call.params)))
+
+    def parse_query(self, call: Call) -> Answer:
+        return success(to_json(self._parsed(call.params)))
+
+    def query_exemplars(self, call: Call) -> Answer:
         params = call.params
+        start_s, end_s = params.time_s("start", -math.inf), params.time_s("end", math.inf)
+        if end_s < start_s:
+            raise ApiError("bad_data", "end timestamp must not be before start timestamp")
+        selectors = extract_selectors(self._parsed(params))
+        found: dict[Labels, list[dict[str, object]]] = {}
+        for exemplar in self._services.exemplars.all():
+            series = exemplar.series
+            if not start_s * 1000 <= exemplar.at_ms <= end_s * 1000:
+                continue
+            if any(all(m.matches(series.get(m.name, "")) for m in matchers) for matchers in selectors):
+                found.setdefault(series, []).append(
+                    {
+                        "labels": dict(exemplar.labels),
+                        "value": format_sample(exemplar.value),
+                        "timestamp": exemplar.at_ms / 1000,
+                    }
+                )
+        return success(
+            [{"seriesLabels": dict(series), "exemplars": found[series]} for series in sorted(found)]
+        )
+
+    def _parsed(self, params: Params) -> Expr:
         try:
-            tree = self._engine.parse(params.first("query"))
-            result = ask(tree, _options(params, call)).limited(limit)
+            return self._engine.parse(params.first("query"))
         except QueryParseError as error:
             raise ApiError.parameter("query", error) from error
+
+    def _run(self, call: Call, limit: int, ask: Ask) -> Answer:
+        params = call.params
+        tree = self._parsed(params)
+        try:
+            result = ask(tree, _options(params, call)).limited(limit)
         except QueryError as error:
             raise ApiError(error.kind, str(error)) from error
         wanted = params.first("stats")

@@ -5,7 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
+import orjson
+
 from pyscrape.promql import QueryParseError, parse_metric_selector
+from pyscrape.relabel import explain
+from pyscrape.relabel.explanation import rule_fields
 from pyscrape.scrape.loop import Loop
 from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer, ApiError, success
@@ -26,6 +30,7 @@ class TargetsApi:
             Mount("/api/v1/targets", self.targets),
             Mount("/api/v1/targets/metadata", self.targets_metadata),
             Mount("/api/v1/targets/drops", self.drops),
+            Mount("/api/v1/targets/relabel_steps", self.relabel_steps),
             Mount("/api/v1/metadata", self.metadata),
             Mount("/api/v1/discovery", self.discovery),
         ]
@@ -108,6 +113,36 @@ class TargetsApi:
                     {"scrapePool": name, "ruleIndex": index, "reason": reason, "count": count, **place}
                 )
         return success(rows)
+
+    def relabel_steps(self, call: Call) -> Answer:
+        """What each rule of a job makes of the given labels; ends at the first drop."""
+        name = call.params.first("scrapePool")
+        if not name:
+            raise ApiError.parameter("scrapePool", "scrapePool parameter is required")
+        try:
+            labels = orjson.loads(call.params.first("labels") or "null")
+        except orjson.JSONDecodeError as error:
+            raise ApiError.parameter("labels", error) from error
+        if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+            raise ApiError.parameter("labels", "a JSON object of label names and values is required")
+        pool = self._services.pools.pools.get(name)
+        if pool is None:
+            raise ApiError("not_found", f'scrape pool not found: "{name}"')
+        steps = explain(labels, pool.job.config.relabel_configs).steps
+        return success(
+            {
+                "steps": [
+                    {
+                        "rule": rule_fields(step.rule),
+                        "output": dict(step.after or {}),
+                        "keep": step.after is not None,
+                        "outcome": step.outcome,
+                        "reason": step.reason,
+                    }
+                    for step in steps
+                ]
+            }
+        )
 
     def discovery(self, call: Call) -> Answer:
         """How each discovery is doing."""
