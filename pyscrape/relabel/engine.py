@@ -137,10 +137,18 @@ class CompiledRule:
             return None
         return target, self.replacement.expand(captures)
 
-    def replacement_for(self, text: str) -> str | None:
-        """For action replace with a fixed, valid target: its new value, or None where nothing happens."""
-        captures = self.captures(text)
-        return None if captures is None else self.replacement.expand(captures)
+    def replacer(self) -> Callable[[str], str | None]:
+        """For action replace with a fixed, valid target: value -> its new value, or None where nothing happens."""
+        match, expand = self.pattern.captures, self.replacement.expand
+
+        def replacement(text: str) -> str | None:
+            try:
+                captures = match(text)
+            except RegexTimeout as timeout:
+                raise RelabelTimeout(self, timeout) from None
+            return None if captures is None else expand(captures)
+
+        return replacement
 
     def renamed(self, name: str) -> str | None:
         """For action labelmap: the further name of the label `name`, or None."""

@@ -5,13 +5,11 @@ match, it says what came nearest: the literal that differs in one place, or how 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pyscrape.model.labels import format_labels
 from pyscrape.model.names import quoted
 from pyscrape.model.regex import Pattern
-from pyscrape.model.regex_linear import stops_at
 from pyscrape.relabel.engine import ACTIONS, CompiledRule, Labels, rule_place
 from pyscrape.relabel.load import as_rules
 from pyscrape.relabel.plans import Rules
@@ -27,8 +25,7 @@ _ON_NAMES = frozenset({"labelmap", "labeldrop", "labelkeep"})
 _NEAR_MISSES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One label that a rule changed; `before` is None for a new one, `after` for one that is gone."""
 
     name: str
@@ -43,16 +40,16 @@ class Change:
         return f"~ {self.name}={quoted(self.before)} -> {quoted(self.after)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One rule at work.
 
-    `value` is the joined value of the source labels (None for actions on label names), `matched` whether the regular
-    expression did (None where the action has none), `groups` what it captured, `names` the label names that an action
-    on names chose, `missing` the source labels that the labels do not have. `after` is None where they were dropped.
+    `number` counts from 1. `value` is the joined value of the source labels (None for actions on label names),
+    `matched` whether the regular expression did (None where the action has none), `groups` what it captured, `names`
+    the label names that an action on names chose, `missing` the source labels that the labels do not have. `after`
+    is None where they were dropped.
     """
 
-    index: int
+    number: int
     rule: "Rule"
     before: Mapping[str, str]
     after: Mapping[str, str] | None
@@ -64,7 +61,7 @@ class Step:
     names: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     near_miss: str = ""
-    changes: tuple[Change, ...] = field(default=())
+    changes: tuple[Change, ...] = ()
 
     @property
     def place(self) -> str:
@@ -74,7 +71,7 @@ class Step:
     def to_dict(self) -> dict[str, Any]:
         """The step as plain data for JSON."""
         return {
-            "index": self.index,
+            "number": self.number,
             "rule": rule_fields(self.rule),
             "file": self.rule.file,
             "line": self.rule.line,
@@ -98,15 +95,14 @@ class Step:
     def __str__(self) -> str:
         place = f"  ({self.place})" if self.place else ""
         lines = [
-            f"rule {self.index + 1}: {describe_rule(self.rule)}{place}",
+            f"rule {self.number}: {describe_rule(self.rule)}{place}",
             f"  {self.outcome}: {self.reason}",
         ]
         lines += [f"    {change}" for change in self.changes]
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What the rules made of `labels`: `result` (None = dropped) and every step up to the one that dropped them."""
 
     labels: Mapping[str, str]
@@ -130,7 +126,7 @@ class Explanation:
     def __str__(self) -> str:
         lines = [f"labels: {format_labels(self.labels)}", *map(str, self.steps)]
         if self.result is None:
-            lines.append(f"result: dropped by rule {self.steps[-1].index + 1}")
+            lines.append(f"result: dropped by rule {self.steps[-1].number}")
         else:
             lines.append(f"result: {format_labels(self.result)}")
         return "\n".join(lines)
@@ -167,7 +163,7 @@ def _step(rule: CompiledRule, before: dict[str, str], after: dict[str, str] | No
         outcome = "no match" if facts.get("matched") is False else "no-op"
     reason = _REASONS[rule.action](rule, before, outcome, facts)
     return Step(
-        index=rule.index, rule=rule.rule, before=before, after=after, outcome=outcome, reason=reason,
+        number=rule.index + 1, rule=rule.rule, before=before, after=after, outcome=outcome, reason=reason,
         changes=changes, **facts,
     )  # fmt: skip
 
@@ -344,6 +340,8 @@ def near_miss(pattern: Pattern, value: str) -> str:
         return "it would match without the white space around it"
     if pattern.alternatives is not None:
         return _nearest_text(pattern.alternatives, value)
+    from pyscrape.model.regex_linear import stops_at  # the rest of this module does without
+
     end = stops_at(pattern.pattern, value)
     if end is None:
         return ""

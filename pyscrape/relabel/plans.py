@@ -7,7 +7,7 @@ Benchmark: `python -m benchmarks relabel`. `tests/properties/test_relabel.py` ho
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from pyscrape.model.names import ValidationScheme, valid_label_name
 from pyscrape.relabel.engine import CompiledRule, Memo, RelabelTimeout, apply_plainly
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from pyscrape.relabel.settings import Rule
 
 _MAX_PLANS = 1024
+_FILTERS = frozenset({"keep", "drop", "keepequal", "dropequal"})
 
 Step = Callable[[dict[str, str]], bool]
 """Changes the labels in place; True drops them."""
+
+Plan = tuple[tuple[Step, ...], tuple[Step, ...]]
+"""The filters before the first change, which need no copy of the labels, and all further steps."""
 
 
 class _PlainOnly(Exception):  # noqa: N818 - a signal inside this module
@@ -47,7 +51,7 @@ class RuleRunner:
         """The target label of a replace rule where it is always the same."""
         self.verdicts: Memo[bool] = Memo(rule.matches)
         self.conversions: Memo[str] = Memo(rule.converted)
-        self.replacements: Memo[str | None] = Memo(rule.replacement_for)
+        self.replacements: Memo[str | None] = Memo(rule.replacer())
         self.changes: Memo[tuple[str, str] | None] = Memo(rule.replaced)
 
 
@@ -63,7 +67,7 @@ def _value_reader(rule: CompiledRule) -> Callable[[dict[str, str]], str]:
 # -- one planner per action: (rule, names that may be there) -> what is to be done
 
 
-def _plan_replace(runner: RuleRunner, names: _Names) -> Step | None:
+def _plan_replace(runner: RuleRunner, names: _Names) -> "Step | _Copy | None":
     rule, target = runner.rule, runner.target
     if target is None:
         names.open = True
@@ -95,8 +99,10 @@ def _set_always(target: str, value: str | None, names: _Names) -> Step | None:
     return remove if names.any_of((target,)) else None
 
 
-def _replace_in(runner: RuleRunner, target: str) -> Step:
+def _replace_in(runner: RuleRunner, target: str) -> "Step | _Copy":
     rule, replacements = runner.rule, runner.replacements
+    if len(rule.sources) == 1 and rule.rule.regex == "(.*)" and rule.replacement.single == 1:
+        return _Copy(rule.sources[0], target)
     if len(rule.sources) != 1:
         read = _value_reader(rule)
 
@@ -110,17 +116,6 @@ def _replace_in(runner: RuleRunner, target: str) -> Step:
 
         return replace
     (source,) = rule.sources
-    if rule.rule.regex == "(.*)" and rule.replacement.single == 1:
-
-        def copy(labels: dict[str, str]) -> bool:
-            value = labels.get(source)
-            if value:
-                labels[target] = value
-            else:
-                labels.pop(target, None)
-            return False
-
-        return copy
 
     def replace_one(labels: dict[str, str]) -> bool:
         value = replacements[labels.get(source, "")]
@@ -131,6 +126,28 @@ def _replace_in(runner: RuleRunner, target: str) -> Step:
         return False
 
     return replace_one
+
+
+class _Copy(NamedTuple):
+    """The commonest rule: one label's value becomes another's. Those in a row are one step."""
+
+    source: str
+    target: str
+
+
+def _copy_all(copies: Sequence[_Copy]) -> Step:
+    pairs = [(source, target) for source, target in copies]
+
+    def copy(labels: dict[str, str]) -> bool:
+        for source, target in pairs:
+            value = labels.get(source)
+            if value is None:
+                labels.pop(target, None)
+            else:
+                labels[target] = value
+        return False
+
+    return copy
 
 
 def _replace_any(runner: RuleRunner) -> Step:
@@ -244,7 +261,7 @@ def _plan_labelfilter(runner: RuleRunner, names: _Names) -> Step | None:
     return remove
 
 
-_PLANNERS: dict[str, Callable[[RuleRunner, _Names], Step | None]] = {
+_PLANNERS: dict[str, Callable[[RuleRunner, _Names], Step | _Copy | None]] = {
     "replace": _plan_replace,
     "keep": _plan_filter,
     "drop": _plan_filter,
@@ -266,7 +283,7 @@ class Rules(Sequence["Rule"]):
         self.scheme = scheme
         self.compiled = tuple(CompiledRule(rule, index, scheme) for index, rule in enumerate(rules))
         self._runners = tuple(map(RuleRunner, self.compiled))
-        self._plans: dict[tuple[str, ...], tuple[Step, ...] | None] = {}
+        self._plans: dict[tuple[str, ...], Plan | None] = {}
 
     @overload
     def __getitem__(self, index: int) -> "Rule": ...
@@ -290,7 +307,7 @@ class Rules(Sequence["Rule"]):
         Raises:
             RelabelTimeout: a regular expression took too long for these labels.
         """
-        if not all(labels.values()):
+        if type(labels) is not dict or not all(labels.values()):
             labels = {name: value for name, value in labels.items() if value}
         names = tuple(labels)
         try:
@@ -299,31 +316,51 @@ class Rules(Sequence["Rule"]):
             plan = self._plan(names)
         if plan is None:
             return apply_plainly(self.compiled, labels)
+        filters, steps = plan
+        for step in filters:
+            if step(labels):
+                return None
         changed = dict(labels)
-        for step in plan:
+        for step in steps:
             if step(changed):
                 return None
         return changed
 
-    def _plan(self, names: tuple[str, ...]) -> tuple[Step, ...] | None:
+    def _plan(self, names: tuple[str, ...]) -> Plan | None:
         """The plan for labels with these names, None where only the plain way will do."""
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()
-        known = _Names(names)
-        steps: list[Step] = []
-        plan: tuple[Step, ...] | None
         try:
-            for runner in self._runners:
-                step = _PLANNERS[runner.rule.action](runner, known)
-                if step is not None:
-                    steps.append(step)
-                if step is _always_drop:
-                    break
-            plan = tuple(steps)
+            plan = _make_plan(self._runners, _Names(names))
         except (_PlainOnly, RelabelTimeout):
             plan = None  # a rule that takes too long counts only where the rules before it let labels through
         self._plans[names] = plan
         return plan
+
+
+def _make_plan(runners: Iterable[RuleRunner], names: _Names) -> Plan:
+    filters: list[Step] = []
+    steps: list[Step] = []
+    copies: list[_Copy] = []
+    for runner in runners:
+        step = _PLANNERS[runner.rule.action](runner, names)
+        if isinstance(step, _Copy):
+            copies.append(step)
+            continue
+        if step is None:
+            continue
+        if copies:
+            steps.append(_copy_all(copies))
+            copies.clear()
+        if runner.rule.action in _FILTERS and not steps:
+            filters.append(step)
+        else:
+            steps.append(step)
+        if step is _always_drop:
+            break
+    if copies:
+        steps.append(_copy_all(copies))
+    return tuple(filters), tuple(steps)
 
 
 def compile_rules(rules: Iterable["Rule"], scheme: ValidationScheme = "utf8") -> Rules:

@@ -38,8 +38,8 @@ def assert_relabel(
     explanation = explain(labels, _loaded(rules, scheme))
     found = differences(explanation.result, expected)
     dropping = explanation.dropped_by
-    if not found and dropped_by is not None and (dropping is None or dropping.index + 1 != dropped_by):
-        actual = "kept" if dropping is None else f"dropped by rule {dropping.index + 1}"
+    if not found and dropped_by is not None and (dropping is None or dropping.number != dropped_by):
+        actual = "kept" if dropping is None else f"dropped by rule {dropping.number}"
         found = [f"expected to be dropped by rule {dropped_by}, was {actual}"]
     if found:
         raise AssertionError("\n".join([*found, "", str(explanation)]))
