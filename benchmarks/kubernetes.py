@@ -65,7 +65,7 @@ def serve(ready: Any, size: int, watch_list: bool) -> None:
 async def discover(url: str, configs: list[dict[str, Any]], stay_s: float) -> dict[str, Any]:
     """Discover until every job has all its targets; the figures at that moment."""
     from pyscrape.discovery.kubernetes.cluster import Clusters
-    from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscovery
+    from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
     from pyscrape.discovery.settings import KubernetesSDConfig
     from pyscrape.model.settings import from_mapping
 
@@ -90,7 +90,7 @@ async def discover(url: str, configs: list[dict[str, Any]], stay_s: float) -> di
 
     tasks = [
         asyncio.create_task(
-            KubernetesDiscovery(
+            KubernetesDiscoverer(
                 from_mapping(KubernetesSDConfig, {**config, "api_server": url}), clusters
             ).run(listener(n))
         )

@@ -39,7 +39,7 @@ class Answer:
 
     def header(self, name: str) -> str:
         """The value of a header, empty if it is not there."""
-        return self._response.headers.get(name, "")
+        return str(self._response.headers.get(name, ""))
 
     def abort(self) -> None:
         """End the answer from outside: whoever reads it gets a StreamError. Through a proxy, nothing happens."""

@@ -14,7 +14,7 @@ import pytest
 
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.kubernetes.cluster import Clusters
-from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscovery
+from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
 from pyscrape.discovery.settings import KubernetesSDConfig
 from pyscrape.model.settings import from_mapping
 from tests.helpers.fake_kubernetes import FakeKubernetes
@@ -67,7 +67,7 @@ async def test_groups(case: dict[str, Any], tmp_path: Path) -> None:
             environment={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.port)},
             open_streams=plain_streams,
         )
-        task = asyncio.create_task(KubernetesDiscovery(config, clusters).run(update))
+        task = asyncio.create_task(KubernetesDiscoverer(config, clusters).run(update))
         async with asyncio.timeout(5):
             await synced.wait()
         for action in case["actions"]:

@@ -8,12 +8,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyscrape.discovery.kubernetes.cluster import Clusters
+    from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
     from pyscrape.discovery.kubernetes.roles import Attach, target_groups
 
-__all__ = ["Attach", "target_groups"]
+__all__ = ["Attach", "Clusters", "KubernetesDiscoverer", "target_groups"]
 
 _HOMES = {
     "Attach": "roles",
+    "Clusters": "cluster",
+    "KubernetesDiscoverer": "discoverer",
     "target_groups": "roles",
 }
 

@@ -220,3 +220,14 @@ class Clusters:
         clusters, self._clusters = self._clusters, []
         for _, cluster in clusters:
             await cluster.close()
+
+
+_of_this_process: Clusters | None = None
+
+
+def shared_clusters() -> Clusters:
+    """The clusters of this process: what discoveries share that were not given any."""
+    global _of_this_process
+    if _of_this_process is None:
+        _of_this_process = Clusters()
+    return _of_this_process

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
 from pyscrape.discovery.kubernetes.advice import advise
 from pyscrape.discovery.kubernetes.backoff import REFUSALS, Backoff
-from pyscrape.discovery.kubernetes.cluster import Cluster, ClusterError, Clusters, own_namespace
+from pyscrape.discovery.kubernetes.cluster import (
+    Cluster,
+    ClusterError,
+    Clusters,
+    own_namespace,
+    shared_clusters,
+)
 from pyscrape.discovery.kubernetes.objects import Key, Named, Resource
 from pyscrape.discovery.kubernetes.reflector import Reflector, Source
 from pyscrape.discovery.kubernetes.roles import ROLES, Attach, Related, Role
@@ -59,12 +65,12 @@ class Feed:
         yield from self.fields
 
 
-class KubernetesDiscovery:
-    """A `Discoverer`. Reflectors are shared through `clusters`."""
+class KubernetesDiscoverer:
+    """A `Discoverer`. Reflectors are shared through `clusters`, by default those of this process."""
 
     def __init__(self, config: KubernetesSDConfig, clusters: Clusters | None = None) -> None:
         self._config = config
-        self._clusters = clusters or Clusters()
+        self._clusters = clusters or shared_clusters()
         self._role: Role = ROLES[config.role]
         attach = config.attach_metadata
         self._attach = Attach(attach.node, attach.namespace, attach.deployment, attach.job, attach.cronjob)

@@ -11,7 +11,7 @@ import pytest
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.kubernetes import backoff, pulse, reflector
 from pyscrape.discovery.kubernetes.cluster import Clusters
-from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscovery
+from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
 from pyscrape.discovery.settings import KubernetesSDConfig
 from pyscrape.model.settings import from_mapping
 
@@ -20,7 +20,7 @@ from pyscrape.model.settings import from_mapping
 class Found:
     """What one discovery has handed over so far."""
 
-    discovery: KubernetesDiscovery
+    discovery: KubernetesDiscoverer
     clusters: Clusters
     groups: dict[str, TargetGroup] = field(default_factory=dict)
     updates: list[tuple[str, ...]] = field(default_factory=list)
@@ -62,7 +62,7 @@ async def discovering(url: str, clusters: Clusters | None = None, **config: Any)
     """Run a discovery of `config` (role pod unless it says so) against the API server at `url`."""
     own = clusters or Clusters()
     settings = from_mapping(KubernetesSDConfig, {"role": "pod", "api_server": url, **config})
-    found = Found(KubernetesDiscovery(settings, own), own)
+    found = Found(KubernetesDiscoverer(settings, own), own)
     task = asyncio.create_task(found.discovery.run(found.update))
     try:
         yield found
