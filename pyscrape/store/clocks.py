@@ -41,9 +41,10 @@ class _Plan:
 class Clocks:
     """The tracks behind one table or one receiver."""
 
-    def __init__(self, store: "Store", name: str) -> None:
+    def __init__(self, store: "Store", name: str, parent: Table | None = None) -> None:
         self._store = store
         self._name = name
+        self._parent = parent
         self._tracks: dict[int, Table] = {}
         self._known: dict[bytes, tuple[Table, Columns]] = {}
         self._epoch = store.epoch
@@ -101,7 +102,7 @@ class Clocks:
         targets = self._targets(columns, times_ms)
         for track, where in targets:
             some = columns if len(where) == len(columns) else columns[where]
-            self._store.own(track, some)
+            self._own(track, some)
             part = values if some is columns else values[:, where]
             result += track.append_rows(times_ms, some, part)
         if len(targets) == 1:
@@ -109,6 +110,17 @@ class Clocks:
                 self._known.clear()
             self._known[key] = (targets[0][0], columns)
         return result
+
+    def _own(self, track: Table, columns: Columns) -> None:
+        """`track` writes these; those that were only announced to the parent leave it."""
+        parent = self._parent
+        new = columns[self._store.homes.written(columns) != track.number]
+        if parent is None or not len(new):
+            self._store.own(track, columns)
+            return
+        there = parent.has_samples(new)
+        self._store.move(new[~there], parent, track)
+        self._store.own(track, new[there])
 
     def retire(self, columns: Columns) -> None:
         """No more samples will come for these series."""
@@ -186,7 +198,10 @@ class Clocks:
         return track
 
     def _part_ways(self, times_ms: Times, columns: Columns) -> None:
-        """Where members of a track now have different times, the smaller parties leave it."""
+        """Where members of a track now have different times, the smaller parties leave it.
+
+        Who comes with a time that the track has passed stays, to be judged there by its older samples.
+        """
         for track, where in self._members(columns):
             if track is None:
                 continue
@@ -194,10 +209,10 @@ class Clocks:
             if len(times) == 1:
                 continue
             stay = times[counts.argmax()]
-            leaving = columns[where[times_ms[where] != stay]]
-            track.retire(leaving)
+            gone = where[(times_ms[where] != stay) & (times_ms[where] > track.last_ms)]
+            track.retire(columns[gone])
             self._known.clear()
-            self._move(leaving, times_ms[where[times_ms[where] != stay]])
+            self._move(columns[gone], times_ms[gone])
 
     def _move(self, columns: Columns, times_ms: Times) -> None:
         """Give each party of equal time a track; their older samples stay where they are."""

@@ -46,6 +46,21 @@ class Homes:
         for one in ids[~new & (homes != table)].tolist():
             self.others.setdefault(one, {})[table] = True
 
+    def move(self, ids: Ids, old: int, new: int) -> None:
+        """These series are written in `new` and have nothing in `old`."""
+        mine = self._table.data[ids] == old
+        self._table.data[ids[mine]] = new
+        self._live.data[ids[mine]] = True
+        for one in ids[~mine].tolist():
+            tables = self.others.setdefault(one, {})
+            tables.pop(old, None)
+            if self._table.data[one] == new:
+                self._live.data[one] = True
+            else:
+                tables[new] = True
+            if not tables:
+                del self.others[one]
+
     def written(self, ids: Ids) -> NDArray[np.int32]:
         """The first home of every id if it is written there, else NOWHERE; ids may be newer than any home."""
         if len(ids) and (capacity := int(ids.max()) + 1) > self._table.size:

@@ -119,9 +119,9 @@ class Store:
             for _ in self._upkeep.seals():
                 pass
 
-    def clocks(self, name: str) -> Clocks:
-        """Tables for series that bring times of their own."""
-        return Clocks(self, name)
+    def clocks(self, name: str, parent: Table | None = None) -> Clocks:
+        """Tables for series that bring times of their own; `parent` is the table that they were announced to."""
+        return Clocks(self, name, parent)
 
     # --- what tables ask of the store ---
 
@@ -173,6 +173,17 @@ class Store:
         """`table` writes these series now."""
         with self.lock:
             self.homes.add(table.number, ids, self.index.capacity)
+
+    def own_missing(self, table: Table, ids: Ids) -> None:
+        """Make sure that `table` is known to write these series."""
+        elsewhere = ids[self.homes.first(ids) != table.number]
+        if len(elsewhere):
+            self.own(table, elsewhere)
+
+    def move(self, ids: Ids, old: Table, new: Table) -> None:
+        """Series of `old`, which has no samples of them, are written in `new`."""
+        with self.lock:
+            self.homes.move(ids, old.number, new.number)
 
     def disown(self, table: Table, ids: Ids) -> None:
         """`table` writes these series no more."""

@@ -26,7 +26,7 @@ Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 NEVER = -(2**63)
-_MOST_OPEN_PARTS = 64
+_MOST_OPEN_PARTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,8 @@ class Table:
         """
         if columns is not self._columns or at_ms <= self.last_ms:
             return self._append_other(at_ms, columns, values)
+        if self._rows >= self._rows_to_cut:
+            self.cut_rows()
         if self._open is None:
             assert self._layout is not None
             self._begin(Segment(self._layout, at_ms, values))
@@ -146,41 +148,42 @@ class Table:
         Columns whose times go together are kept together, in tables of their own behind this one.
         """
         if self._clocks is None:
-            self._clocks = self._store.clocks(self.name)
+            self._clocks = self._store.clocks(self.name, self)
         return self._clocks.append(times_ms, columns, values)
 
     def append_rows(self, times_ms: Times, columns: Columns, values: Values) -> AppendResult:
         """Several rows of one layout, shape [times x columns]; times ascending."""
-        fresh = columns is not self._columns and self._unseen(columns)
-        if len(times_ms) > 1 and (fresh or (columns is self._columns and int(times_ms[0]) > self.last_ms)):
+        if len(times_ms) > 1 and self._follow(int(times_ms[0]), columns):
             return self._append_block(times_ms, columns, values)
         result = AppendResult(0)
         for k, at_ms in enumerate(times_ms.tolist()):
             result += self.append(at_ms, columns, values[k])
         return result
 
-    def _unseen(self, columns: Columns) -> bool:
-        """Whether no column has a sample here yet, and none stands twice."""
-        if self._store.first_of_each(columns) is not None:
+    def _follow(self, first_ms: int, columns: Columns) -> bool:
+        """Whether a block of rows from `first_ms` on is newer than every sample of its columns; no column twice."""
+        if columns is not self._columns and self._store.first_of_each(columns) is not None:
             return False
-        return not find(self.parts, columns, NEVER, 2**63 - 1)
+        return first_ms > self.last_ms or not self._newest_after(columns, first_ms)
+
+    def _newest_after(self, columns: Columns, at_ms: int) -> bool:
+        """Whether any column has a sample at `at_ms` or later."""
+        found = find(self.parts, columns, at_ms - 1, self.last_ms)
+        return any((one.values().view(np.uint64) != ABSENT_WORD).any() for one in found)
 
     def _append_block(self, times_ms: Times, columns: Columns, values: Values) -> AppendResult:
         """Rows that no older row has to be held against."""
         rows, width = values.shape
         last_ms = int(times_ms[-1])
-        if self._open is not None and columns is self._columns:
-            for k, at_ms in enumerate(times_ms.tolist()):
-                self._open.push(at_ms, values[k], self._rows_to_cut)
-        else:
-            layout = self._layout if columns is self._columns and self._layout else Layout(columns)
-            segment = Segment.of(layout, times_ms, values)
-            if last_ms > self.last_ms:
-                self._columns, self._layout = columns, layout
-                self._begin(segment)
-            else:
-                self._add_part(segment)
-        self._appended(max(last_ms, self.last_ms), rows, rows * width)
+        newer = int((times_ms > self.last_ms).sum())
+        if newer == rows:
+            self._cut_if_full()
+        layout = self._layout if columns is self._columns and self._layout else Layout(columns)
+        self._add_part(Segment.of(layout, times_ms, values))
+        self._open = None
+        if newer:
+            self._columns, self._layout = columns, layout
+        self._appended(max(last_ms, self.last_ms), newer, rows * width)
         return AppendResult(rows * width)
 
     def _append_other(self, at_ms: int, columns: Columns, values: Values) -> AppendResult:
@@ -192,6 +195,7 @@ class Table:
             if at_ms == self.last_ms and self._open is not None and self._open.max_ms == at_ms:
                 return self._append_again(values, self._open)
         else:
+            self._store.own_missing(self, columns)
             first = self._store.first_of_each(columns)
             if first is not None:
                 repeats = len(columns) - len(first)
@@ -199,6 +203,7 @@ class Table:
         if at_ms <= self.last_ms:
             result = self._append_late(at_ms, columns, values)
         else:
+            self._cut_if_full()
             self._columns, self._layout = columns, Layout(columns)
             self._begin(Segment(self._layout, at_ms, values))
             self._appended(at_ms, 1, len(columns))
@@ -267,8 +272,20 @@ class Table:
         self.last_ms = last_ms
         self.samples += samples
         self._rows += rows
-        if self._rows >= self._rows_to_cut or self._open_parts >= _MOST_OPEN_PARTS:
+        if self._open_parts >= _MOST_OPEN_PARTS:
             self.cut_rows()
+
+    def _cut_if_full(self) -> None:
+        """Cut before the clock goes on, so that what comes in several appends at one time stays together."""
+        if self._rows >= self._rows_to_cut:
+            self.cut_rows()
+
+    def has_samples(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which of these have a place in any part, whether or not there is a sample in it."""
+        there = np.zeros(len(columns), np.bool_)
+        for one in find(self.parts, columns, NEVER, 2**63 - 1):
+            there[slice(None) if one.there is None else one.there] = True
+        return there
 
     def cut_rows(self) -> None:
         """Let the open rows be sealed; the next row starts a new segment."""

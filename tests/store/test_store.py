@@ -139,3 +139,27 @@ def test_retention_gives_series_back() -> None:
         store.maintain(now)
     assert store.stats().series == 0
     assert store.stats().tables == 0
+
+
+def test_series_with_clocks_of_their_own_share_a_track_until_they_part() -> None:
+    store = Store()
+    table = store.table("cadvisor")
+    columns = table.add_columns([{"__name__": "cpu", "pod": str(k)} for k in range(4)])
+    for at in (1000, 2000, 3000):
+        table.append_clocked(np.array([at, at, at + 5, at + 5]), columns, np.arange(4.0) + at)
+    selection = store.select([], 0, 9000)
+    assert [block.times_ms.tolist() for block in selection.blocks] == [[1000, 2000, 3000], [1005, 2005, 3005]]
+    assert not store.homes.others  # announced to the page's table, written in the tracks alone
+    table.append_clocked(np.array([4000, 4001, 4005, 4005]), columns, np.zeros(4))
+    selection = store.select([], 0, 9000)
+    lengths = {
+        selection.frame.labels(int(block.series[0]))["pod"]: len(block.times_ms) for block in selection.blocks
+    }
+    assert lengths == {"0": 4, "1": 4, "2": 4}
+    table.append_clocked(np.array([4000, 4001, 4005, 4005]), columns, np.array([0.0, 0.0, 1.0, 0.0]))
+    assert store.stats().duplicates == 1
+    table.retire(columns)
+    table.close()
+    for now in (10**8, 2 * 10**8, 3 * 10**8):
+        store.maintain(now, 1)
+    assert (store.stats().series, store.stats().tables) == (0, 0)
