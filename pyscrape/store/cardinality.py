@@ -1,54 +1,56 @@
-"""Where the series are: the greatest metrics, labels and pairs, for `/api/v1/status/tsdb`."""
-
-from collections import Counter
-from collections.abc import Mapping
+"""Which metrics, labels and pairs make the most series: `/api/v1/status/tsdb`."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pyscrape.model.symbols import EMPTY, NAME
-from pyscrape.store.store import Store
+from pyscrape.model.symbols import NAME
+from pyscrape.store.index import SeriesIndex
+from pyscrape.store.shapes import FREE
 
-SLICE_SERIES = 50_000
+Ranking = list[dict[str, object]]
 
 
-def cardinality(store: Store, limit: int) -> Mapping[str, object]:
-    """The API's object: head statistics and four lists of the `limit` greatest, each `{"name", "value"}`.
-
-    Series are looked at in slices, so that a million of them need no more memory than some.
-    """
-    index = store.index
-    ids = index.match(())
-    pairs: dict[int, Counter[int]] = {}
-    for start in range(0, len(ids), SLICE_SERIES):
-        frame = index.frame(ids[start : start + SLICE_SERIES])
-        for place, name in enumerate(frame.names):
-            codes, counts = np.unique(frame.codes[:, place], return_counts=True)
-            found = dict(zip(codes.tolist(), counts.tolist(), strict=True))
-            found.pop(EMPTY, None)
-            if found:
-                pairs.setdefault(name, Counter()).update(found)
-    text = index.symbols.text
-    metrics = {text(code): count for code, count in pairs.get(NAME, Counter()).items()}
-    by_pair = {f"{text(name)}={text(code)}": n for name, codes in pairs.items() for code, n in codes.items()}
-    memory = {text(name): sum(len(text(code).encode()) for code in codes) for name, codes in pairs.items()}
-    stats = store.stats()
+def cardinality(index: SeriesIndex, limit: int) -> dict[str, Ranking]:
+    """The `limit` largest of each kind, in the words of Prometheus' API."""
+    with index.lock:
+        given = index.symbols.given
+        metrics = np.bincount(index.metric_codes(), minlength=given)
+        metrics[0] = 0
+        counts: dict[int, NDArray[np.int64]] = {NAME: metrics}
+        for shape in index.shapes:
+            used = shape.series.view != FREE
+            for place, name in enumerate(shape.names):
+                of_value = counts.get(name)
+                if of_value is None:
+                    of_value = counts[name] = np.zeros(given, np.int64)
+                values = shape.values.view[place]
+                of_value += np.bincount(values[used], minlength=given)
+    text = index.symbols.known
+    lengths = np.array([len(text(code) or "") for code in range(given)], np.int64)
+    distinct = {name: int((found > 0).sum()) for name, found in counts.items()}
+    size = {name: int((lengths * found).sum()) for name, found in counts.items()}
+    pairs: list[tuple[str, int]] = []
+    for name, found in counts.items():
+        pairs += [(f"{text(name)}={text(code)}", int(found[code])) for code in _largest(found, limit)]
     return {
-        "headStats": {
-            "numSeries": stats.series,
-            "numLabelPairs": len(by_pair),
-            "chunkCount": stats.chunks,
-            "minTime": stats.min_ms or 0,
-            "maxTime": stats.max_ms or 0,
-        },
-        "seriesCountByMetricName": _greatest(metrics, limit),
-        "labelValueCountByLabelName": _greatest(
-            {text(name): len(codes) for name, codes in pairs.items()}, limit
+        "seriesCountByMetricName": _ranking(
+            [(text(c) or "", int(metrics[c])) for c in _largest(metrics, limit)], limit
         ),
-        "memoryInBytesByLabelName": _greatest(memory, limit),
-        "seriesCountByLabelValuePair": _greatest(by_pair, limit),
+        "labelValueCountByLabelName": _ranking([(text(c) or "", n) for c, n in distinct.items()], limit),
+        "memoryInBytesByLabelName": _ranking([(text(c) or "", n) for c, n in size.items()], limit),
+        "seriesCountByLabelValuePair": _ranking(pairs, limit),
     }
 
 
-def _greatest(counts: Mapping[str, int], limit: int) -> list[dict[str, object]]:
-    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))[:limit]
-    return [{"name": name, "value": count} for name, count in rows]
+def _largest(counts: NDArray[np.int64], limit: int) -> list[int]:
+    """Places of the largest counts that are not zero."""
+    places = np.flatnonzero(counts)
+    if len(places) > limit:
+        places = places[np.argpartition(counts[places], -limit)[-limit:]]
+    largest: list[int] = places.tolist()
+    return largest
+
+
+def _ranking(rows: list[tuple[str, int]], limit: int) -> Ranking:
+    rows = sorted((row for row in rows if row[1]), key=lambda row: (-row[1], row[0]))
+    return [{"name": name, "value": value} for name, value in rows[:limit]]

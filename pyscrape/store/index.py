@@ -189,6 +189,17 @@ class SeriesIndex:
         with self.lock:
             self._free.extend(ids.tolist())
 
+    def metric_codes(self) -> Codes:
+        """The metric name's code of every series in use, 0 where it has none."""
+        codes: Codes = self._metric.view[self._shape.view != FREE]
+        return codes
+
+    def label_pairs(self) -> int:
+        """Distinct pairs of label name and value."""
+        with self.lock:
+            names = {name for shape in self.shapes for name in shape.names}
+        return sum(len(self.codes_of(name)) for name in (NAME, *names))
+
     def unused_symbols(self) -> list[int]:
         """Codes that no series has, neither as a name nor as a value."""
         with self.lock:

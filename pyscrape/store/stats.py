@@ -18,7 +18,6 @@ class StoreStats:
     evicted: int
     min_ms: int | None
     max_ms: int | None
-    label_pairs: int = 0
     bytes: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -16,7 +16,7 @@ from pyscrape.model.blocks import Selection
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
-from pyscrape.store.chunk import Chunk
+from pyscrape.store.cardinality import cardinality
 from pyscrape.store.clocks import Clocks
 from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
@@ -61,6 +61,8 @@ class Store:
         self.out_of_order_window_ms = out_of_order_window_ms
         self.chunk_bytes = 0
         self.open_bytes = 0
+        self.layout_bytes = 0
+        self.chunks = 0
         self.epoch = 0
         """Counts up when columns that somebody may remember were given back."""
         self._seal_rows = seal_rows
@@ -306,29 +308,40 @@ class Store:
         return None
 
     def stats(self) -> StoreStats:
-        """Counts, times and sizes."""
+        """Counts, times and sizes; sizes and the number of chunks are those of the last round of upkeep, about."""
         tables = self.tables()
-        parts = [part for table in tables for part in table.parts]
-        layouts = {id(part.layout): part.layout.nbytes for part in parts}
         return StoreStats(
             series=self.index.series,
             tables=len(tables),
-            chunks=sum(isinstance(part, Chunk) for part in parts),
+            chunks=self.chunks,
             samples_appended=self._removed_samples + sum(table.samples for table in tables),
             out_of_order=self._refused.out_of_order,
             duplicates=self._refused.duplicates,
             too_old=self._refused.too_old,
             evicted=self._upkeep.evicted_samples,
-            min_ms=min((part.min_ms for part in parts), default=None),
-            max_ms=max((part.max_ms for part in parts), default=None),
+            min_ms=min((table.parts[0].min_ms for table in tables if table.parts), default=None),
+            max_ms=max((table.last_ms for table in tables if table.parts), default=None),
             bytes={
                 "chunks": self.chunk_bytes,
-                "open": sum(part.nbytes for part in parts if not isinstance(part, Chunk)),
-                "layouts": sum(layouts.values()),
+                "open": self.open_bytes,
+                "layouts": self.layout_bytes,
                 "index": self.index.nbytes + self.homes.nbytes + self.index.verdicts.nbytes,
                 "symbols": self.symbols.nbytes,
             },
         )
+
+    def cardinality(self, limit: int = 10) -> dict[str, object]:
+        """What makes the most series, as `/api/v1/status/tsdb` answers it."""
+        with self._read():
+            stats = self.stats()
+            head = {
+                "numSeries": stats.series,
+                "numLabelPairs": self.index.label_pairs(),
+                "chunkCount": stats.chunks,
+                "minTime": stats.min_ms if stats.min_ms is not None else 2**63 - 1,
+                "maxTime": stats.max_ms if stats.max_ms is not None else -(2**63),
+            }
+            return {"headStats": head, **cardinality(self.index, limit)}
 
 
 def normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -60,6 +60,7 @@ class Upkeep:
         floor_ms = now_ms - store.retention_ms
         idle_ms = now_ms - min(_IDLE_MS, store.retention_ms)
         open_bytes = 0
+        layouts: dict[int, int] = {}
         for table in store.tables():
             idle = table.last_ms < idle_ms
             if (idle or table.closed) and any(not isinstance(part, Chunk) for part in table.parts):
@@ -73,8 +74,10 @@ class Upkeep:
             if table.retired or table.closed:
                 self._give_back_series(table, now_ms)
             open_bytes += sum(part.nbytes for part in table.parts if not isinstance(part, Chunk))
+            layouts.update({id(part.layout): part.layout.nbytes for part in table.parts})
             yield
         store.open_bytes = open_bytes
+        store.layout_bytes = sum(layouts.values())
         yield from self._evict(now_ms)
         self._reuse_ids(now_ms)
         yield
@@ -97,8 +100,12 @@ class Upkeep:
 
     def _swap(self, table: Table, old: Sequence[Part], new: Sequence[Chunk]) -> None:
         table.replace(old, new)
-        self._store.chunk_bytes += sum(chunk.nbytes for chunk in new)
-        self._store.chunk_bytes -= sum(part.nbytes for part in old if isinstance(part, Chunk))
+        self._count(new, 1)
+        self._count([part for part in old if isinstance(part, Chunk)], -1)
+
+    def _count(self, chunks: Sequence[Chunk], sign: int) -> None:
+        self._store.chunks += sign * len(chunks)
+        self._store.chunk_bytes += sign * sum(chunk.nbytes for chunk in chunks)
 
     def _merge(self, table: Table) -> Iterator[None]:
         """Put the last chunks of one level together when there are enough: longer chunks pack and read better."""
@@ -126,7 +133,7 @@ class Upkeep:
     def _drop(self, table: Table, gone: list[Chunk]) -> None:
         if gone:
             table.drop(gone)
-            self._store.chunk_bytes -= sum(chunk.nbytes for chunk in gone)
+            self._count(gone, -1)
 
     def _give_back_series(self, table: Table, now_ms: int) -> None:
         """Forget series that are retired and have no sample left in any table; then the table, if it was closed."""

@@ -163,3 +163,26 @@ def test_series_with_clocks_of_their_own_share_a_track_until_they_part() -> None
     for now in (10**8, 2 * 10**8, 3 * 10**8):
         store.maintain(now, 1)
     assert (store.stats().series, store.stats().tables) == (0, 0)
+
+
+def test_cardinality(store: Store) -> None:
+    answer = store.cardinality(2)
+    assert answer["headStats"] == {
+        "numSeries": 5,
+        "numLabelPairs": 9,
+        "chunkCount": 0,
+        "minTime": 1000,
+        "maxTime": 2000,
+    }
+    assert answer["seriesCountByMetricName"] == [
+        {"name": "http_total", "value": 2},
+        {"name": "up", "value": 2},
+    ]
+    assert answer["labelValueCountByLabelName"] == [
+        {"name": "job", "value": 3},
+        {"name": "__name__", "value": 2},
+    ]
+    assert answer["seriesCountByLabelValuePair"] == [
+        {"name": "job=a", "value": 3},
+        {"name": "__name__=http_total", "value": 2},
+    ]
