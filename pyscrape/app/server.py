@@ -28,6 +28,8 @@ from pyscrape.app.own_metrics import (
 )
 from pyscrape.app.runtime import BUILD, runtime_info
 from pyscrape.app.settings import SettingsError, listen_addresses, web_options
+from pyscrape.app.watch import watch, watched_files
+from pyscrape.app.web_config import WebSecurity, web_security
 from pyscrape.config.load import ConfigError
 from pyscrape.config.settings import Config
 from pyscrape.discovery.make import make_discoverer, supported
@@ -40,10 +42,12 @@ from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
 from pyscrape.web.app import create_app
 from pyscrape.web.server import ListenError, WebServer, bind
-from pyscrape.web.services import ReloadOutcome, Services
+from pyscrape.web.services import ReloadOutcome, Services, WebOptions
+from pyscrape.web.tls import TLSError
 
 logger = logging.getLogger("pyscrape")
 
+CERTIFICATE_LOOK_S = 10.0
 MAINTENANCE_PAUSE_S = 0.5
 MAINTENANCE_SLICE_S = 0.01
 # A busy query thread gives the loop its turn after so long at most.
@@ -58,6 +62,7 @@ def serve(flags: Flags) -> int:
             logger.warning(remark)
         loaded = load(flags)
         options = web_options(flags)
+        security = web_security(flags.text("web.config.file"))
         sockets = bind(listen_addresses(flags))
     except (SettingsError, ValueError) as error:
         if isinstance(error, ConfigError):
@@ -73,7 +78,7 @@ def serve(flags: Flags) -> int:
         logger.error("Error loading config (--config.file=%s): %s", config_path(flags), error)
         return 2
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    server = Server(flags, loaded)
+    server = Server(flags, loaded, security)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(server.run(sockets, server.services(options)))
 
@@ -107,8 +112,9 @@ class Stop:
 class Server:
     """The running program."""
 
-    def __init__(self, flags: Flags, loaded: Loaded) -> None:
+    def __init__(self, flags: Flags, loaded: Loaded, security: WebSecurity) -> None:
         self._flags = flags
+        self._security = security
         self._loaded = loaded
         self._start_s = time.time()
         self._ready = False
@@ -136,7 +142,7 @@ class Server:
             ]
         )
 
-    def services(self, options: Any) -> Services:
+    def services(self, options: WebOptions) -> Services:
         """What the web layer is given."""
         return Services(
             options=options,
@@ -165,8 +171,9 @@ class Server:
             loop.add_signal_handler(number, self._end, f"got {number.name}")
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         web = WebServer(
-            create_app(services),
+            self._security.wrap(create_app(services)),
             sockets,
+            tls=self._security.tls.context if self._security.tls is not None else None,
             idle_s=self._flags.number("web.read-timeout") / 1000,
             most_connections=self._flags.number("web.max-connections"),
         )
@@ -182,6 +189,8 @@ class Server:
                     tasks.create_task(web.serve(), name="web server"),
                     tasks.create_task(self.pools.run(), name="scrape pools"),
                     tasks.create_task(self._maintain(), name="store maintenance"),
+                    tasks.create_task(self._renew_certificate(), name="certificate renewal"),
+                    tasks.create_task(self._watch_config(), name="configuration watch"),
                 ]
                 await web.started()
                 await self._apply(self._loaded)
@@ -256,6 +265,22 @@ class Server:
         while True:
             more = self.store.maintain(round(time.time() * 1000), MAINTENANCE_SLICE_S)
             await asyncio.sleep(MAINTENANCE_SLICE_S if more else MAINTENANCE_PAUSE_S)
+
+    async def _renew_certificate(self) -> None:
+        """Take over a certificate whose files changed."""
+        while self._security.tls is not None:
+            await asyncio.sleep(CERTIFICATE_LOOK_S)
+            try:
+                if await asyncio.to_thread(self._security.tls.renew):
+                    logger.info("Renewed the server's certificate")
+            except TLSError as error:
+                logger.error("Cannot renew the server's certificate", extra={"err": str(error)})
+
+    async def _watch_config(self) -> None:
+        path = config_path(self._flags)
+        if path and self._flags.on("config.auto-reload"):
+            interval_s = self._flags.number("config.auto-reload-interval") / 1000
+            await watch(interval_s, lambda: watched_files(path, self._loaded.config), self.reload)
 
     def _end(self, reason: str) -> None:
         if self._stop is not None and not self._stop.done():

@@ -5,7 +5,7 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -59,7 +59,7 @@ class WebServer:
         *,
         idle_s: float,
         most_connections: int,
-        tls: Callable[[], ssl.SSLContext] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -74,7 +74,7 @@ class WebServer:
         )
         if tls is not None:
             config.load()
-            config.ssl = tls()
+            config.ssl = tls
         self._server = _Embedded(config)
         self._sockets = list(sockets)
 
