@@ -101,7 +101,7 @@ class BasicAuth:
         except TooBusy:
             await _refuse(send, 429, b"Too Many Requests\n", [(b"retry-after", b"1")])
             return
-        await _refuse(send, 401, b"Unauthorized\n", [(b"www-authenticate", b"Basic")])
+        await _refuse(send, 401, b"Unauthorized\n", [(b"www-authenticate", b'Basic realm="pyscrape"')])
 
 
 async def _refuse(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
