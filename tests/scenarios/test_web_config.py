@@ -53,7 +53,7 @@ def get(
         handlers.append(urllib.request.HTTPBasicAuthHandler(manager))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
-            return answer.status, dict(answer.headers), answer.read()
+            return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, dict(error.headers), error.read()
@@ -79,7 +79,7 @@ def test_tls_users_and_headers(tmp_path: Path) -> None:
         ca = tmp_path / "cert.pem"
         wait_for("an answer", lambda: get(port, "/-/ready", ca)[0] == 401)
         status, headers, _ = get(port, "/-/ready", ca, "ann", "secret")
-        assert status == 200 and headers["X-Frame-Options"] == "deny"
+        assert status == 200 and headers["x-frame-options"] == "deny"
         assert get(port, "/-/ready", ca, "ann", "wrong")[0] == 401
         assert hashed not in process.logged() and "secret" not in process.logged()
         old = ca.read_bytes()
