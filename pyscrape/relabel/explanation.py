@@ -199,23 +199,20 @@ def _facts(rule: CompiledRule, before: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _joined_text(rule: CompiledRule, facts: Mapping[str, Any]) -> str:
-    value = quoted(facts["value"])
+    value, missing = quoted(facts["value"]), facts["missing"]
     if not rule.sources:
-        return 'no source labels, so the value is ""'
-    text = (
-        f"{' + '.join(rule.sources)} is {value}"
-        if len(rule.sources) == 1
-        else f"{_list(rule.sources)} give {value}"
-    )
-    missing = facts["missing"]
-    if missing:
-        text += f" ({_list(missing)} {'is' if len(missing) == 1 else 'are'} not set)"
-    return text
+        return 'there are no source labels, so the value is ""'
+    if rule.sources == missing and len(missing) == 1:
+        return f'{missing[0]} is not set, so the value is ""'
+    if len(rule.sources) == 1:
+        return f"{rule.sources[0]} is {value}"
+    text = f"{_list(rule.sources)} give {value}"
+    return f"{text} ({_list(missing)} {'is' if len(missing) == 1 else 'are'} not set)" if missing else text
 
 
 def _match_text(rule: CompiledRule, facts: Mapping[str, Any]) -> str:
     verb = "matches" if facts["matched"] else "does not match"
-    text = f"{_joined_text(rule, facts)}, which {verb} {quoted(rule.rule.regex)}"
+    text = f"{_joined_text(rule, facts)}, which {verb} {_code(rule.rule.regex)}"
     near = facts.get("near_miss")
     return f"{text}: {near}" if near else text
 
@@ -233,7 +230,7 @@ def _replace_reason(
         return f"{text}, but {quoted(target)} is no valid label name, so the rule is skipped"
     if not change[1]:
         gone = f"so {target} is removed" if target in before else f"and {target} is not set anyway"
-        return f"{text}, and the replacement {quoted(rule.rule.replacement)} gives nothing, {gone}"
+        return f"{text}, and the replacement {_code(rule.rule.replacement)} gives nothing, {gone}"
     if outcome == "no-op":
         return f"{text}, and {target} already is {quoted(change[1])}"
     return f"{text}, so {target} becomes {quoted(change[1])}"
@@ -279,7 +276,7 @@ def _map_reason(
 ) -> str:
     names = facts["names"]
     if not names:
-        return f"no label name matches {quoted(rule.rule.regex)}"
+        return f"no label name matches {_code(rule.rule.regex)}"
     copied = [f"{name} as {rule.renamed(name)}" for name in names]
     made = [rule.renamed(name) for name in names]
     clash = sorted({str(name) for name in made if made.count(name) > 1})
@@ -296,9 +293,9 @@ def _drop_names_reason(
     gone = matched if rule.action == "labeldrop" else [name for name in before if name not in matched]
     if not gone:
         every = "no label name matches" if rule.action == "labeldrop" else "every label name matches"
-        return f"{every} {quoted(rule.rule.regex)}"
+        return f"{every} {_code(rule.rule.regex)}"
     verb = "matching" if rule.action == "labeldrop" else "not matching"
-    return f"removes {_list(gone)}, {verb} {quoted(rule.rule.regex)}"
+    return f"removes {_list(gone)}, {verb} {_code(rule.rule.regex)}"
 
 
 _CONVERSION_NAMES = {"hashmod": "hash", "lowercase": "lower case", "uppercase": "upper case"}
@@ -315,6 +312,11 @@ _REASONS = {
     "labeldrop": _drop_names_reason,
     "labelkeep": _drop_names_reason,
 }
+
+
+def _code(text: str) -> str:
+    """A pattern or template as it is written in the file."""
+    return f"`{text}`"
 
 
 def _list(items: Iterable[str]) -> str:
@@ -397,20 +399,20 @@ def rule_fields(rule: "Rule") -> dict[str, Any]:
 
 
 def describe_rule(rule: "Rule") -> str:
-    """A rule in one line: `replace [a, b] regex "(.+)" -> c = "$1"`."""
+    """A rule in one line: ``replace [a, b] regex `(.+)` -> c = `$1` ``."""
     parts = [rule.action]
     if rule.source_labels:
         parts.append(f"[{', '.join(rule.source_labels)}]")
     if rule.separator != ";":
         parts.append(f"separator {quoted(rule.separator)}")
     if rule.regex != "(.*)":
-        parts.append(f"regex {quoted(rule.regex)}")
+        parts.append(f"regex {_code(rule.regex)}")
     if rule.modulus:
         parts.append(f"modulus {rule.modulus}")
     if rule.action == "replace":
-        parts.append(f"-> {rule.target_label} = {quoted(rule.replacement)}")
+        parts.append(f"-> {rule.target_label} = {_code(rule.replacement)}")
     elif rule.action == "labelmap":
-        parts.append(f"-> {quoted(rule.replacement)}")
+        parts.append(f"-> {_code(rule.replacement)}")
     elif rule.target_label:
         parts.append(f"-> {rule.target_label}")
     return " ".join(parts)

@@ -1,0 +1,238 @@
+"""What relabeling is shown and tested on: a job's rules with labels, Kubernetes objects, or a page of metrics.
+
+`explain` and `test` share it: the same input goes through discovery's role functions, the job's defaults, the rules
+and the checks of a target, in the order in which a server does it.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyscrape.config import load_config
+from pyscrape.model.names import ValidationScheme, quoted
+from pyscrape.model.problems import nearest
+from pyscrape.relabel.explanation import Explanation, explain
+from pyscrape.relabel.page import PageReport, relabel_page
+from pyscrape.relabel.plans import compile_rules
+from pyscrape.targets.populate import TargetError, discovered_labels, finish_labels, job_defaults, rules_of
+from pyscrape.targets.url import target_url
+
+_FETCH_TIMEOUT_S = 30.0
+
+
+Discovered = tuple[Mapping[str, str], Mapping[str, str]]
+"""A target's own labels and those of its group."""
+
+
+class InputError(ValueError):
+    """An input that cannot be used: wrong form, no such job, nothing in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReport:
+    """What became of one discovered target: dropped by a rule, refused with `error`, or scraped at `url`."""
+
+    discovered: Mapping[str, str]
+    explanation: Explanation
+    final: Mapping[str, str] | None = None
+    url: str = ""
+    error: str = ""
+
+    @property
+    def public(self) -> dict[str, str] | None:
+        """The labels that its series get; None where there is no target."""
+        if self.final is None:
+            return None
+        return {name: value for name, value in self.final.items() if not name.startswith("__")}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data for JSON."""
+        return {
+            **self.explanation.to_dict(),
+            "labels_final": self.public,
+            "url": self.url,
+            "error": self.error,
+        }
+
+    def __str__(self) -> str:
+        lines = ["discovered labels:", *_label_lines(self.discovered), *map(str, self.explanation.steps)]
+        dropping = self.explanation.dropped_by
+        if dropping is not None:
+            lines.append(f"no target: dropped by rule {dropping.number}")
+        elif self.error:
+            lines.append(f"no target: {self.error}")
+        else:
+            lines += [f"target: {self.url}", *_label_lines(self.public or {})]
+        return "\n".join(lines)
+
+
+def _label_lines(labels: Mapping[str, str]) -> list[str]:
+    return [f"    {name}={quoted(value)}" for name, value in sorted(labels.items())]
+
+
+def find_job(config_path: str, name: str) -> Any:
+    """The ScrapeConfig of that name.
+
+    Raises:
+        ConfigError: the configuration holds mistakes.
+        InputError: no such job.
+        OSError: the file cannot be read.
+    """
+    jobs = {job.job_name: job for job in load_config(config_path).scrape_configs}
+    if name not in jobs:
+        near = nearest(name, jobs)
+        known = f"did you mean {near!r}?" if near else f"there are: {', '.join(jobs) or 'none'}"
+        raise InputError(f"no job {name!r} in {config_path}, {known}")
+    return jobs[name]
+
+
+def explain_target(job: Any, own: Mapping[str, str], group: Mapping[str, str]) -> TargetReport:
+    """Take one discovered target of a job all the way; raises RelabelTimeout."""
+    discovered = discovered_labels(own, group, job_defaults(job))
+    explanation = explain(discovered, rules_of(job))
+    if explanation.result is None:
+        return TargetReport(discovered, explanation)
+    try:
+        final = finish_labels(dict(explanation.result))
+    except TargetError as error:
+        return TargetReport(discovered, explanation, error=str(error))
+    return TargetReport(discovered, explanation, final, target_url(final, job.params))
+
+
+def static_targets(job: Any) -> Iterator[Discovered]:
+    """The (own labels, group labels) of a job's static_configs."""
+    for group in job.static_configs:
+        for address in group.targets:
+            yield {"__address__": str(address)}, group.labels
+
+
+def object_targets(job: Any, manifests: Iterable[Mapping[str, Any]]) -> list[Discovered]:
+    """The (own labels, group labels) that the job's Kubernetes discovery makes of these objects.
+
+    Raises:
+        InputError: the job has no kubernetes_sd_configs, or its roles make nothing of the objects.
+    """
+    from pyscrape.discovery.kubernetes import Attach, target_groups
+
+    objects = list(manifests)
+    discoveries = job.kubernetes_sd_configs
+    if not discoveries:
+        raise InputError(
+            f"job {job.job_name!r} has no kubernetes_sd_configs to read a Kubernetes object with"
+        )
+    found = []
+    for discovery in discoveries:
+        given = discovery.attach_metadata
+        attach = Attach(**{name: bool(getattr(given, name, False)) for name in Attach.__dataclass_fields__})
+        try:
+            groups = target_groups(discovery.role, objects, attach)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        found += [(own, group.labels) for group in groups for own in group.targets]
+    if not found:
+        kinds = ", ".join(sorted({str(item.get("kind", "?")) for item in objects})) or "nothing"
+        roles = ", ".join(sorted({discovery.role for discovery in discoveries}))
+        raise InputError(f"discovery of role {roles} makes no target of these objects ({kinds})")
+    return found
+
+
+def explain_page(job: Any, exposed: Iterable[Mapping[str, str]], target: Mapping[str, str]) -> PageReport:
+    """Take the series of a page through a job's metric relabeling; `target`: the target's labels."""
+    from pyscrape.scrape.samples import honored, renamed
+
+    merge = honored if job.honor_labels else renamed
+    scheme: ValidationScheme = "legacy" if job.metric_name_validation_scheme == "legacy" else "utf8"
+    rules = compile_rules(job.metric_relabel_configs, scheme)
+    return relabel_page((merge(labels, target) for labels in exposed), rules)
+
+
+def page_series(body: bytes, content_type: str = "") -> list[dict[str, str]]:
+    """The label sets of a page; the format is told by its content type, or else by its end.
+
+    Raises:
+        InputError: the page does not parse.
+    """
+    from pyscrape.exposition import ParseError, parse
+
+    if not content_type:
+        openmetrics = body.rstrip().endswith(b"# EOF")
+        content_type = (
+            "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
+        )
+    try:
+        return [entry.labels for entry in parse(body, content_type) if entry.kind == "series"]
+    except (ParseError, ValueError) as error:
+        raise InputError(f"the page does not parse: {error}") from None
+
+
+def read_page(source: str, job: Any) -> tuple[bytes, str]:
+    """Body and content type of a page: a file, or an http(s) URL that is asked with the job's credentials.
+
+    Raises:
+        InputError: the URL gives no page.
+        OSError: the file cannot be read.
+    """
+    if not source.startswith(("http://", "https://")):
+        return Path(source).read_bytes(), ""
+    from pyscrape.net.errors import ExchangeError
+    from pyscrape.net.fetch import Body, JobClient
+
+    async def fetch() -> Body:
+        fetcher = JobClient(job.http, [("Accept", "text/plain;version=0.0.4")]).fetcher(source)
+        try:
+            return await fetcher.fetch(asyncio.get_running_loop().time() + _FETCH_TIMEOUT_S)
+        finally:
+            fetcher.close()
+
+    try:
+        body = asyncio.run(fetch())
+    except ExchangeError as error:
+        raise InputError(f"cannot read {source}: {error.text}") from None
+    if body.status != 200:
+        raise InputError(f"{source} answers with status {body.status} {body.phrase}")
+    return body.content, body.content_type or ""
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """Labels of the command line: a JSON or YAML mapping, or `name=value,name=value`.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if not text.lstrip().startswith("{"):
+        pairs = [part.partition("=") for part in text.split(",") if part]
+        if not all(separator and name for name, separator, _ in pairs):
+            raise InputError(f"labels are a mapping or name=value,name=value, not {text!r}")
+        return {name.strip(): value for name, _, value in pairs}
+    found = next(iter(read_manifests(text)), None)
+    if found is None or not all(isinstance(value, (str, int, float, bool)) for value in found.values()):
+        raise InputError(f"labels are a mapping of names to texts, not {text!r}")
+    return {
+        str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()
+    }
+
+
+def read_manifests(text: str) -> list[dict[str, Any]]:
+    """The mappings of a YAML (or JSON) text of one or more documents; times stay texts.
+
+    Raises:
+        InputError: it is no YAML, or a document is no mapping.
+    """
+    from pyscrape.model.kinds import FreeKind
+    from pyscrape.model.settings import Decoder, Spot
+    from pyscrape.model.yaml_nodes import YAMLError, compose_all
+
+    try:
+        documents = compose_all(text)
+    except YAMLError as error:
+        raise InputError(f"line {error.line}: {error.message}") from None
+    decoder = Decoder(text_size=len(text) + (1 << 20))
+    found = [FreeKind().decode(Spot(decoder, one.root, ())) for one in documents if one.root is not None]
+    if decoder.problems:
+        raise InputError(decoder.problems[0].message)
+    if not all(isinstance(item, dict) for item in found):
+        raise InputError("expected a mapping in every document")
+    return found
