@@ -15,7 +15,7 @@ _USER = re.compile(r'User "([^"]+)"')
 RULE = """\
 - apiGroups: ["{group}"]
   resources: ["{plural}"]
-  verbs: ["get", "list", "watch"]"""
+  verbs: ["list", "watch"]"""
 
 
 def rule_for(source: Source) -> str:

@@ -242,7 +242,7 @@ async def test_rights_are_withdrawn_and_given_back(tmp_path: Path) -> None:
             f"{USER} lacks a right. Add this rule to a ClusterRole that is bound to it:\n"
             '- apiGroups: [""]\n'
             '  resources: ["pods"]\n'
-            '  verbs: ["get", "list", "watch"]'
+            '  verbs: ["list", "watch"]'
         )
         assert found.names == {"a", "b", "c"}
         server.rules[USER] = [READ_PODS]
