@@ -6,9 +6,11 @@ a finite set of values (`set_values`) or all values share a start (`prefix`), an
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from pyscrape.model.names import quoted, valid_label_name
 from pyscrape.model.regex import Pattern, compile_re2
+from pyscrape.model.regex_syntax import parse
 
 
 class MatchType(Enum):
@@ -34,6 +36,13 @@ _NEGATIVE = frozenset({MatchType.NE, MatchType.NRE})
 _REGEX = frozenset({MatchType.RE, MatchType.NRE})
 
 
+@lru_cache(maxsize=1024)
+def _compile(value: str) -> Pattern:
+    """A matcher's pattern must stand by itself: `a)(b` is none, though anchored it would be one."""
+    parse(value)
+    return compile_re2(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """`name <type> "value"`; an absent label counts as one with an empty value.
@@ -51,7 +60,7 @@ class Matcher:
 
     def __post_init__(self) -> None:
         if self.type.regex:
-            object.__setattr__(self, "_pattern", compile_re2(self.value))
+            object.__setattr__(self, "_pattern", _compile(self.value))
 
     def matches(self, text: str) -> bool:
         """Whether a label of this value is chosen; RegexTimeout when the expression takes too long."""

@@ -21,7 +21,7 @@ _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 def check_types(query: str, tree: ast.Expr) -> tuple[ast.Expr, list[Fault]]:
     """The settled tree and everything that is wrong with it, in Prometheus' order."""
     checker = _Checker(query)
-    checked = run(checker.visit(tree))
+    checked = run(checker.whole(tree))
     return checked, checker.faults
 
 
@@ -33,10 +33,13 @@ class _Checker:
     def fault(self, node: ast.Node, message: str) -> None:
         self.faults.append(Fault(node.start, node.end, message))
 
-    def visit(self, node: ast.Expr) -> Task[ast.Expr]:
-        rule = _RULES.get(type(node))
-        checked: ast.Expr = node if rule is None else (yield rule(self, node))
+    def whole(self, tree: ast.Expr) -> Task[ast.Expr]:
+        checked: ast.Expr = yield self.visit(tree)
         return checked
+
+    def visit(self, node: ast.Expr) -> Task[ast.Expr] | ast.Expr:
+        rule = _RULES.get(type(node))
+        return node if rule is None else rule(self, node)
 
     def expect(self, node: ast.Expr, wanted: ValueType, context: str) -> Task[ast.Expr]:
         checked: ast.Expr = yield self.visit(node)
@@ -55,7 +58,6 @@ class _Checker:
     def binary(self, node: ast.BinaryExpr) -> Task[ast.Expr]:
         lhs: ast.Expr = yield self.visit(node.lhs)
         rhs: ast.Expr = yield self.visit(node.rhs)
-        node = replace(node, lhs=lhs, rhs=rhs)
         matching = node.matching or ast.VectorMatching()
         if node.op in ast.SET_OPERATORS and matching.card is ast.Cardinality.ONE_TO_ONE:
             matching = replace(matching, card=ast.Cardinality.MANY_TO_MANY)
@@ -71,14 +73,16 @@ class _Checker:
                 self.fault(node, "filling in missing series only allowed between instant vectors")
             if node.op in ast.SET_OPERATORS and ValueType.SCALAR in (lhs.type, rhs.type):
                 self.fault(node, f"set operator {quoted(node.op)} not allowed in binary scalar expression")
-            return replace(node, matching=None)
+            return replace(node, lhs=lhs, rhs=rhs, matching=None)
         if node.op in ast.SET_OPERATORS:
             if matching.card is not ast.Cardinality.MANY_TO_MANY:
                 self.fault(node, f"no grouping allowed for {quoted(node.op)} operation")
                 self.fault(node, "set operations must always be many-to-many")
             if filled:
                 self.fault(node, "filling in missing series not allowed for set operators")
-        return replace(node, matching=matching)
+        if lhs is node.lhs and rhs is node.rhs and matching is node.matching:
+            return node
+        return replace(node, lhs=lhs, rhs=rhs, matching=matching)
 
     def check_operator(self, node: ast.BinaryExpr, matching: ast.VectorMatching) -> None:
         compares = node.op in ast.COMPARISON_OPERATORS
@@ -142,7 +146,8 @@ class _Checker:
             self.fault(selector, "expected label selectors only, got vector selector instead")
 
     def paren(self, node: ast.ParenExpr) -> Task[ast.Expr]:
-        return replace(node, expr=(yield self.visit(node.expr)))
+        expr: ast.Expr = yield self.visit(node.expr)
+        return replace(node, expr=expr)
 
     def unary(self, node: ast.UnaryExpr) -> Task[ast.Expr]:
         expr: ast.Expr = yield self.visit(node.expr)

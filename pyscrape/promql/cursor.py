@@ -6,11 +6,11 @@ from pyscrape.model.duration import DurationError, parse_duration
 from pyscrape.promql import ast
 from pyscrape.promql import tokens as t
 from pyscrape.promql.faults import Fault
-from pyscrape.promql.lexer import tokenize
+from pyscrape.promql.lexer import Lexer
 from pyscrape.promql.literals import parse_number
 from pyscrape.promql.tokens import Token
 
-MAX_DEPTH = 400
+MAX_DEPTH = 200
 """How many expressions may stand inside each other. Evaluation and comparison of trees recurse."""
 
 
@@ -34,10 +34,10 @@ class Stop(Exception):  # noqa: N818 - a signal between rules, never seen outsid
 class Cursor:
     """The tokens of a query, the next one's place, and the faults found so far."""
 
-    def __init__(self, query: str, options: ParserOptions) -> None:
+    def __init__(self, query: str, options: ParserOptions, lexer: type[Lexer] = Lexer) -> None:
         self.query = query
         self.options = options
-        self.tokens = tokenize(query)
+        self.tokens = lexer(query).run()
         self.at = 0
         self.faults: list[Fault] = []
         self.depth = 0

@@ -1,6 +1,7 @@
 """Numbers as Prometheus prints them."""
 
 import math
+from decimal import Decimal
 
 
 def format_float(value: float) -> str:
@@ -34,18 +35,20 @@ def format_sample(value: float) -> str:
 
 
 def go_number(value: float) -> str:
-    """A number in Go's `%g`/`%v` form, as messages have it: an exponent below 1e-4 and from 1e21 on.
+    """A number in Go's `%g`/`%v` form, as messages have it: an exponent below 1e-4 and from a million on.
 
-    >>> go_number(float("nan")), go_number(1e-5), go_number(3.0)
-    ('NaN', '1e-05', '3')
+    >>> go_number(float("nan")), go_number(1e-5), go_number(3.0), go_number(1234567.0)
+    ('NaN', '1e-05', '3', '1.234567e+06')
     """
     special = _special(value)
     if special is not None:
         return special
-    size = abs(value)
-    if size and (size < 1e-4 or size >= 1e21):
-        return repr(value)
-    return format_float(value)
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return format_float(value)
+    exact = Decimal(repr(value)).normalize()
+    digits = "".join(map(str, exact.as_tuple().digits))
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{'-' if value < 0 else ''}{digits[0]}{fraction}e{exact.adjusted():+03d}"
 
 
 def _special(value: float) -> str | None:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 
 from pyscrape.model.names import quoted
 from pyscrape.promql import tokens as t
-from pyscrape.promql.tokens import Token
+from pyscrape.promql.tokens import Token, rune
 
 _SPACES = re.compile(r"[ \t\n\r]+")
-_COMMENT = re.compile(r"#[^\r\n]*")
+_BLANK = re.compile(r"(?:[ \t\n\r]+|#[^\r\n]*)+")
 _WORD = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LETTERS = re.compile(r"[A-Za-z_]+")
@@ -42,26 +42,11 @@ def tokenize(query: str) -> list[Token]:
     >>> [token.kind for token in tokenize("sum(up)")]
     ['sum', '(', 'identifier', ')', 'end of input']
     """
-    lexer = _Lexer(query)
-    while not lexer.finished:
-        lexer.start = lexer.at
-        lexer.rules()
-    return lexer.tokens
+    return Lexer(query).run()
 
 
-def rune(character: str) -> str:
-    """A character in single quotes as Go's %q writes it; '' stands for the end of the input.
-
-    >>> print(rune("x"), rune("'"), rune('"'))
-    'x' '\\'' '"'
-    """
-    if character in ("'", '"'):
-        return "'\\''" if character == "'" else "'\"'"
-    return "'" + quoted(character or "\ufffd")[1:-1] + "'"
-
-
-class _Lexer:
-    """`rules` reads one token (or some blanks) at `at`, appends it to `tokens`, and may replace itself."""
+class Lexer:
+    """The state of reading: `rules` reads one token (or some blanks) at `at`, and may replace itself."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -74,6 +59,13 @@ class _Lexer:
         self.in_brackets = False
         self.seen_colon = False
         self.seen_span = False
+
+    def run(self) -> list[Token]:
+        """All tokens of the text."""
+        while not self.finished:
+            self.start = self.at
+            self.rules()
+        return self.tokens
 
     # Moving over the text
 
@@ -114,7 +106,7 @@ class _Lexer:
     # Rules outside of braces; inside brackets they hold after the first number
 
     def statement(self) -> None:
-        if self.skip(_SPACES) or self.skip(_COMMENT):
+        if self.skip(_BLANK):
             return
         character = self.next()
         if character in _SINGLE:
@@ -203,7 +195,7 @@ class _Lexer:
     # Rules inside braces: every word is an identifier
 
     def braces(self) -> None:
-        if self.skip(_SPACES) or self.skip(_COMMENT):
+        if self.skip(_BLANK):
             return
         character = self.next()
         if character in _ALPHA:
@@ -332,10 +324,10 @@ class _Lexer:
         else:
             self.fail(f"bad number or duration syntax: {quoted(self.read)}")
 
-    def scan_number(self) -> bool:
+    def scan_number(self, hexadecimal: bool = True) -> bool:
         """Move over a number; False where it stopped at something that numbers do not have."""
         digits = _DECIMAL
-        if self.accept(_ZERO) and self.accept(_X):
+        if hexadecimal and self.accept(_ZERO) and self.accept(_X):
             self.accept(_UNDERSCORE)
             digits = _HEX
         self.accept(_DOT)
@@ -392,36 +384,36 @@ _NOT_AFTER_DOT, _NOT_AFTER_OTHERS = frozenset("_."), frozenset("._eE")
 # Years only come first.
 _UNITS, _LATER_UNITS, _SECOND = frozenset("smhdwy"), frozenset("smhdw"), frozenset("s")
 
-_STATEMENT: Mapping[str, Callable[[_Lexer], None]] = {
-    "": _Lexer.end,
-    "=": _Lexer.equals,
-    "!": _Lexer.bang,
-    "<": _Lexer.comparison,
-    ">": _Lexer.comparison,
-    '"': _Lexer.string,
-    "'": _Lexer.string,
-    "`": _Lexer.string,
-    "(": _Lexer.open_paren,
-    ")": _Lexer.close_paren,
-    "{": _Lexer.open_brace,
-    "[": _Lexer.open_bracket,
-    "]": _Lexer.close_bracket,
+_STATEMENT: Mapping[str, Callable[[Lexer], None]] = {
+    "": Lexer.end,
+    "=": Lexer.equals,
+    "!": Lexer.bang,
+    "<": Lexer.comparison,
+    ">": Lexer.comparison,
+    '"': Lexer.string,
+    "'": Lexer.string,
+    "`": Lexer.string,
+    "(": Lexer.open_paren,
+    ")": Lexer.close_paren,
+    "{": Lexer.open_brace,
+    "[": Lexer.open_bracket,
+    "]": Lexer.close_bracket,
 }
-_IN_BRACES: Mapping[str, Callable[[_Lexer], None]] = {
+_IN_BRACES: Mapping[str, Callable[[Lexer], None]] = {
     "": lambda lexer: lexer.fail("unexpected end of input inside braces"),
     ",": lambda lexer: lexer.emit(","),
-    '"': _Lexer.string,
-    "'": _Lexer.string,
-    "`": _Lexer.string,
-    "=": _Lexer.equals_in_braces,
-    "!": _Lexer.bang_in_braces,
+    '"': Lexer.string,
+    "'": Lexer.string,
+    "`": Lexer.string,
+    "=": Lexer.equals_in_braces,
+    "!": Lexer.bang_in_braces,
     "{": lambda lexer: lexer.fail("unexpected left brace '{'"),
-    "}": _Lexer.close_brace,
+    "}": lambda lexer: lexer.close_brace(),
 }
-_IN_SPAN: Mapping[str, Callable[[_Lexer], None]] = {
+_IN_SPAN: Mapping[str, Callable[[Lexer], None]] = {
     "": lambda lexer: lexer.fail("unexpected end of input in duration expression"),
-    "(": _Lexer.open_paren,
-    ")": _Lexer.close_paren,
-    "]": _Lexer.close_bracket,
-    ":": _Lexer.colon_in_span,
+    "(": Lexer.open_paren,
+    ")": Lexer.close_paren,
+    "]": Lexer.close_bracket,
+    ":": Lexer.colon_in_span,
 }

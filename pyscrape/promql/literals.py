@@ -23,7 +23,7 @@ def parse_number(text: str) -> float:
     """
     integer = _INTEGER.fullmatch(text)
     if integer is not None and integer.lastgroup is not None:
-        value = int(integer[integer.lastgroup], _BASES[integer.lastgroup])
+        value = int(integer[integer.lastgroup].replace("_", ""), _BASES[integer.lastgroup])
         if value < 2**63:
             return float(value)
     word = text.lower()

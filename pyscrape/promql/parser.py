@@ -10,6 +10,7 @@ is otherwise sound.
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import GeneratorType
 from typing import TypeVar
 
 from pyscrape.model.matcher import Matcher, MatchType
@@ -40,6 +41,8 @@ _PRECEDENCE = {
     **dict.fromkeys(("*", "/", "%", "atan2"), 5),
     "^": _POWER,
 }
+_BINARY_MODIFIERS = t.CONTEXTUAL | {"bool", "on", "ignoring"}
+_PLAIN_MATCHING = ast.VectorMatching()
 _POSTFIX = frozenset({"offset", "@", "[", "anchored", "smoothed"})
 # What may follow an expression: where the parser goes on after a fault in a modifier.
 _AFTER_EXPRESSION = frozenset(_PRECEDENCE) | _POSTFIX | {")", ",", t.END}
@@ -118,12 +121,21 @@ class _Parser(SpanRules):
 
     def expression(self, minimum: int) -> Task[ast.Expr]:
         """Operands joined by operators that bind at least as strongly as `minimum`."""
-        left: ast.Expr = yield self.operand()
-        while (precedence := _PRECEDENCE.get(self.peek().kind, 0)) >= max(minimum, 1):
+        first: ast.Expr = yield self.operand()
+        joined: ast.Expr = yield self.join(first, minimum)
+        return joined
+
+    def join(self, left: ast.Expr, minimum: int) -> "Task[ast.Expr] | ast.Expr":
+        """`left` with the operators behind it, as far as they bind strongly enough."""
+        return self.joined(left, minimum) if self.precedence() >= max(minimum, 1) else left
+
+    def joined(self, left: ast.Expr, minimum: int) -> Task[ast.Expr]:
+        """`left` with at least one operator behind it."""
+        while (precedence := self.precedence()) >= max(minimum, 1):
             operator = self.take()
             matching, return_bool = self.binary_modifiers()
-            tighter = precedence if precedence == _POWER else precedence + 1
-            right: ast.Expr = yield self.expression(tighter)
+            operand: ast.Expr = yield self.operand()
+            right: ast.Expr = yield self.join(operand, precedence if precedence == _POWER else precedence + 1)
             left = ast.BinaryExpr(
                 operator.kind, left, right, matching, return_bool, start=left.start, end=right.end
             )
@@ -131,12 +143,20 @@ class _Parser(SpanRules):
                 self.fault(left, "binop fill modifiers are experimental and not enabled")
         return left
 
-    def operand(self) -> Task[ast.Expr]:
-        sign = self.accept("-") or self.accept("+")
-        if sign is None:
-            primary: ast.Expr = yield self.primary()
-            extended: ast.Expr = yield self.postfix(primary)
-            return extended
+    def precedence(self) -> int:
+        """How strongly the operator that comes next binds; 0 when none does."""
+        return _PRECEDENCE.get(self.peek().kind, 0)
+
+    def operand(self) -> "Task[ast.Expr] | ast.Expr":
+        kind = self.peek().kind
+        if kind in ("-", "+"):
+            return self.signed()
+        primary = self.primary()
+        plain = not isinstance(primary, GeneratorType) and self.peek().kind not in _POSTFIX
+        return primary if plain else self.extended_operand(primary)
+
+    def signed(self) -> Task[ast.Expr]:
+        sign = self.take()
         self.deeper()
         expr: ast.Expr = yield self.expression(_UNARY)
         self.depth -= 1
@@ -145,9 +165,16 @@ class _Parser(SpanRules):
             return replace(expr, value=value, start=sign.start)
         return ast.UnaryExpr("-" if sign.kind == "-" else "+", expr, start=sign.start, end=expr.end)
 
+    def extended_operand(self, primary: "Task[ast.Expr] | ast.Expr") -> Task[ast.Expr]:
+        base: ast.Expr = yield primary
+        extended: ast.Expr = yield self.postfix(base)
+        return extended
+
     def binary_modifiers(self) -> tuple[ast.VectorMatching, bool]:
+        if self.peek().kind not in _BINARY_MODIFIERS:
+            return _PLAIN_MATCHING, False
         return_bool = self.accept("bool") is not None
-        matching = ast.VectorMatching()
+        matching = _PLAIN_MATCHING
         how = self.accept("on") or self.accept("ignoring")
         if how is not None:
             matching = replace(matching, on=how.kind == "on", labels=self.label_list())
@@ -155,7 +182,9 @@ class _Parser(SpanRules):
             if group is not None:
                 left = group.kind == "group_left"
                 card = ast.Cardinality.MANY_TO_ONE if left else ast.Cardinality.ONE_TO_MANY
-                include = self.label_list() if self.peek().kind == "(" else ()
+                kind = self.peek().kind
+                bare = kind != "(" and (kind in t.CONTEXTUAL or self.starts_expression())
+                include = () if bare else self.label_list()
                 matching = replace(matching, card=card, include=include)
         if self.accept("fill"):
             value = self.fill_value()
@@ -208,25 +237,22 @@ class _Parser(SpanRules):
 
     # Operands
 
-    def primary(self) -> Task[ast.Expr]:
+    def primary(self) -> "Task[ast.Expr] | ast.Expr":
         token = self.peek()
         kind = token.kind
         following = self.tokens[min(self.at + 1, len(self.tokens) - 1)].kind
-        expr: ast.Expr
         if kind in (t.NUMBER, t.DURATION):
-            expr = self.number_literal()
-        elif kind == t.STRING:
+            return self.number_literal()
+        if kind == t.STRING:
             self.at += 1
-            expr = ast.StringLiteral(unquote(token.text), start=token.start, end=token.end)
-        elif kind == "(":
-            expr = yield self.parenthesized()
-        elif kind in t.AGGREGATORS and following in ("(", "by", "without"):
-            expr = yield self.aggregation()
-        elif (kind == t.IDENTIFIER or kind in _CONTEXT_CALLS) and following == "(":
-            expr = yield self.call()
-        else:
-            expr = self.vector_selector()
-        return expr
+            return ast.StringLiteral(unquote(token.text), start=token.start, end=token.end)
+        if kind == "(":
+            return self.parenthesized()
+        if kind in t.AGGREGATORS and following in ("(", "by", "without"):
+            return self.aggregation()
+        if (kind == t.IDENTIFIER or kind in _CONTEXT_CALLS) and following == "(":
+            return self.call()
+        return self.vector_selector()
 
     def parenthesized(self) -> Task[ast.Expr]:
         opening = self.take()

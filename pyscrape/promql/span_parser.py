@@ -93,7 +93,7 @@ class SpanRules(Cursor):
         raise Unexpected
 
     def limited_span(self, literal: ast.NumberLiteral) -> ast.NumberLiteral:
-        if abs(literal.value) > _MAX_SECONDS:
+        if not abs(literal.value) <= _MAX_SECONDS:  # NaN is no span either
             self.fault(literal, "duration out of range")
             return ast.NumberLiteral(0.0)
         return literal

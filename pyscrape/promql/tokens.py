@@ -96,3 +96,14 @@ class Token(NamedTuple):
             return f"<aggr:{self.text}>"
         shown = quoted(self.text) if len(self.text) <= _SHOWN else quoted(self.text[:_SHOWN]) + "..."
         return f"{self.kind} {shown}" if self.kind in _CLASSES else shown
+
+
+def rune(character: str) -> str:
+    """A character in single quotes as Go's %q writes it; '' stands for the end of the input.
+
+    >>> print(rune("x"), rune("'"), rune('"'))
+    'x' '\\'' '"'
+    """
+    if character in ("'", '"'):
+        return "'\\''" if character == "'" else "'\"'"
+    return "'" + quoted(character or "\ufffd")[1:-1] + "'"

@@ -5,6 +5,7 @@ error or a text, not with the interpreter's limit.
 """
 
 from collections.abc import Generator
+from types import GeneratorType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def run(task: "Task[T]") -> T:
             error = raised
         else:
             error = None
-            if isinstance(inner, Generator):
+            if type(inner) is GeneratorType:
                 stack.append(inner)
                 value = None
             else:
