@@ -7,6 +7,7 @@ readers hold it for the passes over vectors and not while a regular expression r
 
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,17 +63,18 @@ class SeriesIndex:
     def ids(self, labels: Sequence[Mapping[str, str]]) -> Ids:
         """The ids of label sets, new ones included; labels with empty values are no labels."""
         with self.lock:
-            groups: dict[tuple[str, ...], list[int]] = {}
-            for position, one in enumerate(labels):
-                groups.setdefault(tuple(one), []).append(position)
+            shapes = list(map(tuple, labels))
             out = np.empty(len(labels), np.int32)
+            groups: dict[tuple[str, ...], list[int]] = {}
+            for position, names in enumerate(shapes):
+                groups.setdefault(names, []).append(position)
             for names, positions in groups.items():
-                where = np.array(positions)
-                flat = self.symbols.codes(
-                    value for position in positions for value in labels[position].values()
-                )
-                codes = np.array(flat, np.int32).reshape(len(positions), len(names)).T
-                out[where] = self._ids_of_codes(names, codes)
+                whole = len(positions) == len(labels)
+                group = labels if whole else [labels[position] for position in positions]
+                values = chain.from_iterable(one.values() for one in group)
+                flat = np.array(self.symbols.codes(values), np.int32)
+                ids = self._ids_of_codes(names, flat.reshape(len(positions), len(names)).T)
+                out[slice(None) if whole else positions] = ids
             return out
 
     def _ids_of_codes(self, names: tuple[str, ...], codes: Codes) -> Ids:

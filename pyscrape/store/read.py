@@ -78,6 +78,19 @@ def find(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> lis
     return found
 
 
+def present(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> NDArray[np.bool_]:
+    """Which of the series have a place in a part with rows in (start, end], judged without reading a value."""
+    out = np.zeros(len(ids), np.bool_)
+    seen: set[int] = set()
+    for part in parts:
+        if id(part.layout) in seen or part.max_ms <= start_ms or part.min_ms > end_ms:
+            continue
+        if part.min_ms > start_ms or part.max_ms <= end_ms or len(part.times(start_ms, end_ms)[1]):
+            seen.add(id(part.layout))
+            out |= part.layout.positions(ids) >= 0
+    return out
+
+
 def unite(found: list[_Found], columns: int) -> tuple[Times, Values]:
     """One time axis (strictly increasing) and the matrix [times x columns]."""
     if len(found) == 1 and found[0].there is None:

@@ -36,12 +36,8 @@ def columns_of(
     )
     columns: list[_Columns] = []
     alone, tables = ids[~many], homes[~many]
-    order = np.argsort(tables, kind="stable")
-    alone, tables = alone[order], tables[order]
-    cuts = np.flatnonzero(np.diff(tables)) + 1
-    for group, table in zip(np.split(alone, cuts), np.split(tables, cuts), strict=True):
-        if len(group):
-            _read(parts.get(int(table[0]), ()), group, start_ms, end_ms, columns)
+    for group in groups_of(tables):
+        _read(parts.get(int(tables[group[0]]), ()), alone[group], start_ms, end_ms, columns)
     together: dict[tuple[int, ...], list[int]] = {}
     for one, home in zip(ids[many].tolist(), homes[many].tolist(), strict=True):
         together.setdefault((home, *others[one]), []).append(one)
@@ -49,6 +45,14 @@ def columns_of(
         joined = [part for table in several for part in parts.get(table, ())]
         _read(joined, np.array(members, np.int32), start_ms, end_ms, columns)
     return columns
+
+
+def groups_of(tables: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Places with equal numbers, in their order."""
+    order = np.argsort(tables, kind="stable")
+    if not len(order):
+        return []
+    return np.split(order, np.flatnonzero(np.diff(tables[order])) + 1)
 
 
 def _read(parts: Sequence[Part], ids: Ids, start_ms: int, end_ms: int, into: list[_Columns]) -> None:

@@ -20,8 +20,8 @@ from pyscrape.store.cardinality import cardinality
 from pyscrape.store.clocks import Clocks
 from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
-from pyscrape.store.read import Part, find
-from pyscrape.store.selection import blocks_of, columns_of
+from pyscrape.store.read import Part, present
+from pyscrape.store.selection import blocks_of, columns_of, groups_of
 from pyscrape.store.stats import StoreStats
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.table import NEVER, AppendResult, Table
@@ -246,15 +246,15 @@ class Store:
     def _present(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
         """Ids of matching series with samples in (start, end], judged without reading values."""
         ids, homes, others, parts = self._chosen(matchers)
-        present = np.zeros(len(ids), np.bool_)
-        for number, some in parts.items():
-            mine = homes == number
-            if others:
-                mine |= np.array([number in others.get(one, ()) for one in ids.tolist()], np.bool_)
-            where = np.flatnonzero(mine)
-            for one in find(some, ids[where], start_ms, end_ms):
-                present[where if one.there is None else where[one.there]] = True
-        return ids[present]
+        there = np.zeros(len(ids), np.bool_)
+        for group in groups_of(homes):
+            some = parts.get(int(homes[group[0]]), ())
+            there[group] = present(some, ids[group], start_ms, end_ms)
+        for one, tables in others.items():
+            place = np.searchsorted(ids, one)
+            for number in tables:
+                there[place] |= present(parts.get(number, ()), ids[place : place + 1], start_ms, end_ms)[0]
+        return ids[there]
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, limit: int = 0
@@ -267,7 +267,9 @@ class Store:
     def label_names(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> list[str]:
         """Label names among the series that any of the sets chooses; all series when there is no set."""
         with self._read():
-            return self.index.label_names(self._union(matcher_sets or [[]], start_ms, end_ms))
+            if not matcher_sets:
+                return self.index.label_names() if self._has_samples(start_ms, end_ms) else []
+            return self.index.label_names(self._union(matcher_sets, start_ms, end_ms))
 
     def label_values(
         self,
@@ -278,7 +280,14 @@ class Store:
     ) -> list[str]:
         """Values of a label among the series that any of the sets chooses; all series when there is no set."""
         with self._read():
-            return self.index.label_values(name, self._union(matcher_sets or [[]], start_ms, end_ms))
+            if not matcher_sets:
+                return self.index.label_values(name) if self._has_samples(start_ms, end_ms) else []
+            return self.index.label_values(name, self._union(matcher_sets, start_ms, end_ms))
+
+    def _has_samples(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any part reaches into (start, end]: as fine as Prometheus looks without a matcher."""
+        parts = (part for table in self.tables() for part in table.parts)
+        return any(part.max_ms > start_ms and part.min_ms <= end_ms for part in parts)
 
     def _union(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Ids:
         found = [self._present(matchers, start_ms, end_ms) for matchers in matcher_sets]

@@ -4,9 +4,22 @@ A string is first retired: new series that carry it get a new code, a query that
 read it. Its memory goes in a second step, when no such query can be left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pyscrape.model.symbols import NAME, Symbols
+
+
+class _Codes(dict[str, int]):
+    """Codes by string; asking for a string that has none gives it one. So that many are looked up without a loop."""
+
+    __slots__ = ("_new",)
+
+    def __init__(self, codes: Mapping[str, int], new: Callable[[str], int]) -> None:
+        super().__init__(codes)
+        self._new = new
+
+    def __missing__(self, text: str) -> int:
+        return self._new(text)
 
 
 class StoreSymbols(Symbols):
@@ -16,22 +29,21 @@ class StoreSymbols(Symbols):
 
     def __init__(self) -> None:
         super().__init__()
+        self._codes = _Codes(self._codes, self._new)
         self.text_bytes = 0
 
     def codes(self, texts: Iterable[str]) -> list[int]:
         """The codes of many strings, new ones included; same order."""
-        known = self._codes
-        found = list(map(known.get, texts := list(texts)))
-        if None not in found:
-            return found  # type: ignore[return-value]  # the line above leaves no None
-        return [self.code(text) if code is None else code for text, code in zip(texts, found, strict=True)]
+        return list(map(self._codes.__getitem__, texts))
 
     def code(self, text: str) -> int:
-        code = self._codes.get(text)
-        if code is None:
-            code = self._codes[text] = len(self._texts)
-            self._texts.append(text)
-            self.text_bytes += len(text)
+        return self._codes[text]
+
+    def _new(self, text: str) -> int:
+        """Give out the next code, for a string that has none."""
+        code = self._codes[text] = len(self._texts)
+        self._texts.append(text)
+        self.text_bytes += len(text)
         return code
 
     @property
