@@ -1,0 +1,145 @@
+"""The engine beside the real Prometheus: the same samples, hundreds of queries, every answer compared.
+
+Values agree to 1e-12 relative, series and times exactly, errors and annotations word for word; `KNOWN` lists what
+differs and why.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pyscrape.promql import Engine, QueryError, QueryParseError
+from pyscrape.store import Store
+from tests.helpers.compliance import expanded, own, templates
+from tests.helpers.demo_data import SCRAPES, START_MS, STEP_MS, demo_series
+from tests.helpers.processes import Process, prometheus
+from tests.helpers.remote_write import push
+
+START_S = START_MS / 1000
+END_S = START_S + SCRAPES * STEP_MS / 1000
+INSTANTS = (START_S + 3.3, START_S + 2_000, END_S - 1, END_S + 200)
+RANGE = (START_S + 600, END_S + 400, 47.0)
+RELATIVE = 1e-12
+
+KNOWN: dict[str, str] = {}
+"""Query -> why the answers differ."""
+
+Answer = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Process]]:
+    folder = tmp_path_factory.mktemp("compliance")
+    config = folder / "prometheus.yml"
+    config.write_text("global:\n  evaluation_interval: 1m\n")
+    store = Store()
+    flags = ("--web.enable-remote-write-receiver", "--enable-feature=promql-experimental-functions")
+    with prometheus(config, *flags) as server:
+        series = demo_series()
+        for first in range(
+            0, SCRAPES * STEP_MS, 600_000
+        ):  # ten minutes of all series at a time, as a sender would
+            part = []
+            for labels, times, values in series:
+                chosen = [k for k, at in enumerate(times) if first <= at - START_MS < first + 600_000]
+                part.append((labels, [times[k] for k in chosen], [values[k] for k in chosen]))
+            push(server.url, part)
+        for labels, times, values in series:
+            store.append(labels, times, values)
+        yield Engine(store, experimental=True, lookback_ms=300_000), server
+
+
+def asked(engine: Engine, query: str, at: float | None) -> Answer:
+    """Our answer in the API's envelope."""
+    try:
+        result = engine.range(query, *RANGE) if at is None else engine.instant(query, at)
+    except (QueryError, QueryParseError) as error:
+        return {"status": "error", "error": str(error)}
+    answer = {"status": "success", "data": result.to_prometheus()}
+    return answer | {"warnings": sorted(result.warnings), "infos": sorted(result.infos)}
+
+
+def answered(server: Process, query: str, at: float | None) -> Answer:
+    """Prometheus' answer; ours has no prefix about what failed."""
+    if at is None:
+        start, end, step = map(repr, RANGE)
+        answer = server.get("/api/v1/query_range", query=query, start=start, end=end, step=step)
+    else:
+        answer = server.get("/api/v1/query", query=query, time=repr(at))
+    if answer["status"] == "error":
+        return {"status": "error", "error": answer["error"].removeprefix('invalid parameter "query": ')}
+    notes = {kind: sorted(answer.get(kind, [])) for kind in ("warnings", "infos")}
+    return {"status": "success", "data": answer["data"], **notes}
+
+
+def differences(query: str, ours: Answer, theirs: Answer, *, ordered: bool) -> list[str]:
+    """What is not the same, in words."""
+    if ours["status"] != theirs["status"]:
+        return [
+            f"{ours['status']} {ours.get('error', '')} against {theirs['status']} {theirs.get('error', '')}"
+        ]
+    if ours["status"] == "error":
+        return [] if ours["error"] == theirs["error"] else [f"{ours['error']!r} against {theirs['error']!r}"]
+    found = [
+        f"{kind}: {ours[kind]} against {theirs[kind]}"
+        for kind in ("warnings", "infos")
+        if ours[kind] != theirs[kind]
+    ]
+    mine, others = ours["data"], theirs["data"]
+    if mine["resultType"] != others["resultType"]:
+        return [*found, f"type {mine['resultType']} against {others['resultType']}"]
+    if mine["resultType"] in ("scalar", "string"):
+        same = mine["result"] == others["result"] or close(mine["result"][1], others["result"][1])
+        return found if same else [*found, f"{mine['result']} against {others['result']}"]
+    return found + _series_differences(mine["result"], others["result"], ordered=ordered)
+
+
+def _series_differences(mine: list[Any], others: list[Any], *, ordered: bool) -> list[str]:
+    if not ordered:
+        mine, others = (
+            sorted(rows, key=lambda row: sorted(row["metric"].items())) for rows in (mine, others)
+        )
+    if [row["metric"] for row in mine] != [row["metric"] for row in others]:
+        return [
+            f"series {[row['metric'] for row in mine][:4]} against {[row['metric'] for row in others][:4]}"
+        ]
+    found = []
+    for a, b in zip(mine, others, strict=True):
+        left, right = (row.get("values", [row.get("value")]) for row in (a, b))
+        if [at for at, _ in left] != [at for at, _ in right]:
+            found.append(f"{a['metric']}: times differ: {len(left)} points against {len(right)}")
+            continue
+        off = [(at, x, y) for (at, x), (_, y) in zip(left, right, strict=True) if not close(x, y)]
+        if off:
+            found.append(f"{a['metric']}: {len(off)} values differ, first {off[0]}")
+    return found
+
+
+def close(left: str, right: str) -> bool:
+    """Whether two printed values agree."""
+    if left == right:
+        return True
+    a, b = float(left), float(right)
+    return a == b or (math.isfinite(a) and math.isfinite(b) and abs(a - b) <= RELATIVE * max(abs(a), abs(b)))
+
+
+def test_every_answer_is_prometheus(peers: tuple[Engine, Process]) -> None:
+    engine, server = peers
+    corpus = templates()
+    if not corpus:
+        pytest.skip("the compliance templates are absent: set PYSCRAPE_CONFORMANCE")
+    queries = list(dict.fromkeys(query for template in (*corpus, *own()) for query in expanded(template)))
+    assert len(queries) > 1000
+    wrong: dict[str, str] = {}
+    for query in queries:
+        for at in (*INSTANTS, None):
+            ordered = at is not None and query.startswith(("sort", "topk(", "bottomk("))
+            ours, theirs = asked(engine, query, at), answered(server, query, at)
+            found = differences(query, ours, theirs, ordered=ordered)
+            if found and query not in KNOWN:
+                wrong[f"{query} @ {at}"] = "; ".join(found[:2])
+    assert not wrong, f"{len(wrong)} answers differ:\n" + "\n".join(
+        f"{q}\n    {why}" for q, why in wrong.items()
+    )
