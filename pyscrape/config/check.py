@@ -1,9 +1,238 @@
-"""`check_text`: everything that can be said about a configuration's text."""
+"""`pyscrape check` as a function: everything that can be said about a text, whatever kind of input it is.
 
-from pyscrape.config.load import decode_config
+`check_bytes` is the front door: it finds the kind, checks the text and what it names, runs the lints, and gives one
+`Report`. It never raises for bad input. Nothing here prints.
+"""
+
+# pathlib costs a tenth of the time that a whole check may take:
+# ruff: noqa: PTH120, PTH123
+
+import os
+from collections.abc import Sequence, Set
+from typing import NamedTuple
+
+from pyscrape.config import inputs
+from pyscrape.config.files import MissingFiles, check_files, missing, named_files
+from pyscrape.config.lint.run import IDS, lint, without_ignored
+from pyscrape.config.load import Loaded, decode_document, in_order, syntax_problem, with_jobs
 from pyscrape.model.problems import Problem
+from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, compose_all, decode_bytes
+
+
+class Options(NamedTuple):
+    """How to check: what a missing file is, where the described machine's root is here, which lints run."""
+
+    missing_files: MissingFiles = "warn"
+    root: str = ""
+    lints: Set[str] = IDS
+    agent: bool = False
+
+
+class Report(NamedTuple):
+    """What was found in one file: its kind, what it holds ("3 jobs", texts of a manifest), the problems in order."""
+
+    file: str
+    kind: inputs.InputKind
+    holds: tuple[str, ...]
+    problems: list[Problem]
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is no error."""
+        return not any(problem.severity == "error" for problem in self.problems)
 
 
 def check_text(text: str, filename: str = "-", base_dir: str = ".") -> list[Problem]:
-    """All problems of a configuration's text, in the order of their places; never raises for bad input."""
-    return decode_config(text, filename, base_dir).problems
+    """All problems of a text, in the order of their places; never raises for bad input.
+
+    The text is a prometheus.yml, or anything else that `pyscrape check` takes. Relative paths are joined to `base_dir`.
+    """
+    return check_bytes(text.encode("utf-8", "surrogatepass"), filename, base_dir).problems
+
+
+def check_bytes(
+    raw: bytes, filename: str = "-", base_dir: str = ".", options: Options | None = None
+) -> Report:
+    """Check a file's content."""
+    options = options or Options()
+    kind: inputs.InputKind = "config"
+    try:
+        text = decode_bytes(inputs.gunzip(raw))
+        document = compose(text)
+        kind = inputs.kind_of(document)
+        if kind == "manifest":
+            return _check_manifest(text, filename, base_dir, options)
+        return _check_document(kind, document, text, filename, base_dir, options)
+    except YAMLError as error:
+        return Report(filename, kind, (), [syntax_problem(error, filename)])
+
+
+def check_file(path: str, options: Options | None = None) -> Report:
+    """Check a file; OSError when it cannot be read."""
+    with open(path, "rb") as file:
+        raw = file.read(64 * 1024 * 1024)
+    return check_bytes(raw, path, os.path.dirname(path) or ".", options)
+
+
+def _check_document(
+    kind: inputs.InputKind, document: Document, text: str, filename: str, base_dir: str, options: Options
+) -> Report:
+    if kind == "config":
+        holds, problems = _check_config(document, text, filename, base_dir, options)
+    elif kind == "jobs":
+        root = document.root
+        assert root is not None
+        wrapped = Node("map", [(Node("scalar", "scrape_configs", 0, 0), root)], root.line, root.column)
+        holds, problems = _check_config(Document(wrapped), text, filename, base_dir, options)
+    elif kind == "rules":
+        from pyscrape.config.rulefiles import check_rules
+
+        rules, problems = check_rules(document, text, filename)
+        holds = (_count(rules, "rule"),)
+    elif kind == "targets":
+        from pyscrape.config.targetfiles import check_targets
+
+        assert document.root is not None
+        problems = check_targets(document.root, len(text), filename)
+        holds = (_count(len(document.root.items), "target group"),)
+    elif kind == "relabel-tests":
+        holds, problems = _check_relabel_tests(document, filename)
+    else:
+        message = "neither a configuration nor anything else that can be checked here"
+        holds, problems = (), [Problem("error", "unknown-input", message, filename, 1, 1)]
+    problems = without_ignored(problems, text.split("\n"))
+    return Report(filename, kind, holds, in_order(problems))
+
+
+def _check_relabel_tests(document: Document, filename: str) -> tuple[tuple[str, ...], list[Problem]]:
+    """The outer shape of relabel unit tests; `pyscrape test` runs them and says the rest."""
+    tests = document.root.get("tests") if document.root is not None else None
+    if tests is None or tests.kind != "list" or not tests.items:
+        line, column = (tests.line, tests.column) if tests is not None else (1, 1)
+        return (), [
+            Problem(
+                "error", "bad-test", "`tests` must be a list of test cases", filename, line, column, "tests"
+            )
+        ]
+    problems = [
+        Problem(
+            "error",
+            "bad-test",
+            "expected a mapping, a test case",
+            filename,
+            item.line,
+            item.column,
+            f"tests[{index}]",
+        )
+        for index, item in enumerate(tests.items)
+        if item.kind != "map"
+    ]
+    return (_count(len(tests.items), "relabel test"),), problems
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _check_config(
+    document: Document, text: str, filename: str, base_dir: str, options: Options
+) -> tuple[tuple[str, ...], list[Problem]]:
+    loaded = decode_document(
+        document, len(text), filename, base_dir, agent=options.agent, root=options.root.rstrip("/")
+    )
+    problems = loaded.problems
+    if loaded.section is not None:
+        found = lint(loaded.section, loaded.job_sections, options.lints)
+        found += check_files(loaded.section, base_dir, options.missing_files, options.root)
+        found += _check_named(loaded, base_dir, options)
+        problems = problems + with_jobs(_without_echo(found, problems), loaded.section, filename)
+    return (_count(len(loaded.config.scrape_configs), "job"),), problems
+
+
+def _without_echo(found: Sequence[Problem], errors: Sequence[Problem]) -> list[Problem]:
+    """Leave out what a lint says about a place that is an error anyway."""
+    places = {
+        (problem.file, problem.line, problem.column) for problem in errors if problem.severity == "error"
+    }
+    return [problem for problem in found if (problem.file, problem.line, problem.column) not in places]
+
+
+def _check_named(loaded: Loaded, base_dir: str, options: Options) -> list[Problem]:
+    """Check the rule files and target lists that a configuration names."""
+    problems: list[Problem] = []
+    assert loaded.section is not None
+    sections = [
+        loaded.section,
+        *(
+            section
+            for section, _ in loaded.job_sections
+            if section.decoder.file != loaded.section.decoder.file
+        ),
+    ]
+    done: set[str] = set()
+    for section in sections:
+        own_dir = base_dir if section is loaded.section else os.path.dirname(section.decoder.file) or "."
+        for named in named_files(section, own_dir, options.root):
+            owner = named.section.cls.__name__
+            if (owner, named.field) not in {
+                ("Config", "rule_files"), ("Config", "scrape_config_files"), ("FileSDConfig", "files"),
+            }:  # fmt: skip
+                continue
+            paths = named.matches()
+            if not paths and (problem := missing(named, options.missing_files)) is not None:
+                problems.append(problem)
+            for path in paths if named.field != "scrape_config_files" else ():
+                if path not in done:
+                    done.add(path)
+                    problems += _check_named_file(path, named.field)
+    return problems
+
+
+def _check_named_file(path: str, field: str) -> list[Problem]:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read()
+        if field == "rule_files":
+            from pyscrape.config.rulefiles import check_rule_bytes
+
+            return check_rule_bytes(raw, path).problems
+        from pyscrape.config.targetfiles import check_targets
+
+        text = decode_bytes(raw)
+        root = compose(text).root
+        return [] if root is None else check_targets(root, len(text), path)
+    except YAMLError as error:
+        return [syntax_problem(error, path)]
+    except OSError as error:
+        return [Problem("error", "unreadable-file", f"{error.strerror}: {path}", path)]
+
+
+def _check_manifest(text: str, filename: str, base_dir: str, options: Options) -> Report:
+    """Check every text of every ConfigMap and Secret; places are those of the manifest."""
+    lines = text.split("\n")
+    roots = [document.root for document in compose_all(text) if document.root is not None]
+    holds: list[str] = []
+    problems: list[Problem] = []
+    for found in inputs.embedded([root for root in roots if root.kind == "map"]):
+        if isinstance(found, YAMLError):
+            problems.append(syntax_problem(found, filename))
+            continue
+        inner = inputs.document_of(found)
+        if isinstance(inner, YAMLError):
+            holds.append(found.name)
+            problems.append(found.outer(syntax_problem(inner, filename), lines, filename))
+            continue
+        kind = inputs.looks_like_config(inner) if inner is not None else None
+        if inner is None or kind is None:
+            continue
+        report = _check_document(kind, inner, found.text, filename, base_dir, options)
+        holds.append(f"{found.name} in {found.owner}: {', '.join(report.holds)}")
+        problems += [
+            found.outer(problem, lines, filename) if problem.file == filename else problem
+            for problem in report.problems
+        ]
+    if not holds and not problems:
+        message = "no configuration was found in the manifests"
+        hint = "a ConfigMap or Secret whose data hold a prometheus.yml, rules or targets is looked for"
+        problems.append(Problem("warning", "no-config-in-manifest", message, filename, 1, 1, hint=hint))
+    return Report(filename, "manifest", tuple(holds), in_order(problems))

@@ -18,7 +18,7 @@ from pyscrape.config.settings import UTF8_STRATEGIES, Config
 from pyscrape.model.names import quoted
 from pyscrape.model.problems import Problem, format_path
 from pyscrape.model.settings import Decoder, Section, decode_node
-from pyscrape.model.yaml_nodes import Node, YAMLError, compose, decode_bytes
+from pyscrape.model.yaml_nodes import Document, YAMLError, compose, decode_bytes
 from pyscrape.scrape.settings import GlobalConfig, ScrapeConfig, ScrapeConfigs, inherit
 
 _RULE_PATH = re.compile(r"[^*]*(\*[^/]*)?")
@@ -113,11 +113,21 @@ def syntax_problem(error: YAMLError, filename: str) -> Problem:
     return Problem("error", "yaml-syntax", error.message, filename, error.line, error.column, hint=hint)
 
 
-def decode_config(text: str, filename: str, base_dir: str, *, agent: bool = False, root: str = "") -> Loaded:
+def decode_config(text: str, filename: str, base_dir: str, *, agent: bool = False) -> Loaded:
     """Decode a configuration's text with all cross-checks; never raises for bad input."""
-    decoder = Decoder(file=filename, base_dir=base_dir, text_size=len(text))
     try:
         document = compose(text)
+    except YAMLError as error:
+        return Loaded(Config(), None, [syntax_problem(error, filename)])
+    return decode_document(document, len(text), filename, base_dir, agent=agent)
+
+
+def decode_document(
+    document: Document, text_size: int, filename: str, base_dir: str, *, agent: bool = False, root: str = ""
+) -> Loaded:
+    """As `decode_config`, from nodes; `root` is put before the absolute paths of scrape_config_files."""
+    decoder = Decoder(file=filename, base_dir=base_dir, text_size=text_size)
+    try:
         if document.root is None:
             return Loaded(Config(file=filename), None, [])
         config, section = decode_node(Config, document.root, decoder)
@@ -189,6 +199,8 @@ def _finish(loaded: Loaded, section: Section, root: str) -> None:
 
             unique_names(sections, kind)
     _check_otlp(section, config, defaults)
+    if defaults.metric_name_validation_scheme == "legacy":
+        _check_legacy_elsewhere(section)
     config = config.replace(global_=defaults)
     for filename in config_files(config.scrape_config_files, root):
         jobs += _read_jobs(loaded, filename, defaults, unsure, seen)
@@ -304,6 +316,18 @@ def _check_otlp(section: Section, config: Config, defaults: GlobalConfig) -> Non
         )
 
 
+def _check_legacy_elsewhere(section: Section) -> None:
+    from pyscrape.relabel.settings import check_legacy_rules
+
+    for endpoint in section.items("remote_write"):
+        check_legacy_rules(endpoint, "write_relabel_configs")
+    if (alerting := section.child("alerting")) is not None:
+        check_legacy_rules(alerting, "alert_relabel_configs")
+        for alertmanager in alerting.items("alertmanagers"):
+            check_legacy_rules(alertmanager, "relabel_configs")
+            check_legacy_rules(alertmanager, "alert_relabel_configs")
+
+
 def _check_agent(section: Section) -> None:
     alerting = section["alerting"]
     fields: dict[str, Any] = {
@@ -314,8 +338,3 @@ def _check_agent(section: Section) -> None:
     for name, used in fields.items():
         if used:
             section.add("error", "agent-mode", f"field {name} is not allowed in agent mode", name, key=True)
-
-
-def root_node(text: str) -> Node | None:
-    """The first document's root, for a look at what kind of file a text is."""
-    return compose(text).root

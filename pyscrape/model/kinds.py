@@ -283,7 +283,12 @@ class EnumKind(Kind):
 
     def schema(self) -> dict[str, Any]:
         if self._fold:
-            return {"type": ["string", "null"], "pattern": f"^(?i:{'|'.join(self.words)})$"}
+            any_case = ("".join(f"[{c}{c.upper()}]" for c in word) for word in self.words)
+            return {
+                "type": ["string", "null"],
+                "pattern": f"^({'|'.join(any_case)})$",
+                "examples": list(self.words),
+            }
         return {"enum": [*self.words, None]}
 
 

@@ -7,7 +7,7 @@ trees. Values are resolved later, by the type that the reader wants (`as_bool`, 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import yaml
@@ -50,13 +50,21 @@ class YAMLError(ValueError):
 class Node:
     """A place in a YAML document: a scalar's raw text, a list's items, or a map's pairs in their order.
 
-    `plain` is true for a scalar without quotes; only those can be null, a number or a bool.
+    `plain` is true for a scalar without quotes; only those can be null, a number or a bool. `style` is how a scalar
+    is written: "" (plain), one of the quotes, `|` or `>`.
     """
 
-    __slots__ = ("column", "kind", "line", "plain", "tag", "value")
+    __slots__ = ("column", "kind", "line", "plain", "style", "tag", "value")
 
     def __init__(
-        self, kind: Kind, value: Any, line: int, column: int, plain: bool = False, tag: str = ""
+        self,
+        kind: Kind,
+        value: Any,
+        line: int,
+        column: int,
+        plain: bool = False,
+        tag: str = "",
+        style: str = "",
     ) -> None:
         self.kind = kind
         self.value = value
@@ -64,6 +72,7 @@ class Node:
         self.column = column
         self.plain = plain
         self.tag = tag
+        self.style = style
 
     def __repr__(self) -> str:
         return f"Node({self.kind}, {self.value!r}, {self.line}:{self.column})"
@@ -303,9 +312,10 @@ def _document(stream: Iterator[Any]) -> Node | None:
         if kind is scalar:
             mark = event.start_mark
             tag = event.tag or ""
-            plain = not event.style and not tag
+            style = event.style or ""
+            tag = "" if tag == "!" else tag
             node = Node(
-                "scalar", event.value, mark.line + 1, mark.column + 1, plain, "" if tag == "!" else tag
+                "scalar", event.value, mark.line + 1, mark.column + 1, not style and not event.tag, tag, style
             )
         elif kind is map_start or kind is list_start:
             mark = event.start_mark
@@ -345,6 +355,19 @@ def _document(stream: Iterator[Any]) -> Node | None:
             open_nodes.append(node)
             pending.append(None)
     return root
+
+
+def place_inside(node: Node, lines: Sequence[str], line: int, column: int) -> tuple[int, int]:
+    """Where a place inside a scalar's text (from 1) stands in the file, whose lines are `lines`.
+
+    Exact for literal blocks and for texts on one line; of folded texts only the beginning is known.
+    """
+    if node.style == "|":
+        indent = next((len(text) - len(text.lstrip(" ")) for text in lines[node.line :] if text.strip()), 0)
+        return node.line + line, column + indent
+    if line == 1 and node.style != ">":
+        return node.line, node.column + column - 1 + (1 if node.style else 0)
+    return node.line, node.column
 
 
 def from_python(value: object) -> Node:

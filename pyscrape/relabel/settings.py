@@ -9,8 +9,8 @@ from typing import Any
 
 from pyscrape.model.kinds import LABEL_NAMES, TEXT, EnumKind, IntKind, TextKind
 from pyscrape.model.names import ValidationScheme, quoted, valid_label_name
-from pyscrape.model.regex import RegexError, compile_re2
 from pyscrape.model.settings import FAILED, Section, Settings, Spot, setting
+from pyscrape.relabel.simple_regex import is_simple
 
 ACTIONS = (
     "replace", "keep", "drop", "keepequal", "dropequal", "hashmod",
@@ -34,12 +34,17 @@ class RegexKind(TextKind):
         text = super().decode(spot)
         if text is FAILED:
             return FAILED
+        if is_simple(text):
+            return text
+        from pyscrape.model.regex_syntax import (  # a few milliseconds that most files can spare
+            RegexError,
+            parse,
+        )
+
         try:
-            compile_re2(text)
+            parse(f"^(?s:{text})$")
         except RegexError as error:
-            reason = str(error)
-            prefix = "" if "error parsing regexp" in reason else "error parsing regexp: "
-            spot.error(prefix + reason, problem_id="bad-regex")
+            spot.error(str(error), problem_id="bad-regex")
             return FAILED
         return text
 
@@ -78,12 +83,28 @@ class Rule(Settings, go_type="relabel.plain"):
             return  # a rule that is half read would only give misleading messages
         # An empty list of source labels is more than none, a null is not.
         given = {name for name, node in section.nodes.items() if name != "source_labels" or not node.is_null}
-        found = rule_mistake({name: section[name] for name in cls.keys}, given=given, scheme="utf8")
-        if found is not None:
-            message, field = found
-            place = field if section.given(field) else ""
-            hint = f"add `{field}`" if field and not place and "requires" in message else ""
-            section.error(message, place, problem_id="bad-relabel-rule", hint=hint)
+        before = len(section.decoder.problems)
+        _note(section, rule_mistake({name: section[name] for name in cls.keys}, given=given, scheme="utf8"))
+        if len(section.decoder.problems) > before:
+            section.failed.add("action")  # not a rule that lints or the legacy scheme should look at
+
+
+def check_legacy_rules(section: Section, field: str) -> None:
+    """Hold the rules of a list field to the legacy names too: which names are valid is said elsewhere in the file."""
+    for child in section.items(field):
+        if not child.failed:
+            _note(
+                child, rule_mistake({name: child[name] for name in Rule.keys}, given=set(), scheme="legacy")
+            )
+
+
+def _note(section: Section, found: tuple[str, str] | None) -> None:
+    if found is None:
+        return
+    message, field = found
+    place = field if section.given(field) else ""
+    hint = f"add `{field}`" if field and not place and "requires" in message else ""
+    section.error(message, place, problem_id="bad-relabel-rule", hint=hint)
 
 
 def rule_mistake(

@@ -27,10 +27,10 @@ from pyscrape.model.kinds import (
     MapKind,
     TextKind,
 )
-from pyscrape.model.names import quoted
+from pyscrape.model.names import quoted, valid_label_name
 from pyscrape.model.settings import FAILED, Section, SectionKind, Settings, Spot, setting
 from pyscrape.net.settings import HTTPClientConfig, http_block
-from pyscrape.relabel.settings import Rule
+from pyscrape.relabel.settings import Rule, check_legacy_rules
 
 DEFAULT_INTERVAL = Duration(60_000)
 DEFAULT_TIMEOUT = Duration(10_000)
@@ -144,6 +144,10 @@ class GlobalConfig(Settings, go_type="config.plain"):
                 section.error(f"{message} for global config", "scrape_protocols", problem_id="bad-protocols")
         if not section["metric_name_validation_scheme"]:
             section.values["metric_name_validation_scheme"] = "utf8"
+        elif section["metric_name_validation_scheme"] == "legacy":
+            for name in section["external_labels"]:
+                if not valid_label_name(name, "legacy"):
+                    section.error(f"{quoted(name)} is not a valid label name", "external_labels")
         _global_escaping(section)
 
     @property
@@ -273,6 +277,9 @@ def inherit(
     changes |= _timing(section, job, defaults, unsure)
     changes |= _protocols(section, job, defaults, changes)
     changes |= _names(section, job, defaults, unsure)
+    if changes["metric_name_validation_scheme"] == "legacy":
+        for field in ("relabel_configs", "metric_relabel_configs"):
+            check_legacy_rules(section, field)
     return job.replace(**changes)
 
 

@@ -1,0 +1,1 @@
+"""Lints: what a configuration may say and hardly can mean."""
