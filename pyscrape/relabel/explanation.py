@@ -94,10 +94,8 @@ class Step(NamedTuple):
 
     def __str__(self) -> str:
         place = f"  ({self.place})" if self.place else ""
-        lines = [
-            f"rule {self.number}: {describe_rule(self.rule)}{place}",
-            f"  {self.outcome}: {self.reason}",
-        ]
+        said = self.reason if self.reason.startswith(self.outcome) else f"{self.outcome}: {self.reason}"
+        lines = [f"rule {self.number}: {describe_rule(self.rule)}{place}", f"  {said}"]
         lines += [f"    {change}" for change in self.changes]
         return "\n".join(lines)
 
