@@ -4,6 +4,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pyscrape.web.admin_api import AdminApi
 from pyscrape.web.answers import Answer, text
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages import Pages
@@ -58,7 +59,7 @@ class Cors:
 
 def mounts(services: Services) -> list[Mount]:
     """Every route of the server."""
-    parts = (LifecycleApi, QueryApi, SeriesApi, TargetsApi, StatusApi, RulesApi, WriteApi, Pages)
+    parts = (LifecycleApi, QueryApi, SeriesApi, TargetsApi, StatusApi, RulesApi, WriteApi, AdminApi, Pages)
     return [mount for part in parts for mount in part(services).mounts()] + [
         Mount("/{rest:path}", _unknown, ("GET", "POST", "PUT", "DELETE"))
     ]

@@ -35,7 +35,8 @@ class Params:
         try:
             return parse_time_s(text)
         except ValueError as error:
-            raise ApiError.parameter(name, error) from error
+            optional = f"invalid time value for '{name}': " if default is not None else ""
+            raise ApiError.parameter(name, f"{optional}{error}") from error
 
     def duration_s(self, name: str, default: float | None = None) -> float:
         """A duration in seconds; without a default the parameter is required."""
@@ -101,10 +102,13 @@ def parse_duration_s(text: str) -> float:
 
 
 def _go_float(text: str) -> float:
-    """`float` without what Go's ParseFloat refuses: blanks around the number and underscores in it."""
+    """`float` without what Go's ParseFloat refuses: blanks, underscores, and numbers that are too large."""
     if text != text.strip() or "_" in text:
         raise ValueError(text)
-    return float(text)
+    value = float(text)
+    if math.isinf(value) and "i" not in text.lower():
+        raise ValueError(text)
+    return value
 
 
 def format_time(at_s: float | None) -> str:

@@ -130,6 +130,8 @@ def _options(params: Params, call: Call) -> dict[str, Any]:
     options: dict[str, Any] = {"cancelled": call.cancelled.is_set}
     if params.first("timeout"):
         options["timeout_s"] = params.duration_s("timeout")
+        if options["timeout_s"] <= 0:
+            raise ApiError("timeout", "query timed out in query execution")
     if params.first("lookback_delta"):
         lookback_s = params.duration_s("lookback_delta")
         if lookback_s > 0:

@@ -16,8 +16,11 @@ FIRST_MS = -(2**62)
 LAST_MS = 2**62
 
 
-def matcher_sets(params: Params) -> list[tuple[Matcher, ...]]:
-    """The selectors of `match[]`.
+EMPTY_SELECTOR = "match[] must contain at least one non-empty matcher"
+
+
+def matcher_sets(params: Params, *, prefixed: bool = False) -> list[tuple[Matcher, ...]]:
+    """The selectors of `match[]`; `prefixed` as /series words its refusal of one that matches everything.
 
     Raises:
         ApiError: one cannot be parsed, or matches every series.
@@ -29,7 +32,11 @@ def matcher_sets(params: Params) -> list[tuple[Matcher, ...]]:
         except QueryParseError as error:
             raise ApiError.parameter("match[]", error) from error
         if all(matcher.matches_empty for matcher in matchers):
-            raise ApiError.parameter("match[]", "match[] must contain at least one non-empty matcher")
+            raise (
+                ApiError.parameter("match[]", EMPTY_SELECTOR)
+                if prefixed
+                else ApiError("bad_data", EMPTY_SELECTOR)
+            )
         found.append(matchers)
     return found
 
@@ -38,12 +45,10 @@ def window_ms(params: Params) -> tuple[int, int]:
     """start and end in milliseconds; by default all time.
 
     Raises:
-        ApiError: one is no time, or the end lies before the start.
+        ApiError: one is no time.
     """
     start_s = params.time_s("start", -math.inf)
     end_s = params.time_s("end", math.inf)
-    if end_s < start_s:
-        raise ApiError.parameter("end", "end timestamp must not be before start time")
     return _clamp_ms(start_s), _clamp_ms(end_s)
 
 
@@ -66,6 +71,7 @@ class SeriesApi:
         both = ("GET", "POST")
         return [
             Mount("/api/v1/series", self.series, both, "thread"),
+            Mount("/api/v1/series", self.delete_series, ("DELETE",)),
             Mount("/api/v1/labels", self.labels, both, "thread"),
             Mount("/api/v1/label/{name:path}/values", self.values, place="thread"),
         ]
@@ -75,8 +81,13 @@ class SeriesApi:
             raise ApiError("bad_data", "no match[] parameter provided")
         limit = call.params.limit()
         start_ms, end_ms = window_ms(call.params)
-        found = self._store.series(matcher_sets(call.params), start_ms, end_ms, limit + 1 if limit else 0)
+        found = self._store.series(
+            matcher_sets(call.params, prefixed=True), start_ms, end_ms, limit + 1 if limit else 0
+        )
         return cut([dict(labels) for labels in found], limit)
+
+    def delete_series(self, call: Call) -> Answer:
+        raise ApiError("internal", "not implemented")
 
     def labels(self, call: Call) -> Answer:
         limit = call.params.limit()

@@ -13,7 +13,7 @@ from pyscrape.relabel.explanation import rule_fields
 from pyscrape.scrape.loop import Loop
 from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer, ApiError, success
-from pyscrape.web.params import format_time
+from pyscrape.web.params import Params, format_time
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
@@ -164,7 +164,7 @@ class TargetsApi:
         )
 
     def targets_metadata(self, call: Call) -> Answer:
-        limit = call.params.limit() if call.params.first("limit") else -1
+        limit = _count(call.params, "limit")
         metric = call.params.first("metric")
         selector = call.params.first("match_target")
         try:
@@ -187,8 +187,8 @@ class TargetsApi:
         return success(rows)
 
     def metadata(self, call: Call) -> Answer:
-        limit = call.params.limit() if call.params.first("limit") else -1
-        each = call.params.limit("limit_per_metric") if call.params.first("limit_per_metric") else -1
+        limit = _count(call.params, "limit")
+        each = _count(call.params, "limit_per_metric")
         metric = call.params.first("metric")
         found: dict[str, dict[tuple[str, str, str], None]] = {}
         for loop in self._loops():
@@ -209,3 +209,14 @@ class TargetsApi:
 
     def _loops(self) -> Iterable[Loop]:
         return (loop for _, pool in self._pools() for loop in pool.loops.values())
+
+
+def _count(params: Params, name: str) -> int:
+    """A whole number, -1 where it is not given."""
+    text = params.first(name)
+    if not text:
+        return -1
+    try:
+        return int(text)
+    except ValueError:
+        raise ApiError("bad_data", f"{name} must be a number") from None

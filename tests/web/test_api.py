@@ -69,7 +69,7 @@ async def test_a_range_vector_and_limits_and_stats() -> None:
             {"query": "up", "time": "x"},
             400,
             "bad_data",
-            'invalid parameter "time": cannot parse "x"',
+            'invalid parameter "time": invalid time value for',
         ),
         (
             "query",
