@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from pyscrape.exposition.lines import CLOCKED, Lines, Offsets, Small
 from pyscrape.exposition.values import CLOCK_DIGITS, Bytes
 
+_NEWLINE = ord("\n")
+_MOST_RESIZED = 16
+_MOST_SHIFT = 1000
 _WORD = 8
+# By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.
+_FIRST_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], np.uint64)
 
 Mask = NDArray[np.bool_]
 
@@ -30,43 +35,119 @@ class Difference(NamedTuple):
     outside: bool
 
 
-def differing(old: Bytes, new: Bytes) -> Offsets:
-    """Offsets at which two arrays of one length differ."""
-    words = len(new) // _WORD
-    old_words = old[: words * _WORD].view(np.uint64)
-    new_words = new[: words * _WORD].view(np.uint64)
-    hits = np.flatnonzero(old_words != new_words)
-    within = np.flatnonzero((old_words[hits] ^ new_words[hits]).view(np.uint8))
-    offsets = (hits[within >> 3] << 3) + (within & 7)
-    rest = np.flatnonzero(old[words * _WORD :] != new[words * _WORD :]) + words * _WORD
-    return np.concatenate((offsets, rest)) if len(rest) else offsets
-
-
 def difference(
     old: Bytes, new: Bytes, starts: Offsets | Small, ends: Offsets | Small, lines: Lines, part: slice
 ) -> Difference:
     """Compare `new`, whose samples lie at `starts` and `ends`, with `old` in line with it.
 
-    `part` is the run of samples of `lines` that they are compared with, as many as `starts`.
+    `part` is the run of samples of `lines` that they are compared with, as many as `starts` and at least one.
     """
-    size = len(starts)
-    texts = np.zeros(size, np.bool_)
-    values = np.zeros(size, np.bool_)
-    offsets = differing(old, new)
-    if not len(offsets):
-        return Difference(texts, values, False)
-    if not size:
-        return Difference(texts, values, True)
+    texts = np.zeros(len(starts), np.bool_)
+    values = np.zeros(len(starts), np.bool_)
+    value_starts = starts + lines.lengths[part] + 1
+    value_ends = ends
+    if lines.clocked:
+        value_ends = ends - np.where(lines.kinds[part] == CLOCKED, CLOCK_DIGITS + 1, 0)
+    words = len(new) // _WORD
+    old_words = old[: words * _WORD].view("<u8")
+    new_words = new[: words * _WORD].view("<u8")
+    hits = np.flatnonzero(old_words != new_words)
+    bits = old_words[hits] ^ new_words[hits]
+    offsets = hits << 3
     owners = np.searchsorted(starts, offsets, "right") - 1
-    lengths = lines.lengths[part]
-    value_ends = ends - np.where(lines.kinds[part] == CLOCKED, CLOCK_DIGITS + 1, 0)
-    in_text = offsets - starts[owners] <= lengths[owners]
-    in_text &= owners >= 0
-    in_value = offsets < value_ends[owners]
-    in_value &= ~in_text & (owners >= 0)
+    # Bytes of the word before the value, and those before the value's end.
+    before = np.clip(value_starts[owners] - offsets, 0, _WORD)
+    within = np.clip(value_ends[owners] - offsets, 0, _WORD)
+    elsewhere = (bits & (_FIRST_BYTES[before] | ~_FIRST_BYTES[within])) != 0
+    elsewhere |= owners < 0
+    if not elsewhere.any():
+        values[owners] = True
+        offsets = np.empty(0, np.int64)
+    else:
+        values[owners[~elsewhere]] = True
+        which = np.flatnonzero(bits[elsewhere].astype("<u8").view(np.uint8))
+        offsets = offsets[elsewhere][which >> 3] + (which & 7)
+    tail = np.flatnonzero(old[words * _WORD :] != new[words * _WORD :]) + words * _WORD
+    outside = _by_byte(np.concatenate((offsets, tail)), texts, values, starts, ends, value_starts, value_ends)
+    return Difference(texts, values, outside)
+
+
+def _by_byte(
+    offsets: Offsets,
+    texts: Mask,
+    values: Mask,
+    starts: Offsets | Small,
+    ends: Offsets | Small,
+    value_starts: Offsets | Small,
+    value_ends: Offsets | Small,
+) -> bool:
+    """Mark the samples that own differing bytes; whether any byte belongs to none."""
+    if not len(offsets):
+        return False
+    owners = np.searchsorted(starts, offsets, "right") - 1
+    owned = owners >= 0
+    in_text = owned & (offsets < value_starts[owners])
+    in_value = owned & ~in_text & (offsets < value_ends[owners])
     texts[owners[in_text]] = True
     values[owners[in_value]] = True
-    return Difference(texts, values, bool((owners < 0).any() or (offsets >= ends[owners]).any()))
+    return not bool((owned & (offsets < ends[owners])).all())
+
+
+class Shifted(NamedTuple):
+    """An old page whose lines stand where those of a new page should: `copy` of its bytes, and its samples."""
+
+    copy: Bytes
+    starts: Small
+    ends: Small
+    resized: list[int]
+
+
+def shifted(lines: Lines, body: bytes) -> Shifted | None:
+    """Bring an old page in line with a new one in which a few values have another length; None for more than that.
+
+    Where a newline is not where it was, the value before it was resized, and all that follows moves with it. This
+    may be wrong; `difference` then finds texts or bytes between samples that differ. Bytes of resized values are
+    the new ones.
+    """
+    if abs(len(body) - len(lines.body)) > _MOST_SHIFT:
+        return None
+    new = np.frombuffer(body, np.uint8)
+    sample = _next_resized(new, lines.ends, 0)
+    if sample is None and len(body) == len(lines.body):
+        return Shifted(np.frombuffer(lines.body, np.uint8), lines.starts, lines.ends, [])
+    starts, ends = lines.starts.copy(), lines.ends.copy()
+    copy = np.empty(len(body), np.uint8)
+    target, source = memoryview(copy.data), memoryview(lines.body)
+    resized: list[int] = []
+    done = shift = 0  # copied so far of the old page; how far what follows has moved
+    while sample is not None:
+        value = int(starts[sample]) + int(lines.lengths[sample]) + 1
+        end = body.find(b"\n", value)
+        if end < 0 or len(resized) == _MOST_RESIZED:
+            return None
+        target[done + shift : value] = source[done : value - shift]
+        target[value:end] = body[value:end]
+        resized.append(sample)
+        done = int(lines.ends[sample])
+        shift = end - done
+        ends[sample:] = lines.ends[sample:] + shift
+        starts[sample + 1 :] = lines.starts[sample + 1 :] + shift
+        sample = _next_resized(new, ends, sample + 1)
+    if len(lines.body) + shift != len(body):
+        return None
+    target[done + shift :] = source[done:]
+    return Shifted(copy, starts, ends, resized)
+
+
+def _next_resized(new: Bytes, ends: Small, first: int) -> int | None:
+    """The first sample from `first` on whose newline is not at its place in `ends`."""
+    ahead = ends[first:]
+    if len(ahead) and ahead[-1] >= len(new):
+        inside = ahead[ahead < len(new)]
+        wrong = new[inside] != _NEWLINE
+        return first + (int(wrong.argmax()) if wrong.any() else len(inside))
+    wrong = new[ahead] != _NEWLINE
+    return first + int(wrong.argmax()) if wrong.any() else None
 
 
 def aligned(lines: Lines, part: slice, body: bytes, starts: Offsets, ends: Offsets) -> tuple[Bytes, Mask]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from functools import cached_property
+from typing import ClassVar, Literal, NamedTuple
 
 from pyscrape.exposition.errors import decoded
 from pyscrape.exposition.series import Normalised, parse_labels
@@ -30,48 +31,36 @@ class Metadata:
     unit: str = ""
 
 
-class Series:
-    """A sample: `name{labels} value [timestamp]`. Labels are taken apart when they are first read."""
+class _Sample(NamedTuple):
+    raw: bytes
+    value: float
+    timestamp_ms: int | None
+    normalised: Normalised
+    exemplars: tuple[Exemplar, ...] = ()
 
-    __slots__ = ("_labels", "_raw", "exemplars", "normalised", "timestamp_ms", "value")
 
-    kind: Final = "series"
+class Series(_Sample):
+    """A sample: `name{labels} value [timestamp]`. Labels are taken apart when they are first read.
 
-    def __init__(
-        self,
-        raw: bytes,
-        value: float,
-        timestamp_ms: int | None,
-        normalised: Normalised,
-        exemplars: tuple[Exemplar, ...] = (),
-    ) -> None:
-        self._raw = raw
-        self.value = value
-        self.timestamp_ms = timestamp_ms
-        self.exemplars = exemplars
-        self.normalised = normalised
+    `raw`: the series as it stands in the page, without value and timestamp. `timestamp_ms`: None where the line
+    has none. `normalised`: the label that the page's last TYPE line has rewritten as a float, or "". (A tuple
+    underneath: a page is thousands of these, and no object is made faster.)
+    """
 
-    @property
-    def raw(self) -> bytes:
-        """The series as it stands in the page, without value and timestamp."""
-        return self._raw
+    kind: ClassVar[Literal["series"]] = "series"
 
     @property
     def text(self) -> str:
         """`raw` as text."""
-        return decoded(self._raw)
+        return decoded(self.raw)
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """Labels with `__name__`; `le` and `quantile` of classic histograms and summaries normalised.
 
         Raises DuplicateLabelError where one name stands twice.
         """
-        try:
-            return self._labels
-        except AttributeError:
-            self._labels: dict[str, str] = parse_labels(self._raw, self.normalised)
-            return self._labels
+        return parse_labels(self.raw, self.normalised)
 
     def __repr__(self) -> str:
         clock = "" if self.timestamp_ms is None else f" {self.timestamp_ms}"

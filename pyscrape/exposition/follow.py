@@ -5,12 +5,12 @@ lines are brought into line with the old ones; else every line anew. A page that
 """
 
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.diff import Difference, Mask, aligned, difference
+from pyscrape.exposition.diff import Difference, Mask, aligned, difference, shifted
 from pyscrape.exposition.lines import (
     CLOCKED,
     ODD,
@@ -53,70 +53,82 @@ class Page:
 
 def first_page(body: bytes, form: Format) -> Page:
     """A page on its own. Raises NotLined."""
-    lines = lined(body, form)
+    return numbered(lined(body, form), form)
+
+
+def numbered(lines: Lines, form: Format) -> Page:
+    """A page whose lines are known and whose numbers are not. Raises NotLined."""
     every = np.ones(len(lines.starts), np.bool_)
-    return _numbered(lines, form, np.empty(len(every)), every, {}, None)
+    return _numbered(lines, every, form, np.empty(len(every)), {}, None)
 
 
 def follow(page: Page, body: bytes, form: Format) -> Page:
     """`body` as the page after `page`. Raises NotLined."""
-    old = page.lines
-    if len(body) == len(old.body):
-        found = difference(
-            np.frombuffer(old.body, np.uint8),
-            np.frombuffer(body, np.uint8),
-            old.starts,
-            old.ends,
-            old,
-            slice(None),
-        )
-        if not found.outside and not found.texts.any():
-            try:
-                return _numbered(replace(old, body=body), form, page.values, found.values, page.tails, None)
-            except NotLined:
-                # A value became something else, for example a value and a timestamp.
-                return _anew(page, body, form)
-    try:
-        return _changed(page, body, form) if len(old.starts) else _anew(page, body, form)
-    except NotLined:
+    if not len(page.lines.starts):
         return _anew(page, body, form)
+    try:
+        alike = _alike(page.lines, body)
+        if alike is not None:
+            return _numbered(*alike, form, page.values, page.tails, None)
+        return _changed(page, body, form)
+    except NotLined:
+        # A value became something else, for example a value and a timestamp.
+        return _anew(page, body, form)
+
+
+def _alike(old: Lines, body: bytes) -> tuple[Lines, Mask] | None:
+    """The lines of a page that differs from the old one in numbers alone, and a mask of those that differ."""
+    moved = shifted(old, body)
+    if moved is None:
+        return None
+    found = difference(moved.copy, np.frombuffer(body, np.uint8), moved.starts, moved.ends, old, slice(None))
+    if found.outside or found.texts.any():
+        return None
+    found.values[moved.resized] = True
+    return old.moved(body, moved.starts, moved.ends), found.values
 
 
 def _numbered(
     lines: Lines,
+    changed: Mask,
     form: Format,
     old_values: Values,
-    changed: Mask,
     old_tails: dict[int, Tail],
     origin: Indices | None,
 ) -> Page:
     """Read the numbers of the `changed` samples, and every clock. Raises NotLined."""
     values = old_values.copy()
-    odd = lines.kinds == ODD
-    tails = {i: tail for i, tail in old_tails.items() if not changed[i]}
-    for index in np.flatnonzero(changed & odd).tolist():
-        tails[index] = tail = read_tail(lines, index, form)
-        values[index] = tail.value
-    usual = np.flatnonzero(changed & ~odd)
-    clocked = lines.kinds == CLOCKED
-    ends = lines.ends[usual].astype(np.int64) - np.where(clocked[usual], CLOCK_DIGITS + 1, 0)
-    starts = lines.starts[usual].astype(np.int64) + lines.lengths[usual] + 1
+    tails: dict[int, Tail] = {}
+    if lines.odd:
+        odd = lines.kinds == ODD
+        tails = {index: tail for index, tail in old_tails.items() if not changed[index]}
+        for index in np.flatnonzero(changed & odd).tolist():
+            tails[index] = tail = read_tail(lines, index, form)
+            values[index] = tail.value
+        changed = changed & ~odd
+    usual = np.flatnonzero(changed)
+    starts = (lines.starts[usual] + lines.lengths[usual]).astype(np.int64) + 1
+    ends = lines.ends[usual].astype(np.int64)
+    if lines.clocked:
+        ends -= np.where(lines.kinds[usual] == CLOCKED, CLOCK_DIGITS + 1, 0)
     try:
         values[usual] = decode_values(lines.body, starts, ends)
     except ValueError:
         raise NotLined from None
-    return Page(lines, values, _times(lines, clocked, tails), tails, origin)
+    return Page(lines, values, _times(lines, tails), tails, origin)
 
 
-def _times(lines: Lines, clocked: Mask, tails: dict[int, Tail]) -> Clocks | None:
+def _times(lines: Lines, tails: dict[int, Tail]) -> Clocks | None:
     tail_times = {i: tail.timestamp_ms for i, tail in tails.items() if tail.timestamp_ms is not None}
-    if not tail_times and not clocked.any():
+    if not tail_times and not lines.clocked:
         return None
-    clocks = decode_clocks(lines.body, lines.ends[clocked].astype(np.int64))
-    if clocks is None:
-        raise NotLined
-    times = np.full(len(clocked), NO_TIME)
-    times[clocked] = clocks
+    times = np.full(len(lines.starts), NO_TIME)
+    if lines.clocked:
+        clocked = lines.kinds == CLOCKED
+        clocks = decode_clocks(lines.body, lines.ends[clocked].astype(np.int64))
+        if clocks is None:
+            raise NotLined
+        times[clocked] = clocks
     for index, time_ms in tail_times.items():
         times[index] = time_ms
     return times
@@ -148,7 +160,6 @@ def _moved(lines: Lines, old: Lines, origin: Indices) -> Indices | None:
 
 def _changed(page: Page, body: bytes, form: Format) -> Page:
     """A page with other lines: those in line with old ones are kept, the others looked up or read."""
-    check_text(body)
     old = page.lines
     found = geometry(body, form)
     comments = old.comments if found.comments == old.comments.text else read_comments(found.comments, form)
@@ -179,7 +190,7 @@ def _changed(page: Page, body: bytes, form: Format) -> Page:
     )
     changed |= kinds == ODD
     values = page.values[origin] if len(page.values) else np.empty(size)
-    return _numbered(lines, form, values, changed, {}, _moved(lines, old, origin))
+    return _numbered(lines, changed, form, values, {}, _moved(lines, old, origin))
 
 
 def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:
@@ -220,36 +231,42 @@ def _compare(old: Lines, body: bytes, found: Geometry, new_part: slice, old_part
     return Difference(result.texts | too_short, result.values | resized, result.outside)
 
 
+class _Found(NamedTuple):
+    """What is known of the lines that are not where they were."""
+
+    lengths: list[int]
+    kinds: list[int]
+    hashes: list[int]
+
+
 def _look_up(
     old: Lines, body: bytes, found: Geometry, unknown: Offsets, origin: Indices, form: Format
-) -> tuple[list[int], list[int], list[int]]:
-    """Lengths, kinds and hashes of lines that moved or are new; `origin` learns of those that moved."""
+) -> _Found:
+    """Find lines that moved, read those that are new; `origin` learns of the moved ones."""
     stayed = np.zeros(len(old.starts), np.bool_)
     stayed[origin[origin >= 0]] = True
-    gone = np.flatnonzero(~stayed).tolist()
+    gone = np.flatnonzero(~stayed)
+    known = dict(zip(reversed(old.texts(gone)), reversed(gone.tolist()), strict=True))
     starts, ends = found.starts[unknown].tolist(), found.ends[unknown].tolist()
-    if not gone:
-        samples = read_lines(body, starts, ends, form)
-        return samples.lengths, samples.kinds, samples.hashes
-    known = {old.text(index): index for index in reversed(gone)}
-    lengths, kinds, hashes = [0] * len(starts), [0] * len(starts), [0] * len(starts)
-    new: list[bool] = []
-    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        text, _, _ = body[start:end].rpartition(b" ")
-        kind = PLAIN
-        index = known.get(text)
-        if index is None and form == "text":
-            text, _, value = text.rpartition(b" ")
-            kind = CLOCKED
-            clock_digits = end - start - len(text) - len(value) - 2
-            index = known.get(text) if clock_digits == CLOCK_DIGITS else None
-        new.append(index is None)
-        if index is not None:
-            origin[unknown[row]] = index
-            lengths[row], kinds[row], hashes[row] = len(text), kind, int(old.hashes[index])
-    rows = list(compress(range(len(starts)), new))
-    samples = read_lines(body, [starts[row] for row in rows], [ends[row] for row in rows], form)
-    for row, length, kind, digest in zip(rows, *samples, strict=True):
-        lengths[row], kinds[row], hashes[row] = length, kind, digest
-        origin[unknown[row]] = known.get(body[starts[row] : starts[row] + length], -1)
-    return lengths, kinds, hashes
+    # A line that moved is the text of a line that is gone, a blank and a number; the others are read.
+    texts = (
+        [body[start:end].rpartition(b" ")[0] for start, end in zip(starts, ends, strict=True)]
+        if known
+        else []
+    )
+    kinds = [PLAIN] * len(starts)
+    moved = [known.get(text, -1) for text in texts] or [-1] * len(starts)
+    rows = [row for row, index in enumerate(moved) if index < 0]
+    for row in rows:
+        check_text(body[starts[row] : ends[row]])
+    read = read_lines(body, [starts[row] for row in rows], [ends[row] for row in rows], form)
+    if len(rows) == len(starts):
+        texts, kinds = read
+    else:
+        for row, text, kind in zip(rows, *read, strict=True):
+            texts[row], kinds[row] = text, kind
+    if known:
+        for row in rows:
+            moved[row] = known.get(texts[row], -1)
+    origin[unknown] = moved
+    return _Found(list(map(len, texts)), kinds, list(map(hash, texts)))

@@ -8,17 +8,18 @@ it does not know is given to the grammar alone. A page that is not lined, or hol
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
+from pyscrape.exposition.entries import Entry, Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
 from pyscrape.exposition.errors import ParseError
 from pyscrape.exposition.negotiation import Format
-from pyscrape.exposition.parsing import GRAMMARS
+from pyscrape.exposition.plain import GRAMMARS
 from pyscrape.exposition.series import NORMALISED_BY_TYPE, Normalised
 from pyscrape.exposition.values import CLOCK_DIGITS
 
@@ -31,6 +32,11 @@ _USUAL: Mapping[Format, re.Pattern[bytes]] = {
 
 PLAIN, CLOCKED, ODD = range(3)
 """How a line goes on after its series text: ` value`, ` value timestamp` of 13 digits, or anything else."""
+
+_FIRST_GROUP = itemgetter(1)
+_LAST_INDEX = attrgetter("lastindex")
+_LINES_AT_ONCE = 4096
+_MAX_SIZE = int(np.iinfo(np.int32).max)
 
 _HASH = ord("#")
 _NEWLINE = ord("\n")
@@ -69,7 +75,8 @@ class Lines:
     """The samples of a lined page in its order; all arrays are of one length.
 
     Sample i has its series text at body[starts[i] : starts[i] + lengths[i]] and its newline at ends[i].
-    `kinds[i]` is PLAIN, CLOCKED or ODD; `normalised[i]` an index in NORMALISED; `hashes[i]` of the series text.
+    `kinds[i]` is PLAIN, CLOCKED or ODD (`clocked`, `odd`: whether there is one); `normalised[i]` an index in
+    NORMALISED; `hashes[i]` of the series text.
     """
 
     body: bytes
@@ -80,18 +87,31 @@ class Lines:
     normalised: Flags
     hashes: NDArray[np.int64]
     comments: Comments
+    clocked: bool = field(init=False)
+    odd: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clocked", bool((self.kinds == CLOCKED).any()))
+        object.__setattr__(self, "odd", bool((self.kinds == ODD).any()))
+
+    def moved(self, body: bytes, starts: Small, ends: Small) -> "Lines":
+        """The same series in another page."""
+        # Twice as fast as dataclasses.replace, which counts on pages of a few lines.
+        return Lines(
+            body, starts, self.lengths, ends, self.kinds, self.normalised, self.hashes, self.comments
+        )
 
     def text(self, index: int) -> bytes:
         """The series text of sample `index`."""
         start = int(self.starts[index])
         return self.body[start : start + int(self.lengths[index])]
 
-    def texts(self) -> list[bytes]:
-        """The series texts of all samples."""
+    def texts(self, indices: Offsets | None = None) -> list[bytes]:
+        """The series texts of some samples, or of all."""
         body = self.body
-        starts = self.starts.tolist()
-        stops = (self.starts + self.lengths).tolist()
-        return [body[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        starts = self.starts if indices is None else self.starts[indices]
+        stops = starts + (self.lengths if indices is None else self.lengths[indices])
+        return [body[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
 
 
 class Geometry(NamedTuple):
@@ -105,6 +125,8 @@ class Geometry(NamedTuple):
 
 def geometry(body: bytes, form: Format) -> Geometry:
     """Find the lines of `body`, which ends in a newline. Raises NotLined."""
+    if len(body) > _MAX_SIZE:
+        raise NotLined
     data = np.frombuffer(body, np.uint8)
     ends = np.flatnonzero(data == _NEWLINE)
     starts = np.empty_like(ends)
@@ -132,27 +154,34 @@ def geometry(body: bytes, form: Format) -> Geometry:
     return Geometry(starts[sample], ends[sample], comment_starts, b"".join(pieces))
 
 
-def read_comments(text: bytes, form: Format) -> Comments:
-    """What comment lines say. Raises NotLined where they are wrong or are more than comments."""
-    metadata: dict[str, Metadata] = {}
-    types: list[tuple[int, int]] = []
-    end_mark = _END_MARK if form == "openmetrics" else b""
-    grammar = GRAMMARS[form](text + end_mark)
-    line = -1
+def comment_entries(text: bytes, form: Format) -> list[Entry]:
+    """What comment lines say, an entry a line. Raises NotLined where they are wrong or are more than comments."""
+    grammar = GRAMMARS[form](text + (_END_MARK if form == "openmetrics" else b""))
+    found: list[Entry] = []
     try:
         while (entry := grammar.next_entry()) is not None:
-            line += 1
-            match entry:
-                case Type() | Help() | Unit():
-                    add_metadata(metadata, entry)
-                    if isinstance(entry, Type):
-                        types.append((line, NORMALISED.index(NORMALISED_BY_TYPE.get(entry.type, ""))))
-                case Series():
-                    raise NotLined
+            found.append(entry)
     except ParseError:
         raise NotLined from None
-    if line + 1 != text.count(b"\n"):
+    if len(found) != text.count(b"\n"):
         raise NotLined
+    return found
+
+
+def read_comments(text: bytes, form: Format) -> Comments:
+    """Metadata and types of comment lines. Raises NotLined."""
+    return comments_of(text, comment_entries(text, form))
+
+
+def comments_of(text: bytes, found: Sequence[Entry]) -> Comments:
+    """Metadata and types of comment lines whose entries are known."""
+    metadata: dict[str, Metadata] = {}
+    types: list[tuple[int, int]] = []
+    for line, entry in enumerate(found):
+        if isinstance(entry, Type | Help | Unit):
+            add_metadata(metadata, entry)
+        if isinstance(entry, Type):
+            types.append((line, NORMALISED.index(NORMALISED_BY_TYPE.get(entry.type, ""))))
     return Comments(text, MappingProxyType(metadata), tuple(types))
 
 
@@ -167,30 +196,38 @@ def normalised_at(found: Geometry, comments: Comments, starts: Offsets) -> Flags
 
 
 class Samples(NamedTuple):
-    """What `read_lines` finds of each line."""
+    """What `read_lines` finds: series texts, and the kind of each line."""
 
-    lengths: list[int]
+    texts: list[bytes]
     kinds: list[int]
-    hashes: list[int]
 
 
 def read_lines(body: bytes, starts: Sequence[int], ends: Sequence[int], form: Format) -> Samples:
-    """Prove lines right and measure their series texts. Raises NotLined."""
+    """Prove lines right and find their series texts. Raises NotLined."""
     match = _USUAL[form].match
-    lengths: list[int] = []
+    texts: list[bytes] = []
     kinds: list[int] = []
-    hashes: list[int] = []
-    for start, end in zip(starts, ends, strict=True):
-        found = match(body, start)
-        if found is None:
-            text, kind = _odd_line(body[start : end + 1], form)
+    for first in range(0, len(starts), _LINES_AT_ONCE):
+        here = slice(first, first + _LINES_AT_ONCE)
+        matches = [match(body, start) for start in starts[here]]
+        if None in matches:
+            for found, start, end in zip(matches, starts[here], ends[here], strict=True):
+                text, kind = (
+                    _odd_line(body[start : end + 1], form) if found is None else (found[1], _kind(found))
+                )
+                texts.append(text)
+                kinds.append(kind)
         else:
-            text = found[1]
-            kind = PLAIN if found.lastindex == 1 else CLOCKED if len(found[2]) == CLOCK_DIGITS else ODD
-        lengths.append(len(text))
-        kinds.append(kind)
-        hashes.append(hash(text))
-    return Samples(lengths, kinds, hashes)
+            good = cast(list[re.Match[bytes]], matches)
+            texts += map(_FIRST_GROUP, good)
+            kinds += [PLAIN] * len(good) if max(map(_LAST_INDEX, good)) == 1 else map(_kind, good)
+    return Samples(texts, kinds)
+
+
+def _kind(found: re.Match[bytes]) -> int:
+    if found.lastindex == 1:
+        return PLAIN
+    return CLOCKED if len(found[2]) == CLOCK_DIGITS else ODD
 
 
 def _odd_line(line: bytes, form: Format) -> tuple[bytes, int]:
@@ -220,25 +257,36 @@ def read_tail(lines: Lines, index: int, form: Format) -> Tail:
 
 def lined(body: bytes, form: Format) -> Lines:
     """A first page. Raises NotLined."""
+    found, samples = prove(body, form)
+    comments = read_comments(found.comments, form)
+    return lines_of(body, found, samples, comments, hashed=True)
+
+
+def prove(body: bytes, form: Format) -> tuple[Geometry, Samples]:
+    """Find every line of a page and prove its samples right, numbers aside. Raises NotLined."""
     check_text(body)
     found = geometry(body, form)
-    comments = read_comments(found.comments, form)
-    samples = read_lines(body, found.starts.tolist(), found.ends.tolist(), form)
+    return found, read_lines(body, found.starts.tolist(), found.ends.tolist(), form)
+
+
+def lines_of(body: bytes, found: Geometry, samples: Samples, comments: Comments, *, hashed: bool) -> Lines:
+    """Put a page's lines together; without hashes it cannot be followed."""
+    size = len(samples.texts)
     return Lines(
         body,
         found.starts.astype(np.int32),
-        np.array(samples.lengths, np.int32),
+        np.fromiter(map(len, samples.texts), np.int32, size),
         found.ends.astype(np.int32),
         np.array(samples.kinds, np.uint8),
         normalised_at(found, comments, found.starts),
-        np.array(samples.hashes, np.int64),
+        np.fromiter(map(hash, samples.texts), np.int64, size) if hashed else np.empty(0, np.int64),
         comments,
     )
 
 
 def check_text(body: bytes) -> None:
-    """Raise NotLined where bytes are no UTF-8 or zero, or the page is too large for its offsets."""
-    if len(body) > np.iinfo(np.int32).max or b"\0" in body:
+    """Raise NotLined where bytes are no UTF-8, or are too many for the offsets of a page."""
+    if len(body) > _MAX_SIZE:
         raise NotLined
     if not body.isascii():
         try:

@@ -16,7 +16,7 @@ from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, 
 from pyscrape.exposition.follow import NO_TIME, Indices, Page, first_page, follow, origins
 from pyscrape.exposition.lines import NORMALISED, Lines, NotLined
 from pyscrape.exposition.negotiation import Format, choose_parser
-from pyscrape.exposition.parsing import entries
+from pyscrape.exposition.plain import entries
 from pyscrape.exposition.series import Normalised, parse_labels
 
 
@@ -127,9 +127,10 @@ class PageReader:
 
         An empty body is a page without samples, in either format.
         """
-        form = self._format if content_type is None else choose_parser(content_type).text_format()
         if not body:
+            # Prometheus does not even look at the content type of nothing.
             return self._plain(body, "text")
+        form = self._format if content_type is None else choose_parser(content_type).text_format()
         try:
             page = self._lined(body if body.endswith(b"\n") else body + b"\n", form)
         except NotLined:

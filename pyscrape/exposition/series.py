@@ -1,7 +1,7 @@
 """Series text to labels: `name{a="b"}` -> {"__name__": "name", "a": "b"}.
 
-The text has passed a parser already, so this only takes apart. One regex split does the usual case; text with
-blanks, escapes or quoted names goes to the general way, which finds tokens one by one.
+The text has passed a parser already, so this only takes apart. Cut at its quotes, a usual text is values between
+the parts of a shape that its whole family shares; escapes and quoted names go the general way, token by token.
 """
 
 import re
@@ -22,6 +22,7 @@ _ESCAPE = re.compile(r'\\([\\"n])')
 _ESCAPED = {"\\": "\\", '"': '"', "n": "\n"}
 _HELP_ESCAPE = re.compile(r"\\([\\n])")
 _FLOATS_REMEMBERED = 4096
+_SHAPES_REMEMBERED = 16384
 
 
 class DuplicateLabelError(ValueError):
@@ -55,6 +56,30 @@ def normalise_float(text: str) -> str:
         return text
 
 
+class _Shapes(dict[tuple[str, ...], tuple[str, tuple[str, ...]] | None]):
+    """Series texts without their values -> metric name and label names; None for what has to go the general way.
+
+    A family's series share their shape, so taking it apart once serves all of them.
+    """
+
+    def __missing__(self, shape: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+        if len(self) >= _SHAPES_REMEMBERED:
+            self.clear()
+        found = self[shape] = _names_of(shape)
+        return found
+
+
+def _names_of(shape: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+    name, brace, first = shape[0].partition("{")
+    keys = [part.strip(" \t,") for part in (first, *shape[1:-1])]
+    names = tuple(key[:-1].rstrip(" \t") for key in keys)
+    usable = brace and all(key.endswith("=") for key in keys) and len({METRIC_NAME, *names}) == len(names) + 1
+    return (name.strip(" \t"), names) if usable else None
+
+
+_shapes = _Shapes()
+
+
 def parse_labels(raw: bytes, normalised: Normalised = "") -> dict[str, str]:
     """The labels of a series text, `__name__` first, then in the order of the page.
 
@@ -63,13 +88,19 @@ def parse_labels(raw: bytes, normalised: Normalised = "") -> dict[str, str]:
 
     Raises DuplicateLabelError.
     """
-    text = decoded(raw)
-    name, brace, rest = text.partition("{")
-    if not brace:
-        return {METRIC_NAME: name.strip(" \t")}
-    labels = _simple_labels(name, rest) if '"' in rest and "\\" not in rest else None
-    if labels is None:
-        labels = _general_labels(name.strip(" \t"), rest)
+    text = raw.decode("utf-8", "surrogateescape")
+    if "\\" in text:
+        labels = _general_labels(text)
+    else:
+        parts = text.split('"')
+        if len(parts) == 1:
+            return {METRIC_NAME: text.partition("{")[0].strip(" \t")}
+        shape = _shapes[tuple(parts[::2])]
+        if shape is None:
+            labels = _general_labels(text)
+        else:
+            name, names = shape
+            labels = {METRIC_NAME: name, **dict(zip(names, parts[1::2], strict=True))}
     if normalised and normalised in labels:
         labels[normalised] = normalise_float(labels[normalised])
     return labels
@@ -80,28 +111,11 @@ def parse_exemplar_labels(braces: bytes) -> dict[str, str]:
     return dict(_pairs(decoded(braces))[1])
 
 
-def _simple_labels(name: str, rest: str) -> dict[str, str] | None:
-    """`a="b",c="d"}` cut at every quote; None where there is anything else about it."""
-    parts = rest.split('"')
-    if parts.pop() != "}":
-        return None
-    names = parts[0::2]
-    keys = [key[1:-1] for key in names]
-    keys[0] = names[0][:-1]
-    if names[0] != f"{keys[0]}=" or not keys[0].isidentifier() or not name.isidentifier():
-        return None
-    for key, text in zip(keys[1:], names[1:], strict=True):
-        if text != f",{key}=" or not key.isidentifier():
-            return None
-    labels = {METRIC_NAME: name}
-    labels.update(zip(keys, parts[1::2], strict=True))
-    return labels if len(labels) == len(keys) + 1 else None
-
-
-def _general_labels(name: str, rest: str) -> dict[str, str]:
-    """Any series text that a parser let pass; `rest` is what follows the brace."""
+def _general_labels(text: str) -> dict[str, str]:
+    """Any series text that a parser let pass."""
+    name, _, rest = text.partition("{")
     quoted_name, pairs = _pairs(rest)
-    labels = {METRIC_NAME: name if quoted_name is None else quoted_name}
+    labels = {METRIC_NAME: name.strip(" \t") if quoted_name is None else quoted_name}
     for label, value in pairs:
         if label in labels:
             raise DuplicateLabelError(label)

@@ -17,7 +17,14 @@ Offsets = NDArray[np.int64]
 _WINDOW = 24
 _BLANK = 32
 _MINUS, _ZERO, _NINE, _COMMA = b"-09,"
-_COLUMNS = np.arange(_WINDOW)
+
+# By the length of a number: which bytes of its window belong to it, and what stands in place of the others.
+_KEPT = np.zeros((_WINDOW + 1, _WINDOW + 1), np.uint8)
+_FILLED = np.full((_WINDOW + 1, _WINDOW + 1), _BLANK, np.uint8)
+_FILLED[:, _WINDOW] = _COMMA
+for _length in range(1, _WINDOW + 1):
+    _KEPT[_length, _WINDOW - _length : _WINDOW] = 0xFF
+    _FILLED[_length, _WINDOW - _length : _WINDOW] = 0
 _decoder = msgspec.json.Decoder(list[float])
 
 CLOCK_DIGITS = 13
@@ -74,17 +81,13 @@ def _decode_usual(body: bytes, lengths: Offsets, ends: Offsets) -> NDArray[np.fl
     """Values that start like JSON numbers; None where one is none, or holds a blank."""
     if not len(ends):
         return np.empty(0)
-    text = np.empty((len(ends), _WINDOW + 1), np.uint8)
-    text[:, _WINDOW] = _COMMA
-    text[:, :_WINDOW] = windows(body, ends, _WINDOW)
-    numbers = text[:, :_WINDOW]
-    before = (_WINDOW - lengths)[:, None] > _COLUMNS
-    # What precedes a number becomes blank, but a blank within one would be no mistake to JSON.
-    blanks = numbers <= _BLANK
-    blanks &= ~before
-    if blanks.any():
+    # Each window reaches one byte past its number; that byte becomes a comma and what precedes the number blank.
+    text = windows(body, ends + 1, _WINDOW + 1)
+    text &= _KEPT[lengths]
+    text |= _FILLED[lengths]
+    # A blank or newline within a number would be no mistake to JSON.
+    if np.count_nonzero(text > _BLANK) != int(lengths.sum()) + len(ends):
         return None
-    numbers[before] = _BLANK
     try:
         found = _decoder.decode(b"[" + text.tobytes()[:-1] + b"]")
     except msgspec.DecodeError:

@@ -12,7 +12,7 @@ import numpy as np
 from pyscrape.exposition import NO_TIME, DuplicateLabelError, PageReader, ParseError, Row
 from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
 from pyscrape.exposition.negotiation import Format
-from pyscrape.exposition.parsing import entries
+from pyscrape.exposition.plain import entries
 from pyscrape.exposition.series import parse_labels
 
 SEPARATOR = b"\xff\xfe"
