@@ -97,7 +97,7 @@ def differences(query: str, ours: Answer, theirs: Answer, *, ordered: bool) -> l
     found = [
         f"{kind}: {ours[kind]} against {theirs[kind]}"
         for kind in ("warnings", "infos")
-        if ours[kind] != theirs[kind]
+        if {known(text) for text in ours[kind]} - {""} != {known(text) for text in theirs[kind]} - {""}
     ]
     mine, others = ours["data"], theirs["data"]
     if mine["resultType"] != others["resultType"]:
