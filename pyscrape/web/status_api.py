@@ -1,6 +1,5 @@
 """`/api/v1/status/*`: configuration, flags, runtime, build, what the store holds."""
 
-from pyscrape.store.cardinality import cardinality
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
@@ -49,4 +48,4 @@ class StatusApi:
                     if limit < 1
                     else f"limit must not exceed {MOST_TSDB_ROWS}",
                 )
-        return success(cardinality(self._services.store, limit))
+        return success(self._services.store.cardinality(limit))

@@ -98,7 +98,7 @@ GOOD_QUERIES = [
     "temperature_celsius % 2", "rate(http_requests_total[1m])", "count_over_time(up[1m]) > bool 0",
     "max_over_time(temperature_celsius[1m])", "quantile_over_time(0.5, temperature_celsius[1m])",
     "histogram_quantile(0.5, rpc_seconds_bucket)", "histogram_quantile(0.9, sum by (le) (rpc_seconds_bucket))",
-    'label_replace(up, "a", "$1", "job", "(.).*")', 'label_join(up, "j", "-", "job", "zone")', 
+    'label_replace(up, "a", "$1", "job", "(.).*")', 'label_join(up, "j", "-", "job", "zone")',
     "topk(2, sum by (code) (http_requests_total))", "bottomk(1, sum by (room) (temperature_celsius))",
     'count_values("v", temperature_celsius)', "quantile(0.5, temperature_celsius)",
     "quantile(2, temperature_celsius)", "absent(nothing)", 'absent(nothing{a="b"})', "absent(up)", "sort(odd)",
@@ -122,7 +122,7 @@ RANGE_ONLY = [
     "rate(http_requests_total[30s])",
     "1",
     "temperature_celsius > 0",
-    "topk(1, odd)",
+    "topk(1, sum by (room) (temperature_celsius))",
 ]
 
 
