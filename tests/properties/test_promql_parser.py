@@ -13,9 +13,8 @@ from pyscrape.promql.tokens import KEYWORDS
 
 ALL = {"experimental": True, "extended_ranges": True, "fill": True}
 WORDS = [
-    *KEYWORDS, *FUNCTIONS, *"(){}[],:+-*/%^=<>@#\n", "==", "!=", "=~", "!~", "<=", ">=", "x", "a:b", "1", "0x1F", "1e3", "5m",
-    "1h30m", '"a"', "'b'", "`c`", '"\\', 
-    "Inf", "NaN",     "ü", "\x00", "\\", ".", "5mm",
+    *KEYWORDS, *FUNCTIONS, *"(){}[],:+-*/%^=<>@#\n", "==", "!=", "=~", "!~", "<=", ">=", "x", "a:b", "1", "0x1F",
+    "1e3", "5m", "1h30m", '"a"', "'b'", "`c`", '"\\', "Inf", "NaN", "ü", "\x00", "\\", ".", "5mm",
 ]  # fmt: skip
 
 
