@@ -69,6 +69,10 @@ async def discovered(job: ScrapeConfig) -> list[TargetGroup]:
     return list(found.values())
 
 
+def read(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
 def parse_golden(golden: Mapping[str, Any]) -> ScrapeConfig:
     """The golden's job, of the cluster that the process is in rather than of a given address."""
     lines = golden["config"].splitlines()
@@ -79,7 +83,7 @@ def parse_golden(golden: Mapping[str, Any]) -> ScrapeConfig:
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
 async def test_targets(path: Path) -> None:
-    golden = json.loads(path.read_bytes())
+    golden = read(path)
     job = parse_golden(golden)
     built = [TargetBuilder(job).build(group) for group in await discovered(job)]
     targets = {target.key: target for some in built for target in some.targets}
@@ -97,7 +101,7 @@ async def test_targets(path: Path) -> None:
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
 async def test_manifests_give_what_a_server_gives(path: Path) -> None:
     """The library's `target_groups` on the same objects, without any server."""
-    job = parse_golden(json.loads(path.read_bytes()))
+    job = parse_golden(read(path))
     by_source = {
         group.source: group for group in target_groups(job.kubernetes_sd_configs[0].role, cluster_objects())
     }
