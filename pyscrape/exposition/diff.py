@@ -17,8 +17,10 @@ _NEWLINE = ord("\n")
 _MOST_RESIZED = 16
 _MOST_SHIFT = 1000
 _WORD = 8
+_LARGE_BYTES = 100_000
 # By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.
 _FIRST_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], np.uint64)
+_LAST_BYTES = ~_FIRST_BYTES
 
 Mask = NDArray[np.bool_]
 
@@ -26,11 +28,12 @@ Mask = NDArray[np.bool_]
 class Difference(NamedTuple):
     """What differs between a page and an old one in line with it, by sample.
 
-    `texts`: mask of samples whose series text differs. `values`: mask of those whose value (for an odd line: all
-    after the series text) differs; a clock is not looked at. `outside`: a byte between samples differs.
+    `texts`: mask of samples whose series text differs, None where none does. `values`: mask of those whose value
+    (for an odd line: all after the series text) differs; a clock is not looked at. `outside`: a byte between
+    samples differs.
     """
 
-    texts: Mask
+    texts: Mask | None
     values: Mask
     outside: bool
 
@@ -42,55 +45,79 @@ def difference(
 
     `part` is the run of samples of `lines` that they are compared with, as many as `starts` and at least one.
     """
-    texts = np.zeros(len(starts), np.bool_)
-    values = np.zeros(len(starts), np.bool_)
-    value_starts = starts + lines.lengths[part] + 1
+    value_starts = starts + lines.lengths[part]
+    value_starts += 1
     value_ends = ends
     if lines.clocked:
         value_ends = ends - np.where(lines.kinds[part] == CLOCKED, CLOCK_DIGITS + 1, 0)
+    places = _Places(starts, value_starts, value_ends, ends)
+    values = np.zeros(len(starts), np.bool_)
+    offsets = (_suspects if len(new) >= _LARGE_BYTES else _every)(old, new, places, values)
+    texts, outside = _by_byte(offsets, places, values) if len(offsets) else (None, False)
+    return Difference(texts, values, outside)
+
+
+class _Places(NamedTuple):
+    """Where samples lie in a page."""
+
+    starts: Offsets | Small
+    value_starts: Offsets | Small
+    value_ends: Offsets | Small
+    ends: Offsets | Small
+
+
+def _every(old: Bytes, new: Bytes, places: _Places, values: Mask) -> Offsets:
+    """Offsets of differing bytes, none of them if all are in values, which are marked then."""
+    offsets = np.flatnonzero(old != new)
+    owners = places.starts.searchsorted(offsets, "right")
+    owners -= 1
+    good = offsets >= places.value_starts[owners]
+    good &= offsets < places.value_ends[owners]
+    # An offset before the first sample has the last one for owner here, and is not behind its value's start.
+    if not good.all():
+        return offsets
+    values[owners] = True
+    return offsets[:0]
+
+
+def _suspects(old: Bytes, new: Bytes, places: _Places, values: Mask) -> Offsets:
+    """As `_every`, for many bytes: words first, and only of words that touch more than a value the bytes."""
     words = len(new) // _WORD
     old_words = old[: words * _WORD].view("<u8")
     new_words = new[: words * _WORD].view("<u8")
     hits = np.flatnonzero(old_words != new_words)
     bits = old_words[hits] ^ new_words[hits]
     offsets = hits << 3
-    owners = np.searchsorted(starts, offsets, "right") - 1
+    owners = places.starts.searchsorted(offsets, "right")
+    owners -= 1
     # Bytes of the word before the value, and those before the value's end.
-    before = np.clip(value_starts[owners] - offsets, 0, _WORD)
-    within = np.clip(value_ends[owners] - offsets, 0, _WORD)
-    elsewhere = (bits & (_FIRST_BYTES[before] | ~_FIRST_BYTES[within])) != 0
-    elsewhere |= owners < 0
-    if not elsewhere.any():
-        values[owners] = True
-        offsets = np.empty(0, np.int64)
-    else:
-        values[owners[~elsewhere]] = True
-        which = np.flatnonzero(bits[elsewhere].astype("<u8").view(np.uint8))
-        offsets = offsets[elsewhere][which >> 3] + (which & 7)
+    before = np.minimum(np.maximum(places.value_starts[owners] - offsets, 0), _WORD)
+    within = np.minimum(np.maximum(places.value_ends[owners] - offsets, 0), _WORD)
+    bad = (bits & (_FIRST_BYTES[before] | _LAST_BYTES[within])) != 0
+    bad |= owners < 0
     tail = np.flatnonzero(old[words * _WORD :] != new[words * _WORD :]) + words * _WORD
-    outside = _by_byte(np.concatenate((offsets, tail)), texts, values, starts, ends, value_starts, value_ends)
-    return Difference(texts, values, outside)
+    if not bad.any():
+        values[owners] = True
+        return tail
+    values[owners[~bad]] = True
+    which = np.flatnonzero(bits[bad].astype("<u8").view(np.uint8))
+    return np.concatenate((offsets[bad][which >> 3] + (which & 7), tail))
 
 
-def _by_byte(
-    offsets: Offsets,
-    texts: Mask,
-    values: Mask,
-    starts: Offsets | Small,
-    ends: Offsets | Small,
-    value_starts: Offsets | Small,
-    value_ends: Offsets | Small,
-) -> bool:
-    """Mark the samples that own differing bytes; whether any byte belongs to none."""
-    if not len(offsets):
-        return False
-    owners = np.searchsorted(starts, offsets, "right") - 1
+def _by_byte(offsets: Offsets, places: _Places, values: Mask) -> tuple[Mask | None, bool]:
+    """Mark the samples that own differing bytes: mask of texts, and whether any byte belongs to no sample."""
+    owners = places.starts.searchsorted(offsets, "right")
+    owners -= 1
     owned = owners >= 0
-    in_text = owned & (offsets < value_starts[owners])
-    in_value = owned & ~in_text & (offsets < value_ends[owners])
-    texts[owners[in_text]] = True
+    in_text = owned & (offsets < places.value_starts[owners])
+    in_value = owned & ~in_text & (offsets < places.value_ends[owners])
     values[owners[in_value]] = True
-    return not bool((owned & (offsets < ends[owners])).all())
+    outside = not bool((owned & (offsets < places.ends[owners])).all())
+    if not in_text.any():
+        return None, outside
+    texts = np.zeros(len(places.starts), np.bool_)
+    texts[owners[in_text]] = True
+    return texts, outside
 
 
 class Shifted(NamedTuple):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.diff import Difference, Mask, aligned, difference, shifted
+from pyscrape.exposition.diff import Mask, aligned, difference, shifted
 from pyscrape.exposition.lines import (
     CLOCKED,
     ODD,
@@ -78,11 +78,17 @@ def follow(page: Page, body: bytes, form: Format) -> Page:
 
 def _alike(old: Lines, body: bytes) -> tuple[Lines, Mask] | None:
     """The lines of a page that differs from the old one in numbers alone, and a mask of those that differ."""
+    new = np.frombuffer(body, np.uint8)
+    whole = slice(None)
+    if len(body) == len(old.body):
+        found = difference(np.frombuffer(old.body, np.uint8), new, old.starts, old.ends, old, whole)
+        if not found.outside and found.texts is None:
+            return old.moved(body, old.starts, old.ends), found.values
     moved = shifted(old, body)
-    if moved is None:
+    if moved is None or not moved.resized:
         return None
-    found = difference(moved.copy, np.frombuffer(body, np.uint8), moved.starts, moved.ends, old, slice(None))
-    if found.outside or found.texts.any():
+    found = difference(moved.copy, new, moved.starts, moved.ends, old, whole)
+    if found.outside or found.texts is not None:
         return None
     found.values[moved.resized] = True
     return old.moved(body, moved.starts, moved.ends), found.values
@@ -199,36 +205,36 @@ def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:
     origin = np.full(size, -1, np.int32)
     changed = np.ones(size, np.bool_)
     common = min(size, old_size)
-    from_start = _compare(old, body, found, slice(0, common), slice(0, common))
-    good = ~from_start.texts
+    others, values = _compare(old, body, found, slice(0, common), slice(0, common))
     lead = common
-    if size != old_size:
-        bad = np.flatnonzero(from_start.texts)
-        lead = int(bad[0]) if len(bad) else common
-        good[lead:] = False
-    here = np.flatnonzero(good)
+    if size != old_size and others.any():
+        lead = int(others.argmax())
+        others[lead:] = True
+    here = np.flatnonzero(~others)
     origin[here] = here
-    changed[here] = from_start.values[here]
+    changed[here] = values[here]
     rest = common - lead
     if rest:
         new_part, old_part = slice(size - rest, size), slice(old_size - rest, old_size)
-        from_end = _compare(old, body, found, new_part, old_part)
-        there = np.flatnonzero(~from_end.texts) + size - rest
-        origin[there] = there + (old_size - size)
-        changed[there] = from_end.values[there - (size - rest)]
+        others, values = _compare(old, body, found, new_part, old_part)
+        there = np.flatnonzero(~others)
+        origin[there + size - rest] = there + old_size - rest
+        changed[there + size - rest] = values[there]
     return origin, changed
 
 
-def _compare(old: Lines, body: bytes, found: Geometry, new_part: slice, old_part: slice) -> Difference:
+def _compare(old: Lines, body: bytes, found: Geometry, new_part: slice, old_part: slice) -> tuple[Mask, Mask]:
+    """Masks of the samples whose series text, and whose value, differs from that of the old sample at their place."""
     starts, ends = found.starts[new_part], found.ends[new_part]
     if not len(starts):
-        none = np.zeros(0, np.bool_)
-        return Difference(none, none, False)
+        return np.zeros(0, np.bool_), np.zeros(0, np.bool_)
     copy, resized = aligned(old, old_part, body, starts, ends)
     # What lies outside the part was copied from the new page itself and cannot differ.
     result = difference(copy, np.frombuffer(body, np.uint8), starts, ends, old, old_part)
-    too_short = ends - starts <= old.lengths[old_part]
-    return Difference(result.texts | too_short, result.values | resized, result.outside)
+    others = ends - starts <= old.lengths[old_part]
+    if result.texts is not None:
+        others |= result.texts
+    return others, result.values | resized
 
 
 class _Found(NamedTuple):

@@ -14,6 +14,7 @@ from pyscrape.exposition.floats import parse_float
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 
+_FEW = 300
 _WINDOW = 24
 _BLANK = 32
 _MINUS, _ZERO, _NINE, _COMMA = b"-09,"
@@ -48,9 +49,9 @@ def decode_values(body: bytes, starts: Offsets, ends: Offsets) -> NDArray[np.flo
     >>> decode_values(b"a 1.5", np.array([2]), np.array([5])).tolist()
     [1.5]
     """
+    if len(starts) < _FEW:
+        return _decode_few(body, starts.tolist(), ends.tolist())
     values = np.empty(len(starts))
-    if not len(starts):
-        return values
     lengths = ends - starts
     if lengths.min() <= 0:
         raise ValueError("a value is missing")
@@ -58,23 +59,31 @@ def decode_values(body: bytes, starts: Offsets, ends: Offsets) -> NDArray[np.flo
     usual = (
         (lengths <= _WINDOW) & (ends >= _WINDOW) & (((first >= _ZERO) & (first <= _NINE)) | (first == _MINUS))
     )
-    if usual.all():
-        decoded = _decode_usual(body, lengths, ends)
-        rest = np.arange(len(starts)) if decoded is None else np.empty(0, np.int64)
-    else:
-        decoded = _decode_usual(body, lengths[usual], ends[usual])
-        rest = np.arange(len(starts)) if decoded is None else np.flatnonzero(~usual)
+    decoded = _decode_usual(body, lengths[usual], ends[usual])
     if decoded is not None:
-        if len(rest):
-            values[usual] = decoded
-        else:
-            values = decoded
+        values[usual] = decoded
+        rest = np.flatnonzero(~usual)
+    else:
+        rest = np.arange(len(starts))
     for index in rest.tolist():
         values[index] = parse_float(body[starts[index] : ends[index]])
     # The decoder reads "-0" as an integer.
-    zeros = (first == _MINUS) & (values == 0)
-    values[zeros] = -0.0
+    values[(first == _MINUS) & (values == 0)] = -0.0
     return values
+
+
+def _decode_few(body: bytes, starts: list[int], ends: list[int]) -> NDArray[np.float64]:
+    """As `decode_values`: below a few hundred numbers, slices cost less than calls of numpy."""
+    texts = [body[start:end] for start, end in zip(starts, ends, strict=True)]
+    joined = b",".join(texts)
+    if b"-0" not in joined and joined.split() == [joined]:
+        try:
+            found = _decoder.decode(b"[" + joined + b"]")
+        except msgspec.DecodeError:
+            found = []
+        if len(found) == len(texts):
+            return np.array(found)
+    return np.array([parse_float(text) for text in texts])
 
 
 def _decode_usual(body: bytes, lengths: Offsets, ends: Offsets) -> NDArray[np.float64] | None:
