@@ -100,7 +100,7 @@ class RelabelCase(Settings, go_type="relabel.case"):
                 f"`object` does not go with `{next(name for name in inputs if name != 'object')}`", "object"
             )
         for name in _EXPECTATIONS:
-            if section.given(name) and name not in section.failed and section[name] in ({}, (), "", False):
+            if section.given(name) and name not in section.failed and (section[name] in ({}, (), "") or section[name] is False):
                 section.error(f"`{name}` is empty and so expects nothing", name)
         if not any(section.given(name) for name in _EXPECTATIONS):
             section.error(f"the case expects nothing: one of {', '.join(_EXPECTATIONS)}")
