@@ -359,7 +359,7 @@ def _nearest_text(texts: tuple[str, ...], value: str) -> str:
     best = max(texts, key=lambda text: _common_start(text, value) + _common_end(text, value), default="")
     start = _common_start(best, value)
     end = min(_common_end(best, value), len(best) - start, len(value) - start)
-    if start + end < max(2, max(len(best), len(value)) / 2):
+    if start + end < max(2, 0.6 * min(len(best), len(value))):
         return ""
     wanted, found = best[start : len(best) - end], value[start : len(value) - end]
     if not wanted:

@@ -1,0 +1,100 @@
+import pytest
+
+from pyscrape.model.regex import compile_re2
+from pyscrape.relabel import RelabelTimeout, explain, load_relabel_configs, relabel
+from pyscrape.relabel.engine import ACTIONS, hashmod, lower, upper
+from pyscrape.relabel.plans import _PLANNERS, Rules
+from pyscrape.relabel.settings import ACTIONS as WRITTEN_ACTIONS
+from pyscrape.relabel.settings import Rule
+
+
+def test_every_action_has_its_rows() -> None:
+    assert set(WRITTEN_ACTIONS) == set(ACTIONS) == set(_PLANNERS)
+
+
+def test_the_input_is_untouched_and_empty_labels_are_none() -> None:
+    labels = {"a": "x", "b": ""}
+    rules = load_relabel_configs("- {source_labels: [b], target_label: a}")
+    assert relabel(labels, rules) == {}
+    assert labels == {"a": "x", "b": ""}
+
+
+def test_rules_of_a_configuration_and_none() -> None:
+    rule = Rule(source_labels=("a",), target_label="b")
+    assert relabel({"a": "x"}, (rule,)) == {"a": "x", "b": "x"}
+    assert relabel({"a": "x"}, ()) == {"a": "x"}
+
+
+def test_rules_are_a_sequence_of_rules() -> None:
+    rules = load_relabel_configs("- {target_label: a, replacement: x}\n- {regex: b, action: LabelDrop}")
+    assert [rule.action for rule in rules] == ["replace", "labeldrop"]
+    assert (len(rules), rules[1].regex, rules[0].line) == (2, "b", 1)
+
+
+def test_of_labels_that_a_labelmap_gives_one_name_the_last_wins() -> None:
+    # The base labels by name, then those that rules set: `a` was set, so it comes after `b`.
+    rules = load_relabel_configs(
+        "- {source_labels: [a], target_label: a, replacement: new}\n- {action: labelmap, regex: a|b, replacement: c}"
+    )
+    assert relabel({"a": "1", "b": "2"}, rules) == {"a": "new", "b": "2", "c": "new"}
+    plain = load_relabel_configs("- {action: labelmap, regex: a|b, replacement: c}")
+    assert relabel({"b": "2", "a": "1"}, plain) == {"a": "1", "b": "2", "c": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "lowered", "raised"),
+    [
+        ("aB1", "ab1", "AB1"),
+        ("ß", "ß", "ß"),
+        ("İ", "i", "İ"),
+        ("ΑΣ", "ασ", "ΑΣ"),
+        ("ᾳ", "ᾳ", "ᾼ"),
+        ("ŉ", "ŉ", "ŉ"),
+        ("ǆ", "ǆ", "Ǆ"),
+    ],
+)
+def test_case_is_changed_character_by_character(text: str, lowered: str, raised: str) -> None:
+    assert (lower(text), upper(text)) == (lowered, raised)
+
+
+def test_hashmod() -> None:
+    assert [hashmod(text, 1000) for text in ("foo\nbar", "", "é")] == [734, 958, 23]
+
+
+def test_a_rule_that_takes_too_long_is_an_error_with_its_place() -> None:
+    compile_re2.cache_clear()
+    rules = load_relabel_configs(
+        "- {source_labels: [skip], regex: y, action: drop}\n"
+        "- {source_labels: [a], regex: '(?:(?:a|b){1,30}c?){30}', action: keep}"
+    )
+    hostile = "a" * 6000 + "d"
+    with pytest.raises(
+        RelabelTimeout, match=r"relabel rule 2 \(line 2\): regular expression .* needs too long"
+    ):
+        relabel({"a": hostile}, rules)
+    with pytest.raises(RelabelTimeout):
+        explain({"a": hostile}, rules)
+    assert relabel({"a": hostile, "skip": "y"}, rules) is None
+
+
+def test_a_name_that_takes_too_long_counts_only_when_its_rule_runs() -> None:
+    compile_re2.cache_clear()
+    rules = load_relabel_configs(
+        "- {source_labels: [skip], regex: y, action: drop}\n"
+        "- {regex: '(?:(?:a|b){1,30}c?){30}', action: labelmap, replacement: x}"
+    )
+    hostile = "a" * 6000 + "d"
+    assert relabel({hostile: "1", "skip": "y"}, rules) is None
+    with pytest.raises(RelabelTimeout):
+        relabel({hostile: "1"}, rules)
+
+
+def test_memories_stay_bounded() -> None:
+    rules = load_relabel_configs(
+        "- {source_labels: [a], regex: '(.)(.*)', target_label: b, replacement: $2$1}"
+    )
+    for number in range(20_000):
+        relabel({"a": f"x{number}", f"n{number % 3000}": "1"}, rules)
+    assert isinstance(rules, Rules)
+    assert len(rules._plans) <= 1024
+    assert len(rules._runners[0].replacements) <= 8192
