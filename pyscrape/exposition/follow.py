@@ -15,10 +15,12 @@ from pyscrape.exposition.lines import (
     CLOCKED,
     ODD,
     PLAIN,
+    Comments,
     Geometry,
     Lines,
     NotLined,
     Offsets,
+    Small,
     Tail,
     check_text,
     geometry,
@@ -27,6 +29,7 @@ from pyscrape.exposition.lines import (
     read_comments,
     read_lines,
     read_tail,
+    types_from,
 )
 from pyscrape.exposition.negotiation import Format
 from pyscrape.exposition.values import CLOCK_DIGITS, decode_clocks, decode_values
@@ -64,34 +67,62 @@ def numbered(lines: Lines, form: Format) -> Page:
 
 def follow(page: Page, body: bytes, form: Format) -> Page:
     """`body` as the page after `page`. Raises NotLined."""
-    if not len(page.lines.starts):
+    old = page.lines
+    if not len(old.starts):
         return _anew(page, body, form)
     try:
-        alike = _alike(page.lines, body)
-        if alike is not None:
-            return _numbered(*alike, form, page.values, page.tails, None)
-        return _changed(page, body, form)
+        found = _in_place(old, body)
+        if found is None:
+            return _rebuilt(page, _brought_in_line(old, body, form), body, form)
+        if found.origin is None:
+            lines = old.moved(body, found.starts, found.ends)
+            return _numbered(lines, found.changed, form, page.values, page.tails, None)
+        return _rebuilt(page, found, body, form)
     except NotLined:
         # A value became something else, for example a value and a timestamp.
         return _anew(page, body, form)
 
 
-def _alike(old: Lines, body: bytes) -> tuple[Lines, Mask] | None:
-    """The lines of a page that differs from the old one in numbers alone, and a mask of those that differ."""
+class _Match(NamedTuple):
+    """Samples of a page and the old samples at their places.
+
+    `origin`: the old sample with the same series text at that place, -1 where there is none; None where all have
+    theirs. `changed`: mask of the samples whose value differs from that of their origin.
+    """
+
+    starts: Small
+    ends: Small
+    origin: Indices | None
+    changed: Mask
+    comments: Comments
+    types_from: Small
+
+
+def _in_place(old: Lines, body: bytes) -> _Match | None:
+    """The match of a page whose lines are the old ones but for numbers and, in place, some series texts."""
     new = np.frombuffer(body, np.uint8)
-    whole = slice(None)
+    starts, ends, found = old.starts, old.ends, None
+    resized: list[int] = []
     if len(body) == len(old.body):
-        found = difference(np.frombuffer(old.body, np.uint8), new, old.starts, old.ends, old, whole)
-        if not found.outside and found.texts is None:
-            return old.moved(body, old.starts, old.ends), found.values
-    moved = shifted(old, body)
-    if moved is None or not moved.resized:
-        return None
-    found = difference(moved.copy, new, moved.starts, moved.ends, old, whole)
-    if found.outside or found.texts is not None:
-        return None
-    found.values[moved.resized] = True
-    return old.moved(body, moved.starts, moved.ends), found.values
+        found = difference(np.frombuffer(old.body, np.uint8), new, starts, ends, old, slice(None))
+    if found is None or found.outside:
+        moved = shifted(old, body)
+        if moved is None or not moved.resized:
+            return None
+        copy, starts, ends, resized = moved
+        found = difference(copy, new, starts, ends, old, slice(None))
+        if found.outside:
+            return None
+    found.values[resized] = True
+    if found.texts is None:
+        return _Match(starts, ends, None, found.values, old.comments, old.types_from)
+    replaced = np.flatnonzero(found.texts)
+    for start, end in zip(starts[replaced].tolist(), ends[replaced].tolist(), strict=True):
+        if body.find(b"\n", start) != end:
+            return None
+    origin = np.arange(len(starts), dtype=np.int32)
+    origin[replaced] = -1
+    return _Match(starts, ends, origin, found.values | found.texts, old.comments, old.types_from)
 
 
 def _numbered(
@@ -164,39 +195,41 @@ def _moved(lines: Lines, old: Lines, origin: Indices) -> Indices | None:
     return origin
 
 
-def _changed(page: Page, body: bytes, form: Format) -> Page:
-    """A page with other lines: those in line with old ones are kept, the others looked up or read."""
-    old = page.lines
+def _brought_in_line(old: Lines, body: bytes, form: Format) -> _Match:
+    """The match of a page of which lines came, went or have other lengths. Raises NotLined."""
     found = geometry(body, form)
     comments = old.comments if found.comments == old.comments.text else read_comments(found.comments, form)
     origin, changed = _in_line(old, body, found)
-    size = len(origin)
-    matched = origin >= 0
+    starts, ends = found.starts.astype(np.int32), found.ends.astype(np.int32)
+    return _Match(starts, ends, origin, changed, comments, types_from(found, comments))
+
+
+def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
+    """A page with other lines: those with an origin are kept, the others looked up or read."""
+    old = page.lines
+    origin = np.arange(len(match.starts), dtype=np.int32) if match.origin is None else match.origin
     lengths = old.lengths[origin]
     kinds = old.kinds[origin]
     hashes = old.hashes[origin]
-    normalised = old.normalised[origin]
-    unknown = np.flatnonzero(~matched)
+    unknown = np.flatnonzero(origin < 0)
     if len(unknown):
-        read = _look_up(old, body, found, unknown, origin, form)
-        lengths[unknown], kinds[unknown], hashes[unknown] = read
-        births = np.flatnonzero(origin < 0)
-        normalised[births] = normalised_at(found, comments, found.starts[births])
-        late = unknown[origin[unknown] >= 0]
-        normalised[late] = old.normalised[origin[late]]
+        lengths[unknown], kinds[unknown], hashes[unknown] = _look_up(old, body, match, unknown, origin, form)
+    normalised = old.normalised[origin]
+    births = np.flatnonzero(origin < 0)
+    normalised[births] = normalised_at(match.types_from, match.comments, births)
     lines = Lines(
         body,
-        found.starts.astype(np.int32),
+        match.starts,
         lengths,
-        found.ends.astype(np.int32),
+        match.ends,
         kinds,
         normalised,
         hashes,
-        comments,
+        match.comments,
+        match.types_from,
     )
-    changed |= kinds == ODD
-    values = page.values[origin] if len(page.values) else np.empty(size)
-    return _numbered(lines, changed, form, values, {}, _moved(lines, old, origin))
+    changed = match.changed | (kinds == ODD)
+    return _numbered(lines, changed, form, page.values[origin], {}, _moved(lines, old, origin))
 
 
 def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:
@@ -246,14 +279,14 @@ class _Found(NamedTuple):
 
 
 def _look_up(
-    old: Lines, body: bytes, found: Geometry, unknown: Offsets, origin: Indices, form: Format
+    old: Lines, body: bytes, match: _Match, unknown: Offsets, origin: Indices, form: Format
 ) -> _Found:
     """Find lines that moved, read those that are new; `origin` learns of the moved ones."""
     stayed = np.zeros(len(old.starts), np.bool_)
     stayed[origin[origin >= 0]] = True
     gone = np.flatnonzero(~stayed)
     known = dict(zip(reversed(old.texts(gone)), reversed(gone.tolist()), strict=True))
-    starts, ends = found.starts[unknown].tolist(), found.ends[unknown].tolist()
+    starts, ends = match.starts[unknown].tolist(), match.ends[unknown].tolist()
     # A line that moved is the text of a line that is gone, a blank and a number; the others are read.
     texts = (
         [body[start:end].rpartition(b" ")[0] for start, end in zip(starts, ends, strict=True)]

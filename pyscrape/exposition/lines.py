@@ -76,7 +76,7 @@ class Lines:
 
     Sample i has its series text at body[starts[i] : starts[i] + lengths[i]] and its newline at ends[i].
     `kinds[i]` is PLAIN, CLOCKED or ODD (`clocked`, `odd`: whether there is one); `normalised[i]` an index in
-    NORMALISED; `hashes[i]` of the series text.
+    NORMALISED; `hashes[i]` of the series text. TYPE line k of the comments holds from sample types_from[k] on.
     """
 
     body: bytes
@@ -87,6 +87,7 @@ class Lines:
     normalised: Flags
     hashes: NDArray[np.int64]
     comments: Comments
+    types_from: Small
     clocked: bool = field(init=False)
     odd: bool = field(init=False)
 
@@ -98,7 +99,15 @@ class Lines:
         """The same series in another page."""
         # Twice as fast as dataclasses.replace, which counts on pages of a few lines.
         return Lines(
-            body, starts, self.lengths, ends, self.kinds, self.normalised, self.hashes, self.comments
+            body,
+            starts,
+            self.lengths,
+            ends,
+            self.kinds,
+            self.normalised,
+            self.hashes,
+            self.comments,
+            self.types_from,
         )
 
     def text(self, index: int) -> bytes:
@@ -185,14 +194,17 @@ def comments_of(text: bytes, found: Sequence[Entry]) -> Comments:
     return Comments(text, MappingProxyType(metadata), tuple(types))
 
 
-def normalised_at(found: Geometry, comments: Comments, starts: Offsets) -> Flags:
-    """For samples at `starts`: which label the last TYPE line before each of them has normalised."""
-    if not comments.normalised:
-        return np.zeros(len(starts), np.uint8)
-    rows = np.array(comments.normalised, np.int64)
-    before = np.searchsorted(found.comment_starts[rows[:, 0]], starts)
-    flags: Flags = np.concatenate(([0], rows[:, 1])).astype(np.uint8)[before]
-    return flags
+def types_from(found: Geometry, comments: Comments) -> Small:
+    """The sample from which on each TYPE line holds."""
+    lines = [line for line, _ in comments.normalised]
+    return np.searchsorted(found.starts, found.comment_starts[lines]).astype(np.int32)
+
+
+def normalised_at(starts_of_types: Small, comments: Comments, samples: Offsets) -> Flags:
+    """For samples of a page: which label the last TYPE line before each of them has normalised."""
+    flags = np.array([0, *(label for _, label in comments.normalised)], np.uint8)
+    at: Flags = flags[np.searchsorted(starts_of_types, samples, "right")]
+    return at
 
 
 class Samples(NamedTuple):
@@ -272,15 +284,17 @@ def prove(body: bytes, form: Format) -> tuple[Geometry, Samples]:
 def lines_of(body: bytes, found: Geometry, samples: Samples, comments: Comments, *, hashed: bool) -> Lines:
     """Put a page's lines together; without hashes it cannot be followed."""
     size = len(samples.texts)
+    holding = types_from(found, comments)
     return Lines(
         body,
         found.starts.astype(np.int32),
         np.fromiter(map(len, samples.texts), np.int32, size),
         found.ends.astype(np.int32),
         np.array(samples.kinds, np.uint8),
-        normalised_at(found, comments, found.starts),
+        normalised_at(holding, comments, np.arange(size)),
         np.fromiter(map(hash, samples.texts), np.int64, size) if hashed else np.empty(0, np.int64),
         comments,
+        holding,
     )
 
 
