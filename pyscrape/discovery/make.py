@@ -8,6 +8,10 @@ from pyscrape.discovery.groups import Discoverer
 
 # The settings' class name -> (module, class of the discoverer that takes these settings).
 DISCOVERERS: dict[str, tuple[str, str]] = {
+    "ConsulSDConfig": ("pyscrape.discovery.consul", "ConsulDiscoverer"),
+    "DNSSDConfig": ("pyscrape.discovery.dns", "DNSDiscoverer"),
+    "FileSDConfig": ("pyscrape.discovery.file", "FileDiscoverer"),
+    "HTTPSDConfig": ("pyscrape.discovery.http", "HTTPDiscoverer"),
     "KubernetesSDConfig": ("pyscrape.discovery.kubernetes.discoverer", "KubernetesDiscoverer"),
 }
 

@@ -1,31 +1,82 @@
-"""One question to a JSON API, for the command line."""
+"""Questions to HTTP APIs that are no scrapes: small answers, read whole, with one error for all that can go wrong."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from pyscrape.net.client import open_client
-from pyscrape.net.settings import HTTPClientConfig
+from pyscrape.net.settings import DEFAULT_HTTP, HTTPClientConfig
+
+Pairs = Sequence[tuple[str, str]]
 
 
-async def get_json(
-    url: str,
-    params: Sequence[tuple[str, str]],
-    headers: Sequence[tuple[str, str]] = (),
-    timeout_s: float = 30.0,
-) -> Any:
+class AskError(OSError):
+    """The server cannot be reached, or ends the answer before its end; the text names the URL and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer; `headers` have lower-case names."""
+
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+
+class Asker:
+    """Asks one API by a config's HTTP settings, over connections that are kept."""
+
+    def __init__(
+        self,
+        config: HTTPClientConfig,
+        *,
+        headers: Pairs = (),
+        timeout_s: float = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client = open_client(config, timeout_s=timeout_s, transport=transport)
+        self._headers = list(headers)
+
+    async def get(self, url: str, params: Pairs = (), *, timeout_s: float | None = None) -> Reply:
+        """The answer to a GET, whatever its status.
+
+        Raises:
+            AskError: there is none.
+        """
+        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
+        try:
+            response = await self._client.get(
+                url, params=list(params) or None, headers=self._headers, timeout=timeout
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise AskError(f'Get "{url}": {error or type(error).__name__}') from error
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, response.reason_phrase, headers, response.content)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+async def get_json(url: str, params: Pairs, headers: Pairs = (), timeout_s: float = 30.0) -> Any:
     """The decoded JSON of a GET, also of an answer with an error status.
 
     Raises:
-        OSError: the server cannot be reached, or answers with something that is not JSON.
+        AskError: the server cannot be reached, or answers with something that is not JSON.
     """
-    async with open_client(HTTPClientConfig(), timeout_s=timeout_s) as client:
-        try:
-            response = await client.get(url, params=list(params), headers=list(headers))
-            return response.json()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise OSError(f"{url}: {error or type(error).__name__}") from error
-        except ValueError as error:
-            start = response.text[:80].replace("\n", " ")
-            raise OSError(f"{url}: HTTP {response.status_code}, not JSON: {start!r}") from error
+    asker = Asker(DEFAULT_HTTP, headers=headers, timeout_s=timeout_s)
+    try:
+        reply = await asker.get(url, params)
+        return json.loads(reply.body)
+    except ValueError as error:
+        start = reply.body[:80].decode(errors="replace").replace("\n", " ")
+        raise AskError(f"{url}: HTTP {reply.status}, not JSON: {start!r}") from error
+    finally:
+        await asker.close()

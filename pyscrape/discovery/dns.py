@@ -1,0 +1,113 @@
+"""Targets from DNS records: A, AAAA, SRV, MX and NS, looked up through the system's resolver configuration.
+
+Source: Prometheus' documentation, "dns_sd_config". A name that no server answers for keeps what it had; NXDOMAIN on
+all candidates of the search list is an answer: no targets.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import dns.asyncresolver
+import dns.exception
+import dns.rdatatype
+import dns.resolver
+from dns.rdata import Rdata
+
+from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.refresh import LookError, RefreshDiscoverer, sleep
+from pyscrape.discovery.settings import DNSSDConfig
+from pyscrape.model.names import quoted
+
+logger = logging.getLogger("pyscrape.discovery")
+
+META = "__meta_dns_"
+LOOKUP_S = 10.0
+
+Lookup = Callable[[str, str], Awaitable[Sequence[Rdata]]]
+"""(name, record type) -> the records; raises LookError when no server answers."""
+
+
+async def lookup(name: str, kind: str) -> Sequence[Rdata]:
+    """The records of a name, by the servers and search list of resolv.conf; none where the name does not exist."""
+    resolver = dns.asyncresolver.Resolver()
+    resolver.use_edns(0, 0, 1232)
+    try:
+        answer = await resolver.resolve(name, kind, search=True, raise_on_no_answer=False, lifetime=LOOKUP_S)
+    except dns.resolver.NXDOMAIN:
+        return ()
+    except dns.exception.DNSException as error:
+        reason = "all servers responded with errors to at least one search domain"
+        raise LookError(f"could not resolve {quoted(name)}: {reason} ({error})") from error
+    return tuple(answer.rrset or ())
+
+
+def join(host: str, port: int) -> str:
+    """host:port, IPv6 addresses in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def target_of(name: str, record: Rdata, port: int) -> dict[str, str] | None:
+    """A record as a target; None for a kind that gives none (CNAMEs come along with other answers)."""
+    target = {"__meta_dns_name": name}
+    match record.rdtype:
+        case dns.rdatatype.SRV:
+            host, port = str(record.target), int(record.port)  # type: ignore[attr-defined]  # dnspython's dynamic types
+            target |= {f"{META}srv_record_target": host, f"{META}srv_record_port": str(port)}
+        case dns.rdatatype.MX:
+            host = str(record.exchange)  # type: ignore[attr-defined]
+            target[f"{META}mx_record_target"] = host
+        case dns.rdatatype.NS:
+            host = str(record.target)  # type: ignore[attr-defined]
+            target[f"{META}ns_record_target"] = host
+        case dns.rdatatype.A | dns.rdatatype.AAAA:
+            host = str(record.address)  # type: ignore[attr-defined]
+        case _:
+            return None
+    return {"__address__": join(host.removesuffix("."), port), **target}
+
+
+class DNSLooker:
+    """Looks all names up at once."""
+
+    kind = "dns"
+
+    def __init__(self, config: DNSSDConfig, find: Lookup = lookup) -> None:
+        self._names = config.names
+        self._type = config.type.upper()
+        self._port = config.port
+        self._find = find
+        self._known: dict[str, TargetGroup] = {}
+        self.interval_s = config.refresh_interval.seconds
+
+    async def look(self) -> Iterable[TargetGroup]:
+        results = await asyncio.gather(*(self._group(name) for name in self._names))
+        errors = [str(error) for error in results if isinstance(error, LookError)]
+        if errors and len(errors) == len(self._names) and not self._known:
+            raise LookError("; ".join(errors))
+        for error in errors:
+            logger.error("Error refreshing DNS targets", extra={"err": error})
+        for group in results:
+            if isinstance(group, TargetGroup):
+                self._known[group.source] = group
+        if errors and len(errors) == len(self._names):
+            raise LookError("; ".join(errors))
+        return list(self._known.values())
+
+    async def _group(self, name: str) -> TargetGroup | LookError:
+        try:
+            records = await self._find(name, self._type)
+        except LookError as error:
+            return error
+        targets = (target_of(name, record, self._port) for record in records)
+        return TargetGroup(name, tuple(target for target in targets if target is not None))
+
+    async def wait(self, seconds: float) -> None:
+        await sleep(seconds)
+
+
+class DNSDiscoverer(RefreshDiscoverer):
+    """The discoverer of `dns_sd_configs`."""
+
+    def __init__(self, config: DNSSDConfig, find: Lookup = lookup) -> None:
+        super().__init__(DNSLooker(config, find))

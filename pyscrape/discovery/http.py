@@ -1,0 +1,51 @@
+"""Targets from an HTTP endpoint that answers a JSON list of groups (Prometheus' documentation, "HTTP SD")."""
+
+import re
+from collections.abc import Iterable
+
+from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.refresh import LookError, RefreshDiscoverer, sleep
+from pyscrape.discovery.settings import HTTPSDConfig
+from pyscrape.discovery.target_lists import TargetListError, as_groups, read_json
+from pyscrape.model.names import quoted
+from pyscrape.net.ask import Asker, AskError
+
+LABEL = "__meta_url"
+_JSON = re.compile(r"\s*application/json\s*(;\s*charset=(\"utf-8\"|utf-8)\s*)?", re.IGNORECASE)
+
+
+class HTTPLooker:
+    """Asks the endpoint."""
+
+    kind = "http"
+
+    def __init__(self, config: HTTPSDConfig, asker: Asker | None = None) -> None:
+        self._url = config.url
+        self.interval_s = config.refresh_interval.seconds
+        interval = f"{self.interval_s:.9f}".rstrip("0").rstrip(".")
+        headers = [("Accept", "application/json"), ("X-Prometheus-Refresh-Interval-Seconds", interval)]
+        self._asker = asker or Asker(config.http, headers=headers, timeout_s=self.interval_s)
+
+    async def look(self) -> Iterable[TargetGroup]:
+        try:
+            answer = await self._asker.get(self._url)
+        except AskError as error:
+            raise LookError(str(error)) from error
+        if answer.status != 200:
+            raise LookError(f"server returned HTTP status {answer.status} {answer.reason}")
+        if not _JSON.fullmatch(answer.content_type):
+            raise LookError(f"unsupported content type {quoted(answer.content_type)}")
+        try:
+            return as_groups(read_json(answer.body), self._url, LABEL)
+        except TargetListError as error:
+            raise LookError(str(error)) from error
+
+    async def wait(self, seconds: float) -> None:
+        await sleep(seconds)
+
+
+class HTTPDiscoverer(RefreshDiscoverer):
+    """The discoverer of `http_sd_configs`."""
+
+    def __init__(self, config: HTTPSDConfig, asker: Asker | None = None) -> None:
+        super().__init__(HTTPLooker(config, asker))

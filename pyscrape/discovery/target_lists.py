@@ -1,0 +1,91 @@
+"""Lists of targets as files and HTTP endpoints give them: `[{"targets": [...], "labels": {...}}]`, in JSON or YAML.
+
+Both are strict, as Prometheus' are: an unknown field, a null group or a target that is no string refuses the whole
+list, so that a slip of the pen does not silently empty a job.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.settings import StaticConfig
+from pyscrape.model.kinds import ListKind
+from pyscrape.model.settings import FAILED, Decoder, SectionKind, Spot
+from pyscrape.model.yaml_nodes import YAMLError, compose, decode_bytes
+
+NULL_GROUP = "nil target group item found"
+
+
+class TargetListError(ValueError):
+    """A list of targets that cannot be read; the text says where and why."""
+
+
+class _Group(msgspec.Struct, forbid_unknown_fields=True):
+    """One group in JSON; Go reads null as nothing given."""
+
+    targets: list[str] | None = None
+    labels: dict[str, str] | None = None
+
+
+_decoder = msgspec.json.Decoder(list[_Group | None] | None)
+
+Groups = list[tuple[tuple[str, ...], Mapping[str, str]]]
+
+
+def read_json(raw: bytes) -> Groups:
+    """(targets, labels) of every group of a JSON list.
+
+    Raises:
+        TargetListError: it is no such list.
+    """
+    try:
+        found = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TargetListError(f"json: {error}") from error
+    groups: Groups = []
+    for group in found or ():
+        if group is None:
+            raise TargetListError(NULL_GROUP)
+        groups.append((tuple(group.targets or ()), group.labels or {}))
+    return groups
+
+
+def read_yaml(raw: bytes) -> Groups:
+    """(targets, labels) of every group of a YAML list.
+
+    Raises:
+        TargetListError: it is no such list.
+    """
+    decoder = Decoder(text_size=len(raw))
+    try:
+        document = compose(decode_bytes(raw))
+        if document.root is None or document.root.is_null:
+            return []
+        spot = Spot(decoder, document.root, ())
+        found = ListKind(SectionKind(StaticConfig), null_item=NULL_GROUP).decode(spot)
+    except YAMLError as error:
+        raise TargetListError(f"line {error.line}: {error.message}") from error
+    errors = [problem for problem in decoder.problems if problem.severity == "error"]
+    if errors or found is FAILED:
+        raise TargetListError("; ".join(f"line {p.line}: {p.message}" for p in errors))
+    return [(group.targets, group.labels) for group in found]
+
+
+def as_groups(found: Groups, source: str, label: str) -> tuple[TargetGroup, ...]:
+    """Target groups with sources `<source>:<index>` and the meta label that names where they came from."""
+    return tuple(
+        TargetGroup(
+            f"{source}:{index}",
+            tuple({"__address__": address} for address in targets),
+            {**labels, label: source},
+        )
+        for index, (targets, labels) in enumerate(found)
+    )
+
+
+def changes(before: Mapping[str, TargetGroup], now: Iterable[TargetGroup]) -> list[TargetGroup]:
+    """What to hand over so that `before` becomes `now`: new and changed groups, and empty ones for those gone."""
+    wanted = {group.source: group for group in now}
+    changed = [group for source, group in wanted.items() if before.get(source) != group]
+    return changed + [TargetGroup(source) for source in before if source not in wanted]
