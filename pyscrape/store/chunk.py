@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.store.codec import Packed
+from pyscrape.store.codec import Packed, pack
 from pyscrape.store.layout import Layout
+from pyscrape.store.records import Place
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -18,17 +19,30 @@ _OVERHEAD = 300
 class Chunk:
     """Rows that no longer change."""
 
-    __slots__ = ("_size", "_width", "groups", "layout", "level", "max_ms", "min_ms", "rows", "samples")
+    __slots__ = (
+        "_size",
+        "groups",
+        "layout",
+        "level",
+        "max_ms",
+        "min_ms",
+        "places",
+        "rows",
+        "samples",
+        "width",
+    )
 
     def __init__(self, layout: Layout, groups: tuple[bytes, ...], width: int = GROUP) -> None:
         self.layout = layout
         self.groups = groups
-        self._width = width
+        self.width = width
         times = Packed(groups[0]).times()
         self.rows = len(times)
         self.min_ms = int(times[0])
         self.max_ms = int(times[-1])
         self.samples = self.rows * len(layout)
+        self.places: list[Place] | None = None
+        """Where the groups lie on disk, once they do."""
         self.level = 0
         """How often it was merged from smaller ones."""
         self._size = sum(map(len, groups)) + _OVERHEAD
@@ -51,12 +65,12 @@ class Chunk:
             values = Packed(self.groups[0]).read(_all_or(positions, len(self.layout)))
         else:
             values = np.empty((self.rows, len(positions)))
-            numbers = positions // self._width
+            numbers = positions // self.width
             for number in np.unique(numbers).tolist():
                 where = np.flatnonzero(numbers == number)
                 packed = Packed(self.groups[number])
                 values[:, where] = packed.read(
-                    _all_or(positions[where] - number * self._width, packed.columns)
+                    _all_or(positions[where] - number * self.width, packed.columns)
                 )
         return values if count == self.rows else values[first : first + count]
 
@@ -66,3 +80,9 @@ def _all_or(positions: NDArray[np.intp], columns: int) -> NDArray[np.intp] | Non
     if len(positions) != columns or (positions != np.arange(columns)).any():
         return positions
     return None
+
+
+def sealed(layout: Layout, times: Times, values: Values) -> Chunk:
+    """Rows packed at one go."""
+    columns = range(0, values.shape[1], GROUP)
+    return Chunk(layout, tuple(pack(times, values[:, at : at + GROUP]) for at in columns))

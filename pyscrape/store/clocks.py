@@ -45,11 +45,11 @@ class Clocks:
         self._store = store
         self._name = name
         self._parent = parent
-        self._tracks: dict[int, Table] = {}
+        self._tracks = {track.number: track for track in store.tables_named(f"{name}#") if not track.closed}
         self._known: dict[bytes, tuple[Table, Columns]] = {}
         self._epoch = store.epoch
         self._plan: _Plan | None = None
-        self._made = 0
+        self._made = max((int(track.name.rpartition("#")[2]) for track in self._tracks.values()), default=0)
 
     def append(self, times_ms: Times, columns: Columns, values: Values) -> AppendResult:
         """One sample per column, each with its time."""
@@ -113,14 +113,12 @@ class Clocks:
 
     def _own(self, track: Table, columns: Columns) -> None:
         """`track` writes these; those that were only announced to the parent leave it."""
+        self._store.own(track, columns)
         parent = self._parent
-        new = columns[self._store.homes.written(columns) != track.number]
-        if parent is None or not len(new):
-            self._store.own(track, columns)
-            return
-        there = parent.has_samples(new)
-        self._store.move(new[~there], parent, track)
-        self._store.own(track, new[there])
+        if parent is not None:
+            announced = columns[self._store.homes.has(parent.number, columns)]
+            if len(announced):
+                self._store.move(announced[~parent.has_samples(announced)], parent, track)
 
     def retire(self, columns: Columns) -> None:
         """No more samples will come for these series."""

@@ -46,20 +46,25 @@ class Homes:
         for one in ids[~new & (homes != table)].tolist():
             self.others.setdefault(one, {})[table] = True
 
+    def has(self, table: int, ids: Ids) -> NDArray[np.bool_]:
+        """Which of the series have `table` among their homes."""
+        found: NDArray[np.bool_] = self._table.data[ids] == table
+        if self.others:
+            for place in np.flatnonzero(~found).tolist():
+                found[place] = table in self.others.get(int(ids[place]), ())
+        return found
+
     def move(self, ids: Ids, old: int, new: int) -> None:
         """These series are written in `new` and have nothing in `old`."""
         mine = self._table.data[ids] == old
         self._table.data[ids[mine]] = new
         self._live.data[ids[mine]] = True
-        for one in ids[~mine].tolist():
-            tables = self.others.setdefault(one, {})
-            tables.pop(old, None)
-            if self._table.data[one] == new:
-                self._live.data[one] = True
-            else:
-                tables[new] = True
-            if not tables:
-                del self.others[one]
+        for one, first in zip(ids.tolist(), mine.tolist(), strict=True):
+            tables = self.others.get(one)
+            if tables is not None:
+                tables.pop(new if first else old, None)
+                if not tables:
+                    del self.others[one]
 
     def written(self, ids: Ids) -> NDArray[np.int32]:
         """The first home of every id if it is written there, else NOWHERE; ids may be newer than any home."""

@@ -18,6 +18,7 @@ from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import EMPTY, NAME
 from pyscrape.store.arrays import Growing
 from pyscrape.store.fingerprints import MISSING, FingerprintTable
+from pyscrape.store.journal import Journal
 from pyscrape.store.shapes import FREE, Shape
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.verdicts import Verdicts
@@ -57,6 +58,7 @@ class SeriesIndex:
         self._free: list[int] = []
         self.series = 0
         self.version = 0
+        self.journal: Journal | None = None
 
     # --- label sets to ids ---
 
@@ -86,6 +88,12 @@ class SeriesIndex:
         metric = codes[metric_at] if metric_at >= 0 else np.zeros(count, np.int32)
         return self._resolve(shape, metric, codes[order])
 
+    def ids_of_codes(self, names: NDArray[np.int32], metric: Codes, values: Codes) -> Ids:
+        """Ids of series given as codes, metric name apart; `values` has shape [names x series]."""
+        order = np.argsort(names)
+        with self.lock:
+            return self._resolve(self._shape_named(tuple(names[order].tolist())), metric, values[order])
+
     def _ids_without_empty(self, names: tuple[str, ...], codes: Codes) -> Ids:
         out = np.empty(codes.shape[1], np.int32)
         patterns, which = np.unique(codes != EMPTY, axis=1, return_inverse=True)
@@ -104,13 +112,18 @@ class SeriesIndex:
         codes = self.symbols.codes(names)
         order = sorted((k for k in range(len(names)) if codes[k] != NAME), key=codes.__getitem__)
         key = tuple(codes[k] for k in order)
-        shape = self._shape_of_names.get(key)
-        if shape is None:
-            shape = self._shape_of_names[key] = Shape(len(self.shapes), key)
-            self.shapes.append(shape)
+        shape = self._shape_named(key)
         known = (shape, order, codes.index(NAME) if NAME in codes else -1)
         self._orders[names] = known
         return known
+
+    def _shape_named(self, names: tuple[int, ...]) -> Shape:
+        """The shape of these names (codes, ascending)."""
+        shape = self._shape_of_names.get(names)
+        if shape is None:
+            shape = self._shape_of_names[names] = Shape(len(self.shapes), names)
+            self.shapes.append(shape)
+        return shape
 
     def _resolve(self, shape: Shape, metric: Codes, values: Codes) -> Ids:
         """Ids for one shape's label sets, made where they are new."""
@@ -161,6 +174,8 @@ class SeriesIndex:
         self._fingerprints.insert(keys[by_place], ids)
         self.series += count
         self.version += 1
+        if self.journal is not None:
+            self.journal.series(shape.names, ids, metric[first], np.ascontiguousarray(values[:, first]))
         place_of_key = np.empty(count, np.intp)
         place_of_key[by_place] = np.arange(count)
         found: Ids = ids[place_of_key[inverse.ravel()]]
@@ -190,6 +205,11 @@ class SeriesIndex:
         """Let removed ids be given to new series."""
         with self.lock:
             self._free.extend(ids.tolist())
+
+    def metrics(self, ids: Ids) -> Codes:
+        """The metric name's code of some series."""
+        codes: Codes = self._metric.data[ids]
+        return codes
 
     def metric_codes(self) -> Codes:
         """The metric name's code of every series in use, 0 where it has none."""

@@ -62,6 +62,11 @@ class Segment:
         values[: self.count] = self._values[: self.count]
         self._times, self._values = times, values
 
+    def rows(self) -> tuple[Times, Values]:
+        """(times, values) of all rows; these never change."""
+        count = self.count
+        return self._times[:count], self._values[:count]
+
     def times(self, start_ms: int, end_ms: int) -> tuple[int, Times]:
         """(number of the first row, times) of the rows in (start, end]."""
         times = self._times[: self.count]

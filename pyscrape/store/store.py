@@ -5,8 +5,10 @@ that moment and need nothing else of it. Only changes of the index and passes ov
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -17,9 +19,14 @@ from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
 from pyscrape.store.cardinality import cardinality
+from pyscrape.store.chunk import Chunk
 from pyscrape.store.clocks import Clocks
+from pyscrape.store.delete import delete_from
+from pyscrape.store.durable import Durability, write_snapshot
+from pyscrape.store.files import Directory, DiskDirectory
 from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
+from pyscrape.store.journal import Journal
 from pyscrape.store.read import Part, present
 from pyscrape.store.selection import blocks_of, columns_of, groups_of
 from pyscrape.store.stats import StoreStats
@@ -75,6 +82,8 @@ class Store:
         self._library: Clocks | None = None
         self._tokens = count()
         self._reading: set[int] = set()
+        self.journal: Journal | None = None
+        self.durability: Durability | None = None
         self._upkeep = Upkeep(self)
         self._steps: Iterator[None] | None = None
         self._round_ms = NEVER
@@ -112,10 +121,10 @@ class Store:
         if self._library is None:
             self._library = self.clocks("library")
         result = self._library.append_rows(times, self.index.ids([labels]), samples.reshape(-1, 1))
-        self._seal_waiting()
+        self.seal_waiting()
         return result
 
-    def _seal_waiting(self) -> None:
+    def seal_waiting(self) -> None:
         """Seal now what waits, for writers beside whom nobody calls `maintain`."""
         if len(self._upkeep.waiting) > 8:
             for _ in self._upkeep.seals():
@@ -124,6 +133,76 @@ class Store:
     def clocks(self, name: str, parent: Table | None = None) -> Clocks:
         """Tables for series that bring times of their own; `parent` is the table that they were announced to."""
         return Clocks(self, name, parent)
+
+    def delete(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> int:
+        """Delete the samples in [start, end] of the series that any of the sets chooses; returns their number."""
+        found = [self.index.match(matchers) for matchers in matcher_sets]
+        ids = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int32)
+        if self.journal is not None:
+            self.journal.delete(ids, start_ms, end_ms)
+        return self.delete_ids(ids, start_ms, end_ms)
+
+    def delete_ids(self, ids: Ids, start_ms: int, end_ms: int) -> int:
+        """Delete the samples in [start, end] of some series."""
+        self._steps = None  # a seal that was begun may hold what goes now; it begins anew
+        deleted = sum(delete_from(table, ids, start_ms, end_ms) for table in self.tables())
+        for table in self.tables():
+            if table.cut:
+                self.wait_for_seal(table)
+        self._upkeep.recount()
+        return deleted
+
+    # --- on disk ---
+
+    def open(self, path: Path | str) -> None:
+        """Keep this store, which is empty, in a directory: read what is there, then log and checkpoint.
+
+        LockedError (an OSError) when another process has the directory.
+        """
+        self.open_directory(DiskDirectory(Path(path)))
+        assert self.durability is not None
+        self.durability.start()
+
+    def open_directory(self, directory: Directory) -> None:
+        """`open` without the writer's thread."""
+        self.durability = Durability(self, directory)
+        self.journal = self.index.journal = self.durability.journal
+
+    def close(self) -> None:
+        """Write what is left and let go of the directory; nothing for a store in memory."""
+        if self.durability is not None:
+            self.durability.close()
+            self.durability = self.journal = self.index.journal = None
+
+    def commit(self) -> "Future[None]":
+        """Done when everything appended so far is on disk, at once for a store in memory; else NotDurableError."""
+        if self.durability is not None:
+            return self.durability.commit()
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def snapshot(self, path: Path | str) -> None:
+        """Write everything to an empty directory that `open` can read. OSError when the disk refuses."""
+        directory = DiskDirectory(Path(path))
+        try:
+            write_snapshot(self, directory)
+        finally:
+            directory.close()
+
+    def restore_chunk(self, table: Table, chunk: Chunk) -> None:
+        """A chunk that was read from disk."""
+        self.own_missing(table, chunk.layout.columns)
+        table.restore(chunk)
+        self.chunks += 1
+        self.chunk_bytes += chunk.nbytes
+
+    def restored(self, samples: int) -> None:
+        """Reading is done: what nobody announces again has ended."""
+        self._removed_samples = samples
+        for table in self.tables():
+            if not table.autonomous:
+                self.close_table(table)
 
     # --- what tables ask of the store ---
 
@@ -149,6 +228,10 @@ class Store:
     def tables(self) -> list[Table]:
         """All tables that may hold samples."""
         return list(self._tables.values())
+
+    def tables_named(self, prefix: str) -> list[Table]:
+        """Tables whose name begins so."""
+        return [table for name, table in self._names.items() if name.startswith(prefix)]
 
     def table_of(self, number: int) -> Table | None:
         """The table of that number, if it still is."""
@@ -298,6 +381,8 @@ class Store:
     def maintain(self, now_ms: int, budget_s: float = 0.02) -> bool:
         """One slice of upkeep; True when there is more to do. Call it every second or so, from one thread at a time."""
         end = perf_counter() + budget_s
+        if self.durability is not None:
+            self.durability.step(now_ms)
         while True:
             if self._steps is None:
                 self._steps = self._next_work(now_ms)

@@ -138,6 +138,8 @@ class Table:
             self._begin(Segment(self._layout, at_ms, values))
         else:
             self._open.push(at_ms, values, self._rows_to_cut - self._rows)
+        if self._store.journal is not None:
+            self._store.journal.row(self, at_ms, columns, values)
         count = len(values)
         self._appended(at_ms, 1, count)
         return AppendResult(count)
@@ -178,9 +180,14 @@ class Table:
         newer = int((times_ms > self.last_ms).sum())
         if newer == rows:
             self._cut_if_full()
-        layout = self._layout if columns is self._columns and self._layout else Layout(columns)
+        known = self._layout if columns is self._columns else None
+        if known is None:
+            self._store.own_missing(self, columns)
+        layout = known or Layout(columns)
         self._add_part(Segment.of(layout, times_ms, values))
         self._open = None
+        if self._store.journal is not None:
+            self._store.journal.block(self, times_ms, columns, values)
         if newer:
             self._columns, self._layout = columns, layout
         self._appended(max(last_ms, self.last_ms), newer, rows * width)
@@ -206,6 +213,8 @@ class Table:
             self._cut_if_full()
             self._columns, self._layout = columns, Layout(columns)
             self._begin(Segment(self._layout, at_ms, values))
+            if self._store.journal is not None:
+                self._store.journal.row(self, at_ms, columns, values)
             self._appended(at_ms, 1, len(columns))
             result = AppendResult(len(columns))
         if repeats:
@@ -231,7 +240,10 @@ class Table:
         if len(good):
             whole = len(good) == len(columns)
             layout = Layout(columns if whole else columns[good])
-            self._add_part(Segment(layout, at_ms, values if whole else values[good]))
+            kept = values if whole else values[good]
+            self._add_part(Segment(layout, at_ms, kept))
+            if self._store.journal is not None:
+                self._store.journal.row(self, at_ms, layout.columns, kept)
             self._appended(self.last_ms, 0, len(good))
         count = int(refused.sum())
         return AppendResult(
@@ -269,7 +281,7 @@ class Table:
         self._open_parts += 1
 
     def _appended(self, last_ms: int, rows: int, samples: int) -> None:
-        self.last_ms = last_ms
+        self.last_ms = max(self.last_ms, last_ms)
         self.samples += samples
         self._rows += rows
         if self._open_parts >= _MOST_OPEN_PARTS:
@@ -307,7 +319,17 @@ class Table:
             kept = [part for part in self.parts if id(part) not in gone]
             kept[place:place] = new
             self.parts = tuple(kept)
+            waiting = len(self.cut)
             self.cut = [part for part in self.cut if id(part) not in gone]
+            if waiting > len(self.cut):
+                self.cut += [part for part in new if not isinstance(part, Chunk)]
+            if self._open is not None and id(self._open) in gone:
+                self._open = None
+
+    def restore(self, chunk: Chunk) -> None:
+        """A chunk that was read from disk."""
+        self.parts = (*self.parts, chunk)
+        self.last_ms = max(self.last_ms, chunk.max_ms)
 
     def drop(self, gone: Sequence[Chunk]) -> None:
         """Let go of chunks."""

@@ -48,7 +48,7 @@ class Upkeep:
         self._evicted_logged_ms = NEVER
 
     def seals(self) -> Iterator[None]:
-        """Pack the rows that tables have cut off."""
+        """Pack the rows that tables have cut off. Work that was begun when a part was deleted from is begun again."""
         while self.waiting:
             table = self.waiting.popleft()
             yield from self._seal(table)
@@ -82,6 +82,12 @@ class Upkeep:
         self._reuse_ids(now_ms)
         yield
         self._sweep_symbols(now_ms)
+
+    def recount(self) -> None:
+        """Count chunks and their bytes afresh."""
+        chunks = [chunk for table in self._store.tables() for chunk in _chunks(table)]
+        self._store.chunks = self._store.chunk_bytes = 0
+        self._count(chunks, 1)
 
     # --- sealing ---
 
