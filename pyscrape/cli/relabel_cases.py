@@ -20,6 +20,7 @@ from typing import Any
 
 from pyscrape.cli.relabel_inputs import (
     InputError,
+    ManifestKind,
     explain_page,
     explain_target,
     find_job,
@@ -28,7 +29,7 @@ from pyscrape.cli.relabel_inputs import (
     read_manifests,
 )
 from pyscrape.config import ConfigError
-from pyscrape.model.kinds import BOOL, TEXT, EnumKind, FreeKind, IntKind, ListKind, MapKind
+from pyscrape.model.kinds import BOOL, TEXT, EnumKind, IntKind, ListKind, MapKind
 from pyscrape.model.names import ValidationScheme, quoted
 from pyscrape.model.problems import Problem
 from pyscrape.model.settings import Decoder, Section, SectionKind, Settings, Spot, setting
@@ -69,7 +70,7 @@ class RelabelCase(Settings, go_type="relabel.case"):
     labels: Mapping[str, str] = setting(
         _LABELS, "Labels of a discovered target; with a page, those of the scraped target."
     )
-    object: Any = setting(FreeKind(), "Kubernetes objects: a file, a mapping or a list of mappings.")
+    object: Any = setting(ManifestKind(), "Kubernetes objects: a file, a mapping or a list of mappings.")
     page: str = setting(TEXT, "A page of metrics, a file; goes through metric_relabel_configs.")
     expect: Mapping[str, str] = setting(
         _LABELS, "All labels of the result; those with __ only where they are named."
@@ -86,10 +87,14 @@ class RelabelCase(Settings, go_type="relabel.case"):
     present: tuple[str, ...] = setting(ListKind(TEXT), "Metric names that are left of the page.")
     absent: tuple[str, ...] = setting(ListKind(TEXT), "Metric names that are not left of the page.")
     line: int = setting(IntKind(), "Line of the case.", default=0, hidden=True)
+    own_rules: bool = setting(
+        BOOL, "Whether `rules` stands in the case, if only as an empty list.", hidden=True
+    )
 
     @classmethod
     def finish(cls, section: Section) -> None:
         section.values["line"] = section.node.line
+        section.values["own_rules"] = section.given("rules")
         if not section["name"] and "name" not in section.failed:
             section.error("the case has no name", "name")
         inputs = [name for name in _INPUTS if section.given(name)]
@@ -100,7 +105,11 @@ class RelabelCase(Settings, go_type="relabel.case"):
                 f"`object` does not go with `{next(name for name in inputs if name != 'object')}`", "object"
             )
         for name in _EXPECTATIONS:
-            if section.given(name) and name not in section.failed and (section[name] in ({}, (), "") or section[name] is False):
+            if (
+                section.given(name)
+                and name not in section.failed
+                and (section[name] in ({}, (), "") or section[name] is False)
+            ):
                 section.error(f"`{name}` is empty and so expects nothing", name)
         if not any(section.given(name) for name in _EXPECTATIONS):
             section.error(f"the case expects nothing: one of {', '.join(_EXPECTATIONS)}")
@@ -116,12 +125,15 @@ class RelabelTests(Settings, go_type="relabel.tests"):
     cases: tuple[RelabelCase, ...] = setting(
         ListKind(SectionKind(RelabelCase), null_item="empty case"), "The cases."
     )
+    own_rules: bool = setting(
+        BOOL, "Whether `rules` stands in the file, if only as an empty list.", hidden=True
+    )
 
     @classmethod
     def finish(cls, section: Section) -> None:
         if not section["cases"] and "cases" not in section.failed:
             section.error("the file has no cases", "cases")
-        own_rules = section.given("rules")
+        own_rules = section.values["own_rules"] = section.given("rules")
         for case in section.items("cases"):
             if case.given("rules") or (own_rules and not case.given("job")):
                 continue
@@ -216,7 +228,7 @@ def _run(file: RelabelTestFile, case: RelabelCase) -> tuple[list[str], str]:
 def _job(file: RelabelTestFile, case: RelabelCase) -> Any | None:
     """The job whose rules count, None where the test has rules of its own."""
     tests = file.tests
-    if case.rules or (tests.rules and not case.job):
+    if case.own_rules or (tests.own_rules and not case.job):
         return None
     return find_job(str(file.beside(case.config or tests.config)), case.job or tests.job)
 
@@ -250,7 +262,9 @@ def _outcomes(file: RelabelTestFile, case: RelabelCase, job: Any | None) -> list
 
 
 def _own_rules(file: RelabelTestFile, case: RelabelCase) -> Any:
-    rules, scheme_text = (case.rules, case.scheme) if case.rules else (file.tests.rules, file.tests.scheme)
+    rules, scheme_text = (
+        (case.rules, case.scheme) if case.own_rules else (file.tests.rules, file.tests.scheme)
+    )
     scheme: ValidationScheme = "legacy" if scheme_text == "legacy" else "utf8"
     return compile_rules(rules, scheme)
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pyscrape.config import load_config
+from pyscrape.model.kinds import FreeKind
 from pyscrape.model.names import ValidationScheme, quoted
 from pyscrape.model.problems import nearest
+from pyscrape.model.settings import Decoder, Spot, merged_maps
+from pyscrape.model.yaml_nodes import Node, YAMLError, compose_all
 from pyscrape.relabel.explanation import Explanation, explain
 from pyscrape.relabel.page import PageReport, relabel_page
 from pyscrape.relabel.plans import compile_rules
@@ -215,22 +218,38 @@ def parse_labels(text: str) -> dict[str, str]:
     }
 
 
+class ManifestKind(FreeKind):
+    """A Kubernetes object or a list of them; merge keys work, times stay texts."""
+
+    def decode(self, spot: Spot) -> Any:
+        if spot.node.kind != "map":
+            return super().decode(spot)
+        own = Node(
+            "map",
+            [pair for pair in spot.node.pairs if not pair[0].is_merge],
+            spot.node.line,
+            spot.node.column,
+        )
+        decoded: dict[str, Any] = super().decode(Spot(spot.decoder, own, spot.path))
+        for key, value in spot.node.pairs:
+            if key.is_merge:
+                for merged in merged_maps(spot.decoder, value, spot.path):
+                    decoded = {**self.decode(spot.inner(merged, "<<")), **decoded}
+        return decoded
+
+
 def read_manifests(text: str) -> list[dict[str, Any]]:
     """The mappings of a YAML (or JSON) text of one or more documents; times stay texts.
 
     Raises:
         InputError: it is no YAML, or a document is no mapping.
     """
-    from pyscrape.model.kinds import FreeKind
-    from pyscrape.model.settings import Decoder, Spot
-    from pyscrape.model.yaml_nodes import YAMLError, compose_all
-
     try:
         documents = compose_all(text)
     except YAMLError as error:
         raise InputError(f"line {error.line}: {error.message}") from None
     decoder = Decoder(text_size=len(text) + (1 << 20))
-    found = [FreeKind().decode(Spot(decoder, one.root, ())) for one in documents if one.root is not None]
+    found = [ManifestKind().decode(Spot(decoder, one.root, ())) for one in documents if one.root is not None]
     if decoder.problems:
         raise InputError(decoder.problems[0].message)
     if not all(isinstance(item, dict) for item in found):
