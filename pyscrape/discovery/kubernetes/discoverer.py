@@ -21,6 +21,7 @@ from pyscrape.discovery.kubernetes.cluster import (
     own_namespace,
     shared_clusters,
 )
+from pyscrape.discovery.kubernetes.lookup import Wanted, find, why_no_target
 from pyscrape.discovery.kubernetes.objects import Key, Named, Resource
 from pyscrape.discovery.kubernetes.reflector import Reflector, Source
 from pyscrape.discovery.kubernetes.roles import ROLES, Attach, Related, Role
@@ -63,6 +64,31 @@ class Feed:
     def reflectors(self) -> Iterator[Reflector]:
         yield self.main
         yield from self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An object that was looked for.
+
+    `is_used`: whether groups are made of it; `reason`: why those have no target, empty when they have some.
+    """
+
+    resource: Resource
+    key: Key
+    is_main: bool
+    is_used: bool
+    reason: str
+
+
+def unrestricted(config: KubernetesSDConfig) -> KubernetesSDConfig:
+    """The same discovery in all namespaces and without selectors."""
+    return KubernetesSDConfig(
+        role=config.role,
+        api_server=config.api_server,
+        kubeconfig_file=config.kubeconfig_file,
+        http=config.http,
+        attach_metadata=config.attach_metadata,
+    )
 
 
 class KubernetesDiscoverer:
@@ -119,6 +145,49 @@ class KubernetesDiscoverer:
     def status_changed(self, reflector: Reflector) -> None:  # noqa: ARG002 - the protocol names it
         self._refresh_status()
         self._wake.set()
+
+    # --- what is asked ---
+
+    @property
+    def resources(self) -> list[str]:
+        """The plurals of the resources that it looks at."""
+        return sorted({reflector.source.resource.plural for reflector in self._by_reflector})
+
+    def look_up(self, wanted: Wanted) -> Iterator[Sighting]:
+        """The objects that are meant, and for main ones without a target the reason."""
+        for feed in self._feeds:
+            for reflector in feed.reflectors():
+                resource, is_main = reflector.source.resource, reflector is feed.main
+                known = ((resource, key, found) for key, found in reflector.objects.items())
+                for _, key, _found in find(wanted, known):
+                    mains = {key} if is_main else feed.scope.users_of(feed.fields[reflector], key)
+                    reasons = [self._why_no_target(feed, main) for main in sorted(mains)]
+                    yield Sighting(resource, key, is_main, bool(mains), "; ".join(filter(None, reasons)))
+
+    def _why_no_target(self, feed: Feed, key: Key) -> str:
+        main = feed.main.objects.get(key)
+        if main is None:
+            return ""
+        reason = why_no_target(self._role, main, feed.scope.related, self._attach)
+        return f"{self._role.source_of(key)}: {reason}" if reason else ""
+
+    def hidden_by(self, sighting: Sighting) -> str:
+        """What in the configuration keeps an object from being looked at."""
+        namespace = sighting.key[0]
+        names = self._namespaces()
+        if namespace and names != [""] and namespace not in names:
+            return (
+                f"namespace {namespace} is not among the namespaces of the configuration ({', '.join(names)})"
+            )
+        source = self._source(sighting.resource, "")
+        selectors = [
+            f"{kind} selector {text!r}"
+            for kind, text in (("label", source.label_selector), ("field", source.field_selector))
+            if text
+        ]
+        if selectors:
+            return f"the {' and the '.join(selectors)} of the configuration do not match it"
+        return "the discovery as configured does not see it"
 
     # --- starting ---
 

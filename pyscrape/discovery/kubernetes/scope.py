@@ -47,6 +47,10 @@ class Scope:
         for user in self._users.get((field_name, key), ()):
             self._dirty[user] = None
 
+    def users_of(self, field_name: str, key: Key) -> set[Key]:
+        """The main objects that refer to a related one."""
+        return set(self._users.get((field_name, key), ()))
+
     def take(self, at_most: int) -> list[TargetGroup]:
         """Build up to `at_most` of the waiting groups, in the order in which they were touched."""
         keys: Collection[Key] = (

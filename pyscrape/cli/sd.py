@@ -1,0 +1,169 @@
+"""Show what a job's discovery finds and what relabeling makes of it; return as soon as all of it is known.
+
+Examples:
+  pyscrape sd prometheus.yml --job kubernetes-pods              what is scraped, dropped and failed, and why
+  pyscrape sd prometheus.yml --job kubernetes-pods --labels     with all discovered labels
+  pyscrape sd prometheus.yml --job kubernetes-pods --format json | jq '.targets[].url'
+  pyscrape sd prometheus.yml --job kubernetes-pods --watch      and then every change
+
+Exit codes: 0 all discoveries have answered, 1 one of them has not, 2 wrong usage or configuration.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyscrape.cli.relabel_inputs import InputError, find_job
+from pyscrape.cli.survey import Outcome, Survey, surveying
+from pyscrape.config import ConfigError
+from pyscrape.model.labels import format_labels
+from pyscrape.targets.target import Dropped, Failed, Target
+
+SUMMARY = "show what discovery finds and what relabeling makes of it"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml")
+    parser.add_argument("--job", required=True, help="the job_name whose discovery is run")
+    parser.add_argument("--labels", action="store_true", help="show all discovered labels")
+    parser.add_argument(
+        "--watch", action="store_true", help="go on and print every change, until interrupted"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="wait so long for the first answers [30]",
+    )
+    parser.add_argument("--format", choices=("text", "json"), help="default: text")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        job = find_job(args.config, args.job)
+    except ConfigError as error:
+        print("\n".join(map(str, error.problems)), file=sys.stderr)
+        return 2
+    except (InputError, OSError) as error:
+        print(f"pyscrape sd: {error}", file=sys.stderr)
+        return 2
+    return asyncio.run(_run(job, args))
+
+
+async def _run(job: Any, args: argparse.Namespace) -> int:
+    async with surveying(job) as survey:
+        complete = await survey.first_sync(args.timeout)
+        outcomes = survey.outcomes()
+        if args.format == "json":
+            print(json.dumps(as_data(survey, outcomes), indent=None if args.watch else 2), flush=True)
+        else:
+            print("\n".join(as_text(survey, outcomes, labels=args.labels)), flush=True)
+        while args.watch:
+            survey.changed.clear()
+            await survey.changed.wait()
+            before, outcomes = outcomes, survey.outcomes()
+            if args.format == "json":
+                print(json.dumps(as_data(survey, outcomes)), flush=True)
+            else:
+                for line in differences(before, outcomes):
+                    print(line, flush=True)
+    return 0 if complete else 1
+
+
+def state_of(outcome: Outcome) -> str:
+    """active, dropped or failed."""
+    return {Target: "active", Dropped: "dropped", Failed: "failed"}[type(outcome.result)]
+
+
+def reason_of(outcome: Outcome) -> str:
+    """Why it is not scraped; empty when it is."""
+    match outcome.result:
+        case Dropped(reason=reason):
+            return reason
+        case Failed(error=error):
+            return error
+    return ""
+
+
+def as_data(survey: Survey, outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """The survey as plain data."""
+    return {
+        "job": survey.job.job_name,
+        "complete": survey.complete,
+        "seconds": round(survey.took_s, 3),
+        "discoveries": [
+            {
+                "kind": source.kind,
+                "synced": source.synced,
+                "groups": len(source.groups),
+                "error": source.error,
+                "advice": source.advice,
+                "details": source.discoverer.status.details if source.discoverer else {},
+            }
+            for source in survey.sources
+        ],
+        "targets": [
+            {
+                "state": state_of(outcome),
+                "source": outcome.group.source,
+                "discoveredLabels": dict(outcome.result.discovered),
+                "labels": dict(outcome.result.labels) if isinstance(outcome.result, Target) else {},
+                "url": outcome.result.url if isinstance(outcome.result, Target) else "",
+                "reason": reason_of(outcome),
+                "rule": outcome.result.rule_index if isinstance(outcome.result, Dropped) else None,
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def as_text(survey: Survey, outcomes: list[Outcome], *, labels: bool) -> Iterator[str]:
+    """The survey for people: totals, failures of discoveries, then target by target."""
+    counts = Counter(map(state_of, outcomes))
+    totals = ", ".join(f"{counts[state]} {state}" for state in ("active", "dropped", "failed"))
+    yield f"job {survey.job.job_name}: {len(outcomes)} discovered, {totals} ({survey.took_s:.2f} s)"
+    for source in survey.sources:
+        if not source.synced:
+            yield f"{source.kind}: no answer yet" + (f": {source.error}" if source.error else "")
+        elif source.error:
+            yield f"{source.kind}: {source.error}"
+        if source.advice:
+            yield from (f"  {line}" for line in source.advice.splitlines())
+    for name in survey.skipped:
+        yield f"{name}: not run by pyscrape"
+    for state in ("active", "dropped", "failed"):
+        some = [outcome for outcome in outcomes if state_of(outcome) == state]
+        if some:
+            yield f"\n{state}"
+        for outcome in some:
+            yield from _target_lines(outcome, labels)
+
+
+def _target_lines(outcome: Outcome, labels: bool) -> Iterator[str]:
+    result = outcome.result
+    where = (
+        result.url if isinstance(result, Target) else result.discovered.get("__address__") or "(no address)"
+    )
+    reason = reason_of(outcome)
+    yield f"  {where}  {outcome.group.source}" + (f"  {reason}" if reason else "")
+    if isinstance(result, Target):
+        yield f"      {format_labels(dict(result.labels))}"
+    if labels:
+        yield from (f"      {name}={value!r}" for name, value in sorted(result.discovered.items()))
+
+
+def differences(before: Iterable[Outcome], after: Iterable[Outcome]) -> Iterator[str]:
+    """One line for each target that came, went or became something else."""
+    old = Counter(map(_line, before))
+    new = Counter(map(_line, after))
+    yield from (f"- {line}" for line in (old - new).elements())
+    yield from (f"+ {line}" for line in (new - old).elements())
+
+
+def _line(outcome: Outcome) -> str:
+    return f"{state_of(outcome)}{next(_target_lines(outcome, labels=False))}"

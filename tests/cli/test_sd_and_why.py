@@ -1,0 +1,172 @@
+"""`pyscrape sd` and `pyscrape why` against a cluster: what is found, and why something is not."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyscrape.cli.main import main
+from tests.discovery.kubernetes import manifests as make
+from tests.helpers.fake_kubernetes import FakeKubernetes
+from tests.helpers.threaded_server import in_thread
+
+USER = "system:serviceaccount:kube-ops:pyscrape"
+CONFIG = """\
+scrape_configs:
+  - job_name: pods
+    kubernetes_sd_configs: [{role: pod, api_server: URL, authorization: {credentials: open}}]
+    relabel_configs:
+      - {source_labels: [__meta_kubernetes_pod_label_scrape], regex: "true", action: keep}
+      - {source_labels: [__meta_kubernetes_pod_label_stage], regex: "test", action: drop}
+      - {source_labels: [__meta_kubernetes_pod_label_alias], regex: "(.+)", target_label: __address__}
+  - job_name: shop
+    kubernetes_sd_configs:
+      - {role: pod, api_server: URL, authorization: {credentials: open}, namespaces: {names: [shop]}}
+  - job_name: selected
+    kubernetes_sd_configs:
+      - role: pod
+        api_server: URL
+        authorization: {credentials: open}
+        selectors: [{role: pod, label: "scrape=true"}]
+  - job_name: few
+    target_limit: 2
+    kubernetes_sd_configs: [{role: pod, api_server: URL, authorization: {credentials: open}}]
+  - job_name: services
+    kubernetes_sd_configs: [{role: service, api_server: URL, authorization: {credentials: open}}]
+  - job_name: nodes
+    kubernetes_sd_configs: [{role: node, api_server: URL, authorization: {credentials: open}}]
+  - job_name: endpoints
+    kubernetes_sd_configs: [{role: endpoints, api_server: URL, authorization: {credentials: open}}]
+  - job_name: forbidden
+    kubernetes_sd_configs: [{role: ingress, api_server: URL, authorization: {credentials: open}}]
+  - job_name: stranger
+    kubernetes_sd_configs: [{role: pod, api_server: URL, authorization: {credentials: wrong}}]
+  - job_name: static
+    static_configs: [{targets: ["a:1", "b:2"]}]
+    relabel_configs: [{source_labels: [__address__], regex: "b:.*", action: drop}]
+"""
+
+
+def objects() -> Iterator[dict[str, Any]]:
+    yield make.pod("cart-0", "10.0.0.1", scrape="true")
+    yield make.pod("cart-1", "10.0.0.2", scrape="tru")
+    yield make.pod("cart-2", "10.0.0.3", scrape="true", stage="test")
+    yield make.pod("bad", "10.0.0.4", scrape="true", alias="no/host")
+    yield make.pod("pending", "", scrape="true")
+    yield make.pod("twin-a", "10.0.0.5", scrape="true", alias="one:80")
+    yield make.pod("twin-b", "10.0.0.6", scrape="true", alias="one:80")
+    yield make.pod("till", "10.0.0.7", namespace="shop")
+    yield make.service("cart")
+    without_ports = make.service("silent")
+    del without_ports["spec"]["ports"]
+    yield without_ports
+    yield make.endpoints("cart", "cart-0")
+    yield make.endpoints("empty")
+    yield make.node("n1", "10.1.0.1")
+    lost = make.node("lost")
+    lost["status"]["addresses"] = []
+    yield lost
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = FakeKubernetes(objects())
+    server.tokens = {"open": USER}
+    readable = ["pods", "services", "endpoints", "nodes"]
+    server.rules = {USER: [{"apiGroups": [""], "resources": readable, "verbs": ["list", "watch"]}]}
+    with in_thread(server):
+        path = tmp_path_factory.mktemp("sd") / "prometheus.yml"
+        path.write_text(CONFIG.replace("URL", server.url))
+        yield str(path)
+
+
+WHY = [
+    # job, name, exit code, cause, words of the answer
+    ("pods", "pod/default/cart-0", 0, "target", "http://10.0.0.1:80/metrics"),
+    ("pods", "10.0.0.1:80", 0, "target", "pod/default/cart-0"),
+    ("pods", "cart-1", 1, "dropped", '"tru"'),
+    ("pods", "cart-2", 1, "dropped", "rule 2"),
+    ("pods", "default/bad", 1, "failed", '"no/host" is not a valid hostname'),
+    ("pods", "pending", 1, "no-target", "has no IP address"),
+    ("pods", "twin-b", 0, "duplicate", "pod/default/twin-a"),
+    ("pods", "cart-9", 1, "not-found", "did you mean"),
+    ("pods", "svc/cart", 1, "wrong-role", "does not look at services"),
+    (
+        "shop",
+        "cart-0",
+        1,
+        "excluded",
+        "namespace default is not among the namespaces of the configuration (shop)",
+    ),
+    ("selected", "cart-1", 1, "excluded", "label selector 'scrape=true'"),
+    ("few", "cart-0", 1, "over-limit", "target_limit exceeded (number of targets: 7, limit: 2)"),
+    ("services", "svc/default/silent", 1, "no-target", "has no ports"),
+    ("nodes", "lost", 1, "no-target", "no address"),
+    ("nodes", "node/n1", 0, "target", "10.1.0.1:10250"),
+    ("endpoints", "pod/cart-1", 1, "not-behind", "no endpoints object refers to it"),
+    ("endpoints", "endpoints/empty", 1, "no-target", "no addresses behind it"),
+    ("endpoints", "svc/cart", 0, "target", "http://10.0.0.1:80/metrics"),
+    ("forbidden", "web", 1, "forbidden", 'resources: ["ingresses"]'),
+    ("stranger", "cart-0", 1, "discovery-failed", "does not know these credentials"),
+    ("static", "a:1", 0, "target", "http://a:1/metrics"),
+    ("static", "b:2", 1, "dropped", "rule 1"),
+]
+
+
+@pytest.mark.parametrize(("job", "name", "code", "cause", "words"), WHY, ids=lambda value: str(value)[:20])
+def test_why(
+    config: str, capsys: pytest.CaptureFixture[str], job: str, name: str, code: int, cause: str, words: str
+) -> None:
+    assert main(["why", config, "--job", job, name]) == code
+    assert words in capsys.readouterr().out
+    assert main(["why", config, "--job", job, name, "--format", "json"]) == code
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert cause in {finding["cause"] for finding in findings}
+
+
+def test_sd_shows_all_that_becomes_of_targets(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sd", config, "--job", "pods"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("job pods: 7 discovered, 3 active, 3 dropped, 1 failed")
+    assert "http://10.0.0.1:80/metrics  pod/default/cart-0" in shown
+    assert '10.0.0.4:80  pod/default/bad  "no/host" is not a valid hostname' in shown
+    assert "dropped by relabel_configs[1]" in shown
+
+
+def test_sd_as_data_and_at_once(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    began_s = time.monotonic()
+    assert main(["sd", config, "--job", "pods", "--format", "json"]) == 0
+    assert time.monotonic() - began_s < 3
+    found = json.loads(capsys.readouterr().out)
+    assert found["complete"] and found["seconds"] < 1
+    by_state = {
+        state: [t for t in found["targets"] if t["state"] == state]
+        for state in ("active", "dropped", "failed")
+    }
+    assert {target["rule"] for target in by_state["dropped"]} == {0, 1}
+    assert {target["url"] for target in by_state["active"]} == {
+        "http://10.0.0.1:80/metrics",
+        "http://one:80/metrics",
+    }
+    assert by_state["active"][0]["discoveredLabels"]["__meta_kubernetes_pod_name"] == "cart-0"
+
+
+def test_sd_names_the_missing_right(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sd", config, "--job", "forbidden"]) == 1
+    shown = capsys.readouterr().out
+    assert "no answer yet: ingresses: 403 Forbidden" in shown
+    assert '- apiGroups: ["networking.k8s.io"]' in shown
+
+
+@pytest.mark.parametrize("command", [["sd"], ["why", "x"]])
+def test_unknown_job(config: str, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    assert main([command[0], config, *command[1:], "--job", "podz"]) == 2
+    assert "did you mean 'pods'?" in capsys.readouterr().err
+
+
+def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sd", str(tmp_path / "none.yml"), "--job", "x"]) == 2
+    assert "none.yml" in capsys.readouterr().err
