@@ -14,8 +14,9 @@ from pyscrape.exposition.lines import CLOCKED, Lines, Offsets, Small
 from pyscrape.exposition.values import CLOCK_DIGITS, Bytes
 
 _NEWLINE = ord("\n")
-_MOST_RESIZED = 16
-_MOST_SHIFT = 1000
+# A step to the next resized sample costs about as much as looking for the newlines of this many samples.
+_SAMPLES_WORTH_A_STEP = 500
+_MOST_STEPS = 12
 _WORD = 8
 _LARGE_BYTES = 100_000
 # By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.
@@ -121,49 +122,75 @@ def _by_byte(offsets: Offsets, places: _Places, values: Mask) -> tuple[Mask | No
 
 
 class Shifted(NamedTuple):
-    """An old page whose lines stand where those of a new page should: `copy` of its bytes, and its samples."""
+    """An old page brought in line with a new one.
+
+    `copy`: its bytes, each line where the new page should have it; in a value of another length the new bytes.
+    `starts`, `ends`: of the new page's samples. `resized`: the samples whose value has another length.
+    """
 
     copy: Bytes
     starts: Small
     ends: Small
-    resized: list[int]
+    resized: Offsets
 
 
 def shifted(lines: Lines, body: bytes) -> Shifted | None:
-    """Bring an old page in line with a new one in which a few values have another length; None for more than that.
+    """Bring an old page in line with a new one of as many lines; None where that cannot be.
 
-    Where a newline is not where it was, the value before it was resized, and all that follows moves with it. This
-    may be wrong; `difference` then finds texts or bytes between samples that differ. Bytes of resized values are
-    the new ones.
+    Where a line is longer or shorter its value is taken to be, and all that follows to have moved with it. This
+    may be wrong; `difference` then finds texts or bytes between samples that differ.
     """
-    if abs(len(body) - len(lines.body)) > _MOST_SHIFT:
+    found = _stepped(lines, body) or _rescanned(lines, body)
+    if found is None:
         return None
-    new = np.frombuffer(body, np.uint8)
-    sample = _next_resized(new, lines.ends, 0)
-    if sample is None and len(body) == len(lines.body):
-        return Shifted(np.frombuffer(lines.body, np.uint8), lines.starts, lines.ends, [])
-    starts, ends = lines.starts.copy(), lines.ends.copy()
-    copy = np.empty(len(body), np.uint8)
+    starts, ends, resized = found
+    old_ends = lines.ends[resized]
+    old_values = lines.starts[resized] + lines.lengths[resized] + 1
+    shifts = np.concatenate(([0], ends[resized] - old_ends))
+    if (
+        len(lines.body) + shifts[-1] != len(body)
+        or (starts[resized] - lines.starts[resized] != shifts[:-1]).any()
+    ):
+        return None
+    copy = np.frombuffer(body, np.uint8).copy()
     target, source = memoryview(copy.data), memoryview(lines.body)
+    begins = [0, *old_ends.tolist()]
+    for begin, stop, shift in zip(begins, [*old_values.tolist(), len(source)], shifts.tolist(), strict=True):
+        target[begin + shift : stop + shift] = source[begin:stop]
+    return Shifted(copy, starts, ends, resized)
+
+
+def _stepped(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
+    """Starts, ends and resized samples of a page with few resized ones, from one newline out of place to the next."""
+    most = min(_MOST_STEPS, len(lines.starts) // _SAMPLES_WORTH_A_STEP)
+    new = np.frombuffer(body, np.uint8)
+    starts, ends = lines.starts.copy(), lines.ends.copy()
     resized: list[int] = []
-    done = shift = 0  # copied so far of the old page; how far what follows has moved
-    while sample is not None:
-        value = int(starts[sample]) + int(lines.lengths[sample]) + 1
-        end = body.find(b"\n", value)
-        if end < 0 or len(resized) == _MOST_RESIZED:
+    while (sample := _next_resized(new, ends, resized[-1] + 1 if resized else 0)) is not None:
+        end = body.find(b"\n", int(starts[sample]) + int(lines.lengths[sample]) + 1)
+        if end < 0 or len(resized) >= most:
             return None
-        target[done + shift : value] = source[done : value - shift]
-        target[value:end] = body[value:end]
         resized.append(sample)
-        done = int(lines.ends[sample])
-        shift = end - done
+        shift = end - int(lines.ends[sample])
         ends[sample:] = lines.ends[sample:] + shift
         starts[sample + 1 :] = lines.starts[sample + 1 :] + shift
-        sample = _next_resized(new, ends, sample + 1)
-    if len(lines.body) + shift != len(body):
+    return starts, ends, np.array(resized, np.int64)
+
+
+def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
+    """Starts, ends and resized samples from all newlines; None where lines came or went, or cannot hold their text."""
+    newlines = np.flatnonzero(np.frombuffer(body, np.uint8) == _NEWLINE).astype(np.int32)
+    if len(newlines) != len(lines.starts) + len(lines.other_lines):
         return None
-    target[done + shift :] = source[done:]
-    return Shifted(copy, starts, ends, resized)
+    starts = np.empty_like(newlines)
+    starts[0] = 0
+    np.add(newlines[:-1], 1, out=starts[1:])
+    ends = np.delete(newlines, lines.other_lines)
+    starts = np.delete(starts, lines.other_lines)
+    sizes = ends - starts
+    if (sizes <= lines.lengths).any():
+        return None
+    return starts, ends, np.flatnonzero(sizes != lines.ends - lines.starts)
 
 
 def _next_resized(new: Bytes, ends: Small, first: int) -> int | None:

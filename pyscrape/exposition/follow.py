@@ -96,18 +96,19 @@ class _Match(NamedTuple):
     changed: Mask
     comments: Comments
     types_from: Small
+    other_lines: Small
 
 
 def _in_place(old: Lines, body: bytes) -> _Match | None:
     """The match of a page whose lines are the old ones but for numbers and, in place, some series texts."""
     new = np.frombuffer(body, np.uint8)
     starts, ends, found = old.starts, old.ends, None
-    resized: list[int] = []
+    resized: Offsets = np.empty(0, np.int64)
     if len(body) == len(old.body):
         found = difference(np.frombuffer(old.body, np.uint8), new, starts, ends, old, slice(None))
     if found is None or found.outside:
         moved = shifted(old, body)
-        if moved is None or not moved.resized:
+        if moved is None:
             return None
         copy, starts, ends, resized = moved
         found = difference(copy, new, starts, ends, old, slice(None))
@@ -115,14 +116,16 @@ def _in_place(old: Lines, body: bytes) -> _Match | None:
             return None
     found.values[resized] = True
     if found.texts is None:
-        return _Match(starts, ends, None, found.values, old.comments, old.types_from)
+        return _Match(starts, ends, None, found.values, old.comments, old.types_from, old.other_lines)
     replaced = np.flatnonzero(found.texts)
     for start, end in zip(starts[replaced].tolist(), ends[replaced].tolist(), strict=True):
         if body.find(b"\n", start) != end:
             return None
     origin = np.arange(len(starts), dtype=np.int32)
     origin[replaced] = -1
-    return _Match(starts, ends, origin, found.values | found.texts, old.comments, old.types_from)
+    return _Match(
+        starts, ends, origin, found.values | found.texts, old.comments, old.types_from, old.other_lines
+    )
 
 
 def _numbered(
@@ -201,7 +204,7 @@ def _brought_in_line(old: Lines, body: bytes, form: Format) -> _Match:
     comments = old.comments if found.comments == old.comments.text else read_comments(found.comments, form)
     origin, changed = _in_line(old, body, found)
     starts, ends = found.starts.astype(np.int32), found.ends.astype(np.int32)
-    return _Match(starts, ends, origin, changed, comments, types_from(found, comments))
+    return _Match(starts, ends, origin, changed, comments, types_from(found, comments), found.other_lines)
 
 
 def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
@@ -227,6 +230,7 @@ def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
         hashes,
         match.comments,
         match.types_from,
+        match.other_lines,
     )
     changed = match.changed | (kinds == ODD)
     return _numbered(lines, changed, form, page.values[origin], {}, _moved(lines, old, origin))

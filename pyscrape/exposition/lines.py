@@ -76,7 +76,8 @@ class Lines:
 
     Sample i has its series text at body[starts[i] : starts[i] + lengths[i]] and its newline at ends[i].
     `kinds[i]` is PLAIN, CLOCKED or ODD (`clocked`, `odd`: whether there is one); `normalised[i]` an index in
-    NORMALISED; `hashes[i]` of the series text. TYPE line k of the comments holds from sample types_from[k] on.
+    NORMALISED; `hashes[i]` of the series text. TYPE line k of the comments holds from sample types_from[k] on;
+    `other_lines` are the numbers, among all lines from 0, of those that are no samples.
     """
 
     body: bytes
@@ -88,6 +89,7 @@ class Lines:
     hashes: NDArray[np.int64]
     comments: Comments
     types_from: Small
+    other_lines: Small
     clocked: bool = field(init=False)
     odd: bool = field(init=False)
 
@@ -108,6 +110,7 @@ class Lines:
             self.hashes,
             self.comments,
             self.types_from,
+            self.other_lines,
         )
 
     def text(self, index: int) -> bytes:
@@ -130,6 +133,7 @@ class Geometry(NamedTuple):
     ends: Offsets
     comment_starts: Offsets
     comments: bytes
+    other_lines: Small
 
 
 def geometry(body: bytes, form: Format) -> Geometry:
@@ -160,7 +164,8 @@ def geometry(body: bytes, form: Format) -> Geometry:
             raise NotLined
         del pieces[-1]
         comment_starts = comment_starts[:-1]
-    return Geometry(starts[sample], ends[sample], comment_starts, b"".join(pieces))
+    others = np.flatnonzero(~sample).astype(np.int32)
+    return Geometry(starts[sample], ends[sample], comment_starts, b"".join(pieces), others)
 
 
 def comment_entries(text: bytes, form: Format) -> list[Entry]:
@@ -295,6 +300,7 @@ def lines_of(body: bytes, found: Geometry, samples: Samples, comments: Comments,
         np.fromiter(map(hash, samples.texts), np.int64, size) if hashed else np.empty(0, np.int64),
         comments,
         holding,
+        found.other_lines,
     )
 
 
