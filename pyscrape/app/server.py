@@ -160,6 +160,7 @@ class Server:
             build=BUILD,
             runtime=self._runtime,
             metrics=self.metrics.render,
+            external_labels=lambda: self._loaded.config.global_.external_labels,
             notes=lambda: self._loaded.notes,
         )
 

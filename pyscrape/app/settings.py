@@ -103,5 +103,6 @@ def web_options(flags: Flags) -> WebOptions:
         prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
         external_url=url,
         query_timeout_s=flags.number("query.timeout") / 1000,
+        lookback_ms=flags.number("query.lookback-delta"),
         max_concurrency=flags.number("query.max-concurrency"),
     )

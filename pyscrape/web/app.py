@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.web.admin_api import AdminApi
 from pyscrape.web.answers import Answer, text
+from pyscrape.web.federate import FederateApi
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages import Pages
 from pyscrape.web.query_api import QueryApi
@@ -59,7 +60,18 @@ class Cors:
 
 def mounts(services: Services) -> list[Mount]:
     """Every route of the server."""
-    parts = (LifecycleApi, QueryApi, SeriesApi, TargetsApi, StatusApi, RulesApi, WriteApi, AdminApi, Pages)
+    parts = (
+        LifecycleApi,
+        QueryApi,
+        SeriesApi,
+        TargetsApi,
+        StatusApi,
+        RulesApi,
+        WriteApi,
+        AdminApi,
+        FederateApi,
+        Pages,
+    )
     return [mount for part in parts for mount in part(services).mounts()] + [
         Mount("/{rest:path}", _unknown, ("GET", "POST", "PUT", "DELETE"))
     ]

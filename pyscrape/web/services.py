@@ -26,6 +26,7 @@ class WebOptions:
     prefix: str = ""
     external_url: str = ""
     query_timeout_s: float = 120.0
+    lookback_ms: int = 300_000
     max_concurrency: int = 20
 
 
@@ -56,5 +57,6 @@ class Services:
     build: Mapping[str, str]
     runtime: Callable[[], Mapping[str, object]]
     metrics: Callable[[], tuple[bytes, str]]
+    external_labels: Callable[[], Mapping[str, str]] = dict
     notes: Callable[[], tuple[str, ...]] = tuple
     """What the configuration asks for and this program does not do, one sentence each."""

@@ -193,3 +193,13 @@ async def test_the_route_prefix() -> None:
     async with client_of(services(prefix="/prom")) as client:
         assert (await client.get("/prom/api/v1/labels")).status_code == 200
         assert (await client.get("/api/v1/labels")).status_code == 404
+
+
+async def test_federation() -> None:
+    async with client_of(services(external_labels=lambda: {"region": "eu", "job": "other"})) as client:
+        answer = await client.get("/federate", **{"match[]": 'up{job="a"}'})
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        at_ms = int(NOW_S * 1000)
+        assert answer.text == f'# TYPE up untyped\nup{{instance="x:1",job="a",region="eu"}} 1 {at_ms}\n'
+        assert (await client.get("/federate", **{"match[]": "up{"})).status_code == 400
+        assert (await client.get("/federate")).text == ""
