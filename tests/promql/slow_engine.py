@@ -6,6 +6,7 @@ but the parser: no arrays, no planning, no windows found in advance.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from pyscrape.model.labels import METRIC_NAME, Labels
 from pyscrape.model.value import is_stale
@@ -28,7 +29,7 @@ Samples = list[tuple[int, float]]
 Vector = dict[Labels, float]
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what the oracle says, not an error of its own
     """The query is an error."""
 
 
@@ -159,7 +160,9 @@ class SlowEngine:
         groups: dict[Labels, list[tuple[Labels, float]]] = {}
         for labels, value in vector.items():
             hidden = {*node.grouping, METRIC_NAME}
-            key = {n: v for n, v in labels.items() if (n not in hidden if node.without else n in node.grouping)}
+            key = {
+                n: v for n, v in labels.items() if (n not in hidden if node.without else n in node.grouping)
+            }
             groups.setdefault(Labels(key), []).append((labels, value))
         param = self.value(node.param, at_ms) if node.param is not None else 0.0
         assert isinstance(param, float | int)
@@ -230,7 +233,7 @@ def growth(samples: Samples, start: int, end: int, counter: bool) -> float | Non
     (first_at, first), (last_at, last) = samples[0], samples[-1]
     result = last - first
     if counter:
-        for (_, before), (_, after) in zip(samples, samples[1:], strict=False):
+        for (_, before), (_, after) in pairwise(samples):
             if after < before:
                 result += before
     sampled = (last_at - first_at) / 1000
@@ -276,7 +279,7 @@ def slope(samples: Samples) -> float | None:
 
 
 def changes(values: Sequence[float]) -> float:
-    pairs = list(zip(values, values[1:], strict=False))
+    pairs = list(pairwise(values))
     return float(sum(a != b and not (math.isnan(a) and math.isnan(b)) for a, b in pairs))
 
 
@@ -288,7 +291,7 @@ OVER_TIME: dict[str, Callable[..., float | None]] = {
     "idelta": lambda samples, start, end: last_change(samples, False),
     "deriv": lambda samples, start, end: slope(samples),
     "changes": over(changes),
-    "resets": over(lambda values: float(sum(b < a for a, b in zip(values, values[1:], strict=False)))),
+    "resets": over(lambda values: float(sum(b < a for a, b in pairwise(values)))),
     "last_over_time": over(lambda values: values[-1]),
     "present_over_time": over(lambda values: 1.0),
     "quantile_over_time": lambda samples, start, end, q: quantile([v for _, v in samples], q),
@@ -341,7 +344,11 @@ def binary(node: BinaryExpr, left: Vector | float, right: Vector | float) -> Vec
             return of_sets(node.op, rule, left, right)
         return matched(node, rule, left, right)
     if not isinstance(left, dict) and not isinstance(right, dict):
-        return float(COMPARISON[node.op](left, right)) if node.op in COMPARISON else ARITHMETIC[node.op](left, right)
+        return (
+            float(COMPARISON[node.op](left, right))
+            if node.op in COMPARISON
+            else ARITHMETIC[node.op](left, right)
+        )
     answer: Vector = {}
     for labels, value in (left if isinstance(left, dict) else right).items():  # type: ignore[union-attr]
         a = value if isinstance(left, dict) else left

@@ -11,7 +11,15 @@ from pyscrape.model.value import STALE
 from pyscrape.promql import Engine, QueryError, parse_expr
 from pyscrape.promql.values import SAME_LABELSET
 from tests.promql.memory_storage import MemoryStorage
-from tests.promql.slow_engine import AGGREGATIONS, ARITHMETIC, COMPARISON, ELEMENTWISE, OVER_TIME, Refused, SlowEngine
+from tests.promql.slow_engine import (
+    AGGREGATIONS,
+    ARITHMETIC,
+    COMPARISON,
+    ELEMENTWISE,
+    OVER_TIME,
+    Refused,
+    SlowEngine,
+)
 
 STEP_MS = 30_000
 START_MS, END_MS = 600_000, 1_200_000
@@ -27,7 +35,10 @@ NUMBERS = st.one_of(
 def series(draw: st.DrawFn) -> MemoryStorage:
     storage = MemoryStorage(draw(st.sampled_from(("job", "code", None))))
     labels = [
-        {"__name__": name, "job": job, "code": code} for name in ("a_total", "b") for job in "xy" for code in ("1", "2")
+        {"__name__": name, "job": job, "code": code}
+        for name in ("a_total", "b")
+        for job in "xy"
+        for code in ("1", "2")
     ]
     for one in draw(st.lists(st.sampled_from(labels), min_size=1, max_size=6, unique_by=str)):
         shift = draw(st.sampled_from((0, 0, 7_001)))
@@ -41,9 +52,15 @@ def series(draw: st.DrawFn) -> MemoryStorage:
 
 
 SPANS = st.sampled_from(("30s", "1m", "2m", "5m", "11s"))
-MODIFIERS = st.sampled_from(("", "", "", " offset 1m", " offset -2m", " @ 700", " @ start()", " @ end() offset 30s"))
-SELECTORS = st.sampled_from(("a_total", "b", '{job="x"}', 'a_total{code!="1"}', '{__name__=~"a.*|b",code="2"}'))
-GROUPINGS = st.sampled_from(("", " by (job)", " by (code, nope)", " without (code)", " by (__name__)", " without ()"))
+MODIFIERS = st.sampled_from(
+    ("", "", "", " offset 1m", " offset -2m", " @ 700", " @ start()", " @ end() offset 30s")
+)
+SELECTORS = st.sampled_from(
+    ("a_total", "b", '{job="x"}', 'a_total{code!="1"}', '{__name__=~"a.*|b",code="2"}')
+)
+GROUPINGS = st.sampled_from(
+    ("", " by (job)", " by (code, nope)", " without (code)", " by (__name__)", " without ()")
+)
 MATCHINGS = st.sampled_from((
     *("", "", " on (job, code)", " ignoring (code)", " on (job)", " on ()"),
     *(" on (job) group_left ()", " ignoring (code) group_left (code)", " on (job) group_right (code)"),
@@ -59,11 +76,15 @@ def vectors(depth: int) -> st.SearchStrategy[str]:
         return selector
     inner = vectors(depth - 1)
     plain_ranges = st.builds("{}[{}]{}".format, SELECTORS, SPANS, MODIFIERS)
-    subqueries = st.builds("({})[{}:{}]{}".format, inner, SPANS, st.sampled_from(("", "20s", "1m")), MODIFIERS)
+    subqueries = st.builds(
+        "({})[{}:{}]{}".format, inner, SPANS, st.sampled_from(("", "20s", "1m")), MODIFIERS
+    )
     ranges = st.one_of(plain_ranges, plain_ranges, subqueries)
     simple = sorted(name for name in OVER_TIME if name != "quantile_over_time")
     binops = sorted({*ARITHMETIC, *COMPARISON, *(f"{op} bool" for op in COMPARISON)})
-    scalars = st.one_of(st.sampled_from(("2", "0", "-1.5", "NaN", "time()")), st.builds("scalar({})".format, inner))
+    scalars = st.one_of(
+        st.sampled_from(("2", "0", "-1.5", "NaN", "time()")), st.builds("scalar({})".format, inner)
+    )
     return st.one_of(
         selector,
         st.builds("{}({})".format, st.sampled_from(simple), ranges),
@@ -108,9 +129,13 @@ def test_random_expressions_agree(storage: MemoryStorage, query: str) -> None:
     got = {}
     for k in range(len(result)):
         samples = result.series(k)
-        got[result.frame.labels(k)] = dict(zip(samples.times_ms.tolist(), samples.values.tolist(), strict=True))
+        got[result.frame.labels(k)] = dict(
+            zip(samples.times_ms.tolist(), samples.values.tolist(), strict=True)
+        )
     assert got.keys() == expected.keys(), f"{query}: {list(got)} against {list(expected)}"
     for labels, points in expected.items():
         assert got[labels].keys() == points.keys(), f"{query}: {labels}: times differ"
         for at, value in points.items():
-            assert close(got[labels][at], value), f"{query}: {labels} at {at}: {got[labels][at]} against {value}"
+            assert close(got[labels][at], value), (
+                f"{query}: {labels} at {at}: {got[labels][at]} against {value}"
+            )
