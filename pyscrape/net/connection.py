@@ -6,6 +6,7 @@ object that is handed out, compressed bodies straight into the inflater. httptoo
 """
 
 import asyncio
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -52,6 +53,10 @@ class Reply(NamedTuple):
         return None
 
 
+Answered = Callable[[Reply | None, ExchangeError | None], None]
+"""Told of the end of an exchange: the reply, or the error."""
+
+
 class _Head:
     """Collects one response head from httptools; one object per response."""
 
@@ -88,6 +93,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_answered",
         "_collected",
         "_direct",
         "_direct_view",
@@ -102,7 +108,6 @@ class Connection(asyncio.BufferedProtocol):
         "_parser",
         "_pieces",
         "_state",
-        "_waiter",
         "closed",
         "served",
         "transport",
@@ -112,7 +117,7 @@ class Connection(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport | None = None
         self.closed = False
         self.served = 0
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._answered: Answered | None = None
         self._state = "idle"
         self._early = bytearray()
         self._forget()
@@ -144,13 +149,27 @@ class Connection(asyncio.BufferedProtocol):
 
         `limit`: bytes of the (inflated) body at which a 200 answer is refused, 0 = none.
         """
+        waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def answered(reply: Reply | None, error: ExchangeError | None) -> None:
+            if waiter.done():
+                return
+            if reply is not None:
+                waiter.set_result(reply)
+            elif error is not None:
+                waiter.set_exception(error)
+
+        self.begin(request, limit, answered, inflate=inflate)
+        return waiter
+
+    def begin(self, request: bytes, limit: int, answered: Answered, *, inflate: bool = True) -> None:
+        """`exchange` without a future: `answered` is called once, from the event loop, and must not raise."""
         assert self.transport is not None and self._state == "idle"
         self._state = "head"
         self._limit = limit
         self._inflate = inflate
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._answered = answered
         self.transport.write(request)
-        return self._waiter
 
     def abort(self, error: ExchangeError) -> None:
         """End the running exchange with `error` and close at once."""
@@ -172,7 +191,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio gives it
         if self._direct_view is not None:
             return self._direct_view[self._got :]
         return _SHARED_VIEW
@@ -199,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        if self._waiter is None or self._waiter.done():
+        if self._answered is None:
             return
         if self._state == "to_end" and exc is None:
             try:
@@ -325,8 +344,8 @@ class Connection(asyncio.BufferedProtocol):
             self._pieces.append(bytes(piece))
 
     def _finish(self) -> None:
-        head, parser, waiter = self._head, self._parser, self._waiter
-        assert head is not None and waiter is not None
+        head, parser, answered = self._head, self._parser, self._answered
+        assert head is not None and answered is not None
         if self._inflater is not None:
             body = self._inflater.finish()
         elif self._direct is not None:
@@ -340,19 +359,18 @@ class Connection(asyncio.BufferedProtocol):
         self._forget()
         self._state = "idle"
         self.served += 1
-        self._waiter = None
+        self._answered = None
         if not keep:
             self.close()
-        if not waiter.done():
-            waiter.set_result(reply)
+        answered(reply, None)
 
     def _fail(self, error: ExchangeError) -> None:
-        waiter, self._waiter = self._waiter, None
+        answered, self._answered = self._answered, None
         self._state = "failed"
         self._forget()
         self.close()
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        if answered is not None:
+            answered(None, error)
 
 
 def _malformed(seen: bytes) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from pyscrape.net.client import USER_AGENT, ConfiguredTransport, make_credentials
-from pyscrape.net.connection import Origin, Reply
+from pyscrape.net.connection import Answered, Connection, Origin, Reply
 from pyscrape.net.errors import ExchangeError
 from pyscrape.net.inflate import Inflater
 from pyscrape.net.settings import HTTPClientConfig, TLSConfig
@@ -127,6 +127,29 @@ class Fetcher:
                 raise ExchangeError("redirect", f'unsupported protocol scheme "{urlsplit(url).scheme}"')
             own_headers = own_headers and _same_site(self.url, url)
         raise ExchangeError("redirect", "stopped after 10 redirects")
+
+    def begin(self, body_limit: int, answered: Answered) -> Connection | None:
+        """Ask on the kept connection with the request as it was last time; None where that cannot be.
+
+        Redirects are not followed here. `answered` is told once; `finish` takes the connection back afterwards.
+        """
+        request, transport, origin = self._request, self._transport, self._origin
+        if request is None or origin is None or not isinstance(transport, ScrapeTransport):
+            return None
+        if origin.scheme == "https" and not self._same_context():
+            return None
+        return transport.begin(origin, request, body_limit, answered)
+
+    def finish(self, connection: Connection) -> None:
+        """Keep the connection of an exchange that `begin` began."""
+        assert isinstance(self._transport, ScrapeTransport)
+        self._transport.keep(connection)
+
+    def _same_context(self) -> bool:
+        try:
+            return self._job.tls.current() is self._context
+        except ExchangeError:
+            return False  # `fetch` says what is wrong with the files
 
     async def _get(self, url: str, own_headers: bool, deadline: float, body_limit: int) -> Reply:
         job, transport = self._job, self._transport

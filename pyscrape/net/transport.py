@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 import httpx
 
-from pyscrape.net.connection import Connection, Origin, Reply
+from pyscrape.net.connection import Answered, Connection, Origin, Reply
 from pyscrape.net.errors import ExchangeError, Reason
 from pyscrape.net.tls_errors import tls_error
 
@@ -82,11 +82,28 @@ class ScrapeTransport(httpx.AsyncBaseTransport):
             self._idle, self._idle_origin = connection, origin
         return reply
 
+    def begin(self, origin: Origin, request: bytes, body_limit: int, answered: Answered) -> Connection | None:
+        """Send `request` on the kept connection; None where there is none, and nothing was done.
+
+        The caller watches the deadline, and gives the connection back by `keep`.
+        """
+        connection = self._idle
+        if connection is None or self._idle_origin != origin or not connection.reusable:
+            return None
+        self._idle = None
+        connection.begin(request, body_limit, answered)
+        return connection
+
+    def keep(self, connection: Connection) -> None:
+        """Take a connection back after an exchange that `begin` began."""
+        if connection.reusable:
+            self._idle = connection
+
     async def _ask(
         self, connection: Connection, request: bytes, deadline: float, limit: int, inflate: bool
     ) -> Reply:
         loop = asyncio.get_running_loop()
-        timer = loop.call_at(deadline, _expire, connection)
+        timer = loop.call_at(deadline, expire, connection)
         try:
             return await connection.exchange(request, limit=limit, inflate=inflate)
         except asyncio.CancelledError:
@@ -188,7 +205,8 @@ class ScrapeTransport(httpx.AsyncBaseTransport):
             self._idle = None
 
 
-def _expire(connection: Connection) -> None:
+def expire(connection: Connection) -> None:
+    """End a running exchange because its deadline has come."""
     connection.abort(ExchangeError("timeout", DEADLINE_TEXT, while_reading=connection.head_arrived))
 
 

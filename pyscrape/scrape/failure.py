@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from pyscrape.net.errors import ExchangeError
-from pyscrape.net.fetch import Body
 
 # Every class that `pyscrape_scrape_failures_total{reason=}` counts, in the order of a scrape.
 REASONS = (
@@ -103,16 +102,18 @@ def failure_of_exchange(error: ExchangeError, url: str, *, job: str, timeout: st
     return ScrapeFailure(reason, text, advice_for(reason, job=job, timeout=timeout))
 
 
-def failure_of_status(body: Body, *, job: str, timeout: str) -> ScrapeFailure | None:
-    """The failure that an answer's status means, None for 200."""
-    if body.status == 200:
+def failure_of_status(
+    status: int, phrase: str, content: bytes, *, job: str, timeout: str
+) -> ScrapeFailure | None:
+    """The failure that an answer's status means, None for 200. `content` is the beginning of its body."""
+    if status == 200:
         return None
-    text = f"server returned HTTP status {body.status} {body.phrase}".rstrip()
-    reason = f"http_{body.status // 100}xx"
-    complaint = body.content.lower()
-    if body.status == 400 and any(words in complaint for words in _TLS_COMPLAINTS):
+    text = f"server returned HTTP status {status} {phrase}".rstrip()
+    reason = f"http_{status // 100}xx"
+    complaint = content.lower()
+    if status == 400 and any(words in complaint for words in _TLS_COMPLAINTS):
         reason = "http_to_tls"
     elif reason not in REASONS:
         reason = "protocol"
-    detail = f"http_{body.status}" if f"http_{body.status}" in _ADVICE and reason != "http_to_tls" else reason
+    detail = f"http_{status}" if f"http_{status}" in _ADVICE and reason != "http_to_tls" else reason
     return ScrapeFailure(reason, text, advice_for(detail, job=job, timeout=timeout))

@@ -1,20 +1,29 @@
-"""The loop of one target: wait for the tick, fetch, read, append; every failure becomes a row of markers and a status.
+"""The loop of one target: at each tick ask, read, append; every failure becomes a row of markers and a status.
 
-The loop decides little. When to scrape is `schedule`'s, what a failure means `failure`'s, what becomes of samples
-`series`'. A page's own fault never ends the loop; only cancellation does, and the owner then ends the series.
+There are two ways through a scrape. The plain one is a coroutine: connect, follow redirects, read files, bind the
+series of a new page in slices. The short one serves a target that answers as it did before: the request goes out on
+the kept connection straight from the agenda's wake-up, and the page is appended straight from the read, with no task
+and no future in between (benchmarks/scrape_loop.py; tests/scrape/test_ways.py holds one to the other). Whatever is
+not ordinary about a scrape goes the plain way.
+
+When to scrape is decided in `schedule`, what a failure means in `failure`, what becomes of samples in `series`. A
+page's own fault never ends the loop.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 
 from pyscrape.exposition.errors import ParseError
 from pyscrape.exposition.negotiation import ContentTypeError
-from pyscrape.exposition.page import PageReader, Row
-from pyscrape.model.labels import Labels
+from pyscrape.exposition.page import Row
+from pyscrape.net.connection import Connection, Reply
 from pyscrape.net.errors import ExchangeError
-from pyscrape.net.fetch import Body, Fetcher
+from pyscrape.net.fetch import REDIRECTS, Fetcher
+from pyscrape.net.transport import expire
+from pyscrape.scrape.agenda import Agenda
 from pyscrape.scrape.failure import (
     ScrapeFailure,
     ScrapeRefusedError,
@@ -22,12 +31,13 @@ from pyscrape.scrape.failure import (
     failure_of_exchange,
     failure_of_status,
 )
+from pyscrape.scrape.intake import Intake, count_samples
 from pyscrape.scrape.interfaces import ExemplarSink
 from pyscrape.scrape.job import Job
 from pyscrape.scrape.metadata import MetadataCache
 from pyscrape.scrape.report import Report
 from pyscrape.scrape.schedule import first_delay_s, next_tick, sample_time_ms
-from pyscrape.scrape.series import NO_TIME, Accounting, TargetSeries
+from pyscrape.scrape.series import TargetSeries
 from pyscrape.scrape.stats import LATENESS_BOUNDS_S, ScrapeStats
 from pyscrape.scrape.status import DOWN, UP, TargetStatus
 from pyscrape.targets.target import Target
@@ -47,33 +57,47 @@ class Surroundings:
 
     stats: ScrapeStats
     clock: Callable[[], float]
+    agenda: Agenda
+    tasks: asyncio.TaskGroup
     seed: int = 0
     exemplars: ExemplarSink | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Scrape:
+    """One scrape under way. `start_s` is loop time, `at_ms` the timestamp of its samples."""
+
+    tick: int
+    start_s: float
+    at_ms: int
+    report: Report
+
+
 class Loop:
-    """Scrapes one target until it is cancelled."""
+    """Scrapes one target from `start` to `stop`."""
 
     __slots__ = (
         "_around",
+        "_aside",
+        "_clock",
+        "_connection",
         "_fetcher",
         "_first_s",
         "_first_wall_s",
-        "_reader",
-        "_reading_aside",
-        "_warned",
+        "_interval_s",
+        "_scrape",
+        "_stopped",
+        "_task",
+        "_timeout_s",
         "forced_error",
+        "intake",
         "job",
-        "metadata",
-        "series",
+        "started",
         "status",
         "target",
-        "task",
     )
 
-    _reader: PageReader
-    _reading_aside: bool
-    metadata: MetadataCache
+    intake: Intake
     status: TargetStatus
 
     def __init__(
@@ -88,134 +112,247 @@ class Loop:
     ) -> None:
         self.job = job
         self.target = target
-        self.series = series
-        self.task: asyncio.Task[None] | None = None
         # Set by the pool: every scrape fails with it and nothing is asked of the target.
         self.forced_error: ScrapeFailure | None = None
+        self.started = False
         self._around = around
+        self._clock = asyncio.get_running_loop().time
+        self._interval_s = target.interval.seconds
+        self._timeout_s = target.timeout.seconds
         self._fetcher: Fetcher = job.fetcher(target)
         self._first_s = 0.0
         self._first_wall_s = 0.0
-        self._warned = ""
-        # A reader that a thread still works on cannot be taken over.
-        kept = before is not None and keep_page and not before._reading_aside
-        self._reader = before._reader if before is not None and kept else PageReader()
-        self._reading_aside = False
-        self.metadata = before.metadata if before is not None else MetadataCache()
-        self.status = before.status if before is not None else TargetStatus()
+        self._stopped = False
+        self._scrape: Scrape | None = None
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        # Whether a thread reads a page: its reader cannot be taken over then.
+        self._aside = False
+        name = f"job {job.name}, target {target.url}"
+        if before is None:
+            self.intake = Intake(name, series, around.stats, around.exemplars)
+            self.status = TargetStatus()
+        else:
+            self.intake = before.intake.continued(name, keep_page=keep_page and not before._aside)
+            self.status = before.status
 
     def __repr__(self) -> str:
         return f"Loop({self.job.name}, {self.target.url}, {self.status.health})"
 
     @property
+    def series(self) -> TargetSeries:
+        """The target's series."""
+        return self.intake.series
+
+    @property
+    def metadata(self) -> MetadataCache:
+        """What the target's pages say about their families."""
+        return self.intake.metadata
+
+    @property
     def next_tick_s(self) -> float:
         """Loop time of the next scrape, were the loop to go on."""
-        interval_s = self.target.interval.seconds
-        now_s = asyncio.get_running_loop().time()
-        if not self._first_s:
+        now_s = self._clock()
+        if not self.started:
             return now_s
-        return self._first_s + (int((now_s - self._first_s) // interval_s) + 1) * interval_s
+        return self._first_s + (int((now_s - self._first_s) // self._interval_s) + 1) * self._interval_s
 
-    async def run(self) -> None:
-        """Scrape on schedule, for ever."""
-        loop = asyncio.get_running_loop()
-        interval_s = self.target.interval.seconds
+    def start(self) -> None:
+        """Begin at the target's place in the interval."""
         wall_s = self._around.clock()
-        delay_s = first_delay_s(self.target.hash, self._around.seed, interval_s, wall_s)
-        first_s = self._first_s = loop.time() + delay_s
+        delay_s = first_delay_s(self.target.hash, self._around.seed, self._interval_s, wall_s)
+        self._first_s = self._clock() + delay_s
         self._first_wall_s = wall_s + delay_s
-        tick = 0
-        try:
-            while True:
-                due_s = first_s + tick * interval_s
-                if (wait_s := due_s - loop.time()) > 0:
-                    await asyncio.sleep(wait_s)
-                await self._scrape(due_s, tick)
-                following = next_tick(tick, first_s, interval_s, loop.time())
-                self._around.stats.pyscrape_scrapes_missed_total += following - tick - 1
-                tick = following
-        finally:
-            self._fetcher.close()
+        self.started = True
+        self._around.agenda.add(self._first_s, self, 0)
 
-    async def _scrape(self, due_s: float, tick: int) -> None:
-        loop = asyncio.get_running_loop()
-        start_s = loop.time()
-        late_s = start_s - due_s
-        interval_s = self.target.interval.seconds
-        aligned_s = self._first_wall_s + tick * interval_s
-        at_ms = sample_time_ms(aligned_s, aligned_s + late_s, interval_s)
+    def stop(self) -> None:
+        """Scrape no more; a scrape under way is given up, and nothing of it is stored."""
+        self._stopped = True
+        self._scrape = None
+        if self._task is not None:
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.close()
+        self._fetcher.close()
+
+    # The agenda's side: even tokens are ticks, odd ones deadlines.
+
+    def wants(self, token: int) -> bool:
+        """Whether a tick or a deadline still matters."""
+        if token & 1:
+            return (
+                self._connection is not None and self._scrape is not None and self._scrape.tick == token >> 1
+            )
+        return not self._stopped
+
+    def due(self, token: int, at_s: float) -> None:
+        """A tick begins a scrape, a deadline ends one."""
+        if token & 1:
+            assert self._connection is not None
+            expire(self._connection)
+        else:
+            self._begin(token >> 1, at_s)
+
+    # One scrape.
+
+    def _begin(self, tick: int, due_s: float) -> None:
+        now_s = self._clock()
+        late_s = now_s - due_s
+        aligned_s = self._first_wall_s + tick * self._interval_s
+        at_ms = sample_time_ms(aligned_s, aligned_s + late_s, self._interval_s)
         self._count_lateness(late_s)
-        report = Report(up=False)
-        failure = self.forced_error
-        if failure is None:
-            failure = await self._attempt(start_s, at_ms, report)
+        scrape = self._scrape = Scrape(tick, now_s, at_ms, Report(False))
+        if self.forced_error is not None:
+            self._end(scrape, self.forced_error)
+            return
+        self._connection = self._fetcher.begin(self.job.body_limit, self._answered)
+        if self._connection is None:
+            self._go_plainly(scrape)
+        else:
+            self._around.agenda.add(now_s + self._timeout_s, self, tick << 1 | 1)
+
+    def _go_plainly(self, scrape: Scrape) -> None:
+        self._spawn(self._fetch_and_take(scrape))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        name = f"scrape {self.job.name} {self.target.url}"
+        self._task = self._around.tasks.create_task(work, name=name)
+
+    def _answered(self, reply: Reply | None, error: ExchangeError | None) -> None:
+        """The short way: the kept connection gave an answer, or failed."""
+        connection, self._connection = self._connection, None
+        scrape = self._scrape
+        if scrape is None or connection is None:
+            return  # stopped meanwhile
+        if reply is not None:
+            self._fetcher.finish(connection)
+            if reply.status == 200:
+                self._take_at_once(scrape, reply)
+                return
+        if (reply is not None and reply.status in REDIRECTS) or (error is not None and error.retry):
+            self._go_plainly(scrape)
+        else:
+            self._end(scrape, self._failure(reply, error))
+
+    def _failure(self, reply: Reply | None, error: ExchangeError | None) -> ScrapeFailure | None:
+        job, timeout = self.job.name, str(self.target.timeout)
+        if error is not None:
+            return failure_of_exchange(error, self.target.url, job=job, timeout=timeout)
+        assert reply is not None
+        return failure_of_status(reply.status, reply.phrase, reply.body, job=job, timeout=timeout)
+
+    def _take_at_once(self, scrape: Scrape, reply: Reply) -> None:
+        content_type, content = reply.header(b"content-type"), reply.body
+        if len(content) >= READ_ASIDE_BYTES and not self.series.live:
+            self._spawn(self._take_slowly(scrape, content, content_type))
+            return
+        try:
+            row = self._read(scrape, content, content_type)
+            steps = iter(()) if row is None else self.intake.bind(row)
+            if next(steps, self) is None and row is not None:
+                self._spawn(self._bind_slowly(scrape, content, row, steps))
+                return
+            self._append(scrape, row)
+        except Exception as error:
+            self._end(scrape, self._refusal(scrape, content, error))
+        else:
+            self._end(scrape, None)
+
+    async def _fetch_and_take(self, scrape: Scrape) -> None:
+        """The plain way."""
+        try:
+            deadline_s = scrape.start_s + self._timeout_s
+            body = await self._fetcher.fetch(deadline_s, self.job.body_limit)
+        except ExchangeError as error:
+            self._end(scrape, self._failure(None, error))
+            return
+        timeout = str(self.target.timeout)
+        failure = failure_of_status(
+            body.status, body.phrase, body.content, job=self.job.name, timeout=timeout
+        )
+        if failure is not None:
+            self._end(scrape, failure)
+        else:
+            await self._take_slowly(scrape, body.content, body.content_type)
+
+    async def _take_slowly(self, scrape: Scrape, content: bytes, content_type: str | None) -> None:
+        try:
+            if len(content) >= READ_ASIDE_BYTES and not self.series.live:
+                self._aside = True
+                row = await asyncio.to_thread(self._read, scrape, content, content_type)
+                self._aside = False
+            else:
+                row = self._read(scrape, content, content_type)
+        except Exception as error:
+            self._aside = False
+            self._end(scrape, self._refusal(scrape, content, error))
+            return
+        await self._bind_slowly(scrape, content, row, iter(()) if row is None else self.intake.bind(row))
+
+    async def _bind_slowly(
+        self, scrape: Scrape, content: bytes, row: Row | None, steps: Iterator[None]
+    ) -> None:
+        try:
+            for _ in steps:
+                await asyncio.sleep(0)
+            self._append(scrape, row)
+        except Exception as error:
+            self._end(scrape, self._refusal(scrape, content, error))
+        else:
+            self._end(scrape, None)
+
+    def _read(self, scrape: Scrape, content: bytes, content_type: str | None) -> Row | None:
+        """The page as a row, None for an empty one."""
+        canonical = self.job.format_of(content_type)
+        scrape.report.body_bytes = len(content)
+        return self.intake.reader.feed(content, canonical) if content else None
+
+    def _append(self, scrape: Scrape, row: Row | None) -> None:
+        report = scrape.report
+        report.up = True
+        report.duration_s = self._clock() - scrape.start_s
+        if row is None:
+            # Prometheus takes an empty page for a good scrape after which nothing is there.
+            self.series.append_without_page(scrape.at_ms, report)
+        else:
+            self.intake.append(row, scrape.at_ms, report)
+
+    def _refusal(self, scrape: Scrape, content: bytes, error: Exception) -> ScrapeFailure:
+        """What an exception of reading or appending means; one that is no page's fault is logged whole."""
+        if isinstance(error, ContentTypeError):
+            reason, text = "content_type", str(error)
+        elif isinstance(error, ParseError):
+            reason, text = "parse", str(error)
+            scrape.report.scraped = count_samples(content, error.position)
+        elif isinstance(error, ScrapeRefusedError):
+            reason, text = error.reason, error.text
+        else:
+            logger.error(
+                "job %s, target %s: cannot take the page", self.job.name, self.target.url, exc_info=error
+            )
+            reason, text = "internal", f"{type(error).__name__}: {error}"
+        advice = advice_for(reason, job=self.job.name, timeout=str(self.target.timeout))
+        return ScrapeFailure(reason, text, advice)
+
+    def _end(self, scrape: Scrape, failure: ScrapeFailure | None) -> None:
+        """Store what a failure leaves, note how it went, wait for the next tick."""
+        report = scrape.report
         if failure is not None:
             report.up = False
-            report.duration_s = loop.time() - start_s
+            report.duration_s = self._clock() - scrape.start_s
             report.body_bytes = -1 if failure.reason == "body_limit" else 0
             if failure.reason in REFUSED_SERIES:
-                self.series.append_refused(at_ms, report)
+                self.series.append_refused(scrape.at_ms, report)
             else:
-                self.series.append_without_page(at_ms, report)
-        self._note(failure, report, at_ms / 1000)
-
-    async def _attempt(self, start_s: float, at_ms: int, report: Report) -> ScrapeFailure | None:
-        """Fetch, read and append one page; the failure where that did not come about."""
-        job, target = self.job, self.target
-        timeout = str(target.timeout)
-        try:
-            body = await self._fetcher.fetch(start_s + target.timeout.seconds, job.body_limit)
-        except ExchangeError as error:
-            return failure_of_exchange(error, target.url, job=job.name, timeout=timeout)
-        refusal = failure_of_status(body, job=job.name, timeout=timeout)
-        if refusal is not None:
-            return refusal
-        try:
-            await self._take(body, start_s, at_ms, report)
-        except ContentTypeError as error:
-            reason, text = "content_type", str(error)
-        except ParseError as error:
-            reason, text = "parse", str(error)
-            report.scraped = count_samples(body.content, error.position)
-        except ScrapeRefusedError as error:
-            reason, text = error.reason, error.text
-        except Exception as error:
-            logger.exception("job %s, target %s: cannot take the page", job.name, target.url)
-            reason, text = "internal", f"{type(error).__name__}: {error}"
-        else:
-            return None
-        return ScrapeFailure(reason, text, advice_for(reason, job=job.name, timeout=timeout))
-
-    async def _take(self, body: Body, start_s: float, at_ms: int, report: Report) -> None:
-        """Read a page and append it. Raises what a page can be refused by."""
-        loop = asyncio.get_running_loop()
-        content = body.content
-        content_type = self.job.format_of(body.content_type)
-        report.body_bytes = len(content)
-        report.up = True
-        if not content:
-            # Prometheus takes an empty page for a good scrape after which nothing is there.
-            report.duration_s = loop.time() - start_s
-            self.series.append_without_page(at_ms, report)
+                self.series.append_without_page(scrape.at_ms, report)
+        self._note(failure, report, scrape.at_ms / 1000)
+        self._scrape = self._task = None
+        if self._stopped:
             return
-        if len(content) >= READ_ASIDE_BYTES and not self.series.live:
-            self._reading_aside = True
-            row = await loop.run_in_executor(None, self._reader.feed, content, content_type)
-            self._reading_aside = False
-        else:
-            row = self._reader.feed(content, content_type)
-        for _ in self.series.bind(row.layout):
-            await asyncio.sleep(0)
-        report.duration_s = loop.time() - start_s
-        found = self.series.ingest(row, at_ms, report)
-        if found.duplicates or found.out_of_order or found.out_of_bounds or self._warned:
-            self._note_lost(found)
-        self.metadata.update(row.metadata)
-        if row.exemplars:
-            self._keep_exemplars(row, at_ms)
-        stats = self._around.stats
-        stats.pyscrape_scrape_samples_total += report.kept
-        stats.pyscrape_scrape_body_bytes_total += len(content)
+        following = next_tick(scrape.tick, self._first_s, self._interval_s, self._clock())
+        self._around.stats.pyscrape_scrapes_missed_total += following - scrape.tick - 1
+        self._around.agenda.add(self._first_s + following * self._interval_s, self, following << 1)
 
     # Bookkeeping.
 
@@ -223,12 +360,7 @@ class Loop:
         stats = self._around.stats
         stats.pyscrape_scrapes_total += 1
         stats.pyscrape_scrape_lateness_seconds_sum += late_s
-        place = 0
-        for bound in LATENESS_BOUNDS_S:
-            if late_s <= bound:
-                break
-            place += 1
-        stats.pyscrape_scrape_lateness_buckets[place] += 1
+        stats.pyscrape_scrape_lateness_buckets[bisect_left(LATENESS_BOUNDS_S, late_s)] += 1
 
     def _note(self, failure: ScrapeFailure | None, report: Report, at_s: float) -> None:
         status = self.status
@@ -239,31 +371,22 @@ class Loop:
         status.series = self.series.live
         status.scrapes += 1
         if failure is None:
-            if status.health == DOWN:
-                logger.info("job %s, target %s: up again", self.job.name, self.target.url)
-            status.health, status.last_error, status.reason, status.advice = UP, "", "", ""
+            if status.health != UP:
+                if status.health == DOWN:
+                    logger.info("job %s, target %s: up again", self.job.name, self.target.url)
+                status.health, status.last_error, status.reason, status.advice = UP, "", "", ""
             return
         changed = status.health != DOWN or status.reason != failure.reason
         status.health, status.last_error = DOWN, failure.text
         status.reason, status.advice = failure.reason, failure.advice
         status.failures += 1
-        stats = self._around.stats
-        stats.pyscrape_scrape_failures_total[failure.reason] += 1
-        if failure.reason == "body_limit":
-            stats.prometheus_target_scrapes_exceeded_body_size_limit_total += 1
-        elif failure.text == "sample limit exceeded":
-            stats.prometheus_target_scrapes_exceeded_sample_limit_total += 1
-        elif failure.reason == "limit":
-            stats.prometheus_target_scrape_pool_exceeded_label_limits_total += 1
+        self._around.stats.count_failure(failure)
         if changed:
+            advice = f"; {failure.advice}" if failure.advice else ""
             logger.warning(
                 "job %s, target %s: scrape failed (%s): %s%s",
-                self.job.name,
-                self.target.url,
-                failure.reason,
-                failure.text,
-                f"; {failure.advice}" if failure.advice else "",
-            )
+                self.job.name, self.target.url, failure.reason, failure.text, advice,
+            )  # fmt: skip
         if self.job.failure_log is not None:
             self.job.failure_log.write(
                 job=self.job.name,
@@ -272,52 +395,3 @@ class Loop:
                 error=failure.text,
                 at_s=self._around.clock(),
             )
-
-    def _note_lost(self, found: Accounting) -> None:
-        stats = self._around.stats
-        stats.prometheus_target_scrapes_sample_duplicate_timestamp_total += found.duplicates
-        stats.prometheus_target_scrapes_sample_out_of_order_total += found.out_of_order
-        stats.prometheus_target_scrapes_sample_out_of_bounds_total += found.out_of_bounds
-        texts = [
-            (found.out_of_order, "Error on ingesting out-of-order samples"),
-            (found.duplicates, "Error on ingesting samples with different value but same timestamp"),
-            (
-                found.out_of_bounds,
-                "Error on ingesting samples that are too old or are too far into the future",
-            ),
-        ]
-        kinds = "".join("x" if count else "-" for count, _ in texts)
-        if kinds != self._warned:
-            for count, text in texts:
-                if count:
-                    logger.warning(
-                        "job %s, target %s: %s, num_dropped=%d", self.job.name, self.target.url, text, count
-                    )
-        self._warned = kinds.replace("-", "") and kinds
-
-    def _keep_exemplars(self, row: Row, at_ms: int) -> None:
-        sink = self._around.exemplars
-        if sink is None:
-            return
-        stats = self._around.stats
-        for sample, exemplar in row.exemplars:
-            labels = self.series.stored_labels(sample)
-            if labels is None:
-                continue
-            own_ms = exemplar.timestamp_ms
-            if own_ms is None:
-                own_ms = at_ms
-                if row.times_ms is not None and row.times_ms[sample] != NO_TIME:
-                    own_ms = int(row.times_ms[sample])
-            kept = sink.add(
-                Labels(labels), exemplar.labels, exemplar.value, own_ms, exemplar.timestamp_ms is not None
-            )
-            if not kept:
-                stats.prometheus_target_scrapes_exemplar_out_of_order_total += 1
-
-
-def count_samples(body: bytes, position: int) -> int:
-    """How many samples a page has before the line that `position` is in."""
-    start = body.rfind(b"\n", 0, position) + 1
-    lines = body[:start].split(b"\n")
-    return sum(1 for line in lines if (text := line.strip()) and not text.startswith(b"#"))

@@ -62,7 +62,7 @@ class Departed:
 class Pool:
     """One job's loops."""
 
-    def __init__(self, job: Job, store: TableStore, around: Surroundings, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, job: Job, store: TableStore, around: Surroundings) -> None:
         self.job = job
         self.loops: dict[str, Loop] = {}
         self.dropped: tuple[Dropped, ...] = ()
@@ -71,7 +71,6 @@ class Pool:
         self.duplicates = 0
         self._store = store
         self._around = around
-        self._tasks = tasks
         self._built: dict[int, tuple[TargetGroup, BuiltGroup]] = {}
         self._departed: dict[Labels, Departed] = {}
 
@@ -106,17 +105,17 @@ class Pool:
             groups = [group for group, _ in self._built.values()]
         self._built = {}
         for key, loop in list(self.loops.items()):
-            self._cancel(loop)
+            loop.stop()
             self.loops[key] = self._continue(loop, loop.target, keep_page=keep_page)
         await self.sync(groups)
         for loop in self.loops.values():
-            if loop.task is None:
-                self._start(loop)
+            if not loop.started:
+                loop.start()
 
     def close(self, *, mark: bool) -> None:
         """Stop everything; with `mark` the series end by markers, without (shutdown) they just stop."""
         for loop in self.loops.values():
-            self._cancel(loop)
+            loop.stop()
             if mark:
                 self._depart(loop)
         self.loops = {}
@@ -162,7 +161,7 @@ class Pool:
         decided = plan(self.loops, wanted)
         for key in decided.stop:
             loop = self.loops.pop(key)
-            self._cancel(loop)
+            loop.stop()
             self._depart(loop)
         for key in decided.keep:
             self._refresh(key, wanted[key])
@@ -182,15 +181,15 @@ class Pool:
                     departed.loop, target, keep_page=departed.loop.job.same_series(self.job)
                 )
             self.loops[key] = loop
-            self._start(loop)
+            loop.start()
 
     def _refresh(self, key: str, target: Target) -> None:
         loop = self.loops[key]
         before, loop.target = loop.target, target
         if (before.interval, before.timeout) != (target.interval, target.timeout):
-            self._cancel(loop)
+            loop.stop()
             self.loops[key] = self._continue(loop, target, keep_page=True)
-            self._start(self.loops[key])
+            self.loops[key].start()
 
     def _continue(self, before: Loop, target: Target, *, keep_page: bool) -> Loop:
         """A loop for `target` that goes on in another's series."""
@@ -198,13 +197,6 @@ class Pool:
             self.job.rules_for(target), self.job.options_for(target), forget_page=not keep_page
         )
         return Loop(self.job, target, before.series, self._around, before=before, keep_page=keep_page)
-
-    def _start(self, loop: Loop) -> None:
-        loop.task = self._tasks.create_task(loop.run(), name=f"scrape {self.job.name} {loop.target.url}")
-
-    def _cancel(self, loop: Loop) -> None:
-        if loop.task is not None:
-            loop.task.cancel()
 
     def _force_errors(self) -> None:
         limit, count = self.job.config.target_limit, len(self.loops)
@@ -227,7 +219,7 @@ class Pool:
             earlier.task.cancel()
             earlier.loop.series.end(round(self._around.clock() * 1000), loop.series.columns)
         departed = self._departed[loop.target.labels] = Departed(loop)
-        departed.task = self._tasks.create_task(
+        departed.task = self._around.tasks.create_task(
             self._end_series(departed), name=f"end {self.job.name} {loop.target.url}"
         )
 

@@ -7,9 +7,11 @@ the other by `run`, which owns every task of the scraper; nothing is scraped bef
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.net.fetch import MakeTransport
+from pyscrape.scrape.agenda import Agenda
 from pyscrape.scrape.failure_log import FailureLog
 from pyscrape.scrape.interfaces import ExemplarSink, TableStore
 from pyscrape.scrape.job import Job
@@ -41,8 +43,7 @@ class ScrapePools:
         self._exemplars = exemplars
         self._clock = clock
         self._transport = transport
-        self._tasks: asyncio.TaskGroup | None = None
-        self._around = Surroundings(self.stats, clock, 0, exemplars)
+        self._around: Surroundings | None = None
         self._seed_labels: Mapping[str, str] | None = None
         self._updates: dict[str, Sequence[TargetGroup]] = {}
         self._wake = asyncio.Event()
@@ -58,7 +59,8 @@ class ScrapePools:
     async def run(self) -> None:
         """Scrape until cancelled. A target's failure never ends this; a fault of the program does."""
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
+            agenda = Agenda()
+            self._around = Surroundings(self.stats, self._clock, agenda, tasks, 0, self._exemplars)
             self._started.set()
             try:
                 while True:
@@ -71,6 +73,7 @@ class ScrapePools:
                             if job in self.pools:
                                 await self.pools[job].sync(groups)
             finally:
+                agenda.close()
                 for pool in self.pools.values():
                     pool.close(mark=False)
                 for log in self._logs.values():
@@ -88,10 +91,9 @@ class ScrapePools:
         `groups`: targets by job where they are known already; a kept pool without an entry keeps its targets.
         """
         await self._started.wait()
-        assert self._tasks is not None
         jobs = {config.job_name: self._make_job(config) for config in configs}
         async with self._lock:
-            self._take_seed(external_labels or {})
+            around = self._with_seed(external_labels or {})
             for name in [name for name in self.pools if name not in jobs]:
                 self.pools.pop(name).close(mark=True)
                 self.stats.prometheus_target_scrape_pools_total -= 1
@@ -99,7 +101,7 @@ class ScrapePools:
                 given = (groups or {}).get(name)
                 pool = self.pools.get(name)
                 if pool is None:
-                    pool = self.pools[name] = Pool(job, self._store, self._around, self._tasks)
+                    pool = self.pools[name] = Pool(job, self._store, around)
                     self.stats.prometheus_target_scrape_pools_total += 1
                     if given is not None:
                         await pool.sync(given)
@@ -129,8 +131,10 @@ class ScrapePools:
         for path in [path for path in self._logs if path not in used]:
             self._logs.pop(path).close()
 
-    def _take_seed(self, labels: Mapping[str, str]) -> None:
-        """New external labels move first scrapes of targets that start from now on."""
+    def _with_seed(self, labels: Mapping[str, str]) -> Surroundings:
+        """What loops share; new external labels move first scrapes of the pools that are made from now on."""
+        assert self._around is not None
         if self._seed_labels is None or dict(labels) != dict(self._seed_labels):
             self._seed_labels = dict(labels)
-            self._around = Surroundings(self.stats, self._clock, offset_seed(labels), self._exemplars)
+            self._around = replace(self._around, seed=offset_seed(labels))
+        return self._around

@@ -62,6 +62,7 @@ class Binding:
     shape: Shape
     kept: int
     born: Indices
+    complete: bool = True
     refused: ScrapeRefusedError | None = None
     refused_at: int = -1
 
@@ -147,7 +148,7 @@ class TargetSeries:
         if forget_page:
             self._binding = self._split = None
         elif self._binding is not None and self._binding.refused is not None:
-            self._binding.refused = None
+            self._binding.refused, self._binding.complete = None, False
             self._binding.born = self._binding.born[:0]
 
     # A page's samples to columns.
@@ -159,7 +160,7 @@ class TargetSeries:
         """
         known = self._binding
         if known is not None and known.layout is layout:
-            if known.refused is not None or not (known.column_of == UNBOUND).any():
+            if known.complete or known.refused is not None:
                 return
             column_of = known.column_of
         else:
@@ -173,6 +174,8 @@ class TargetSeries:
         refused, index = None, -1
         apply, label_of = self.rules.apply, layout.labels
         for begin in range(0, len(unbound), _SLICE):
+            if begin:
+                yield
             try:
                 for index in unbound[begin : begin + _SLICE].tolist():
                     made = apply(label_of(index))
@@ -187,13 +190,12 @@ class TargetSeries:
             except DuplicateLabelError as error:
                 refused = ScrapeRefusedError("invalid_series", str(error))
                 break
-            yield
         column_of[dropped] = DROPPED
         born = np.array(bound, np.int64)
         if refused is not None:
             kept = int(np.count_nonzero(column_of[:index] >= 0)) + len(bound)
             none = Shape(_NO_COLUMNS, _NO_COLUMNS, None)
-            self._binding = Binding(layout, column_of, None, none, kept, born, refused, index)
+            self._binding = Binding(layout, column_of, None, none, kept, born, False, refused, index)
             return
         if bound:
             column_of[born] = self.table.add_columns(labels)

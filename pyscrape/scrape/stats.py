@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from pyscrape.scrape.failure import ScrapeFailure
+
 # Upper bounds in seconds of the histogram of how late scrapes begin.
 LATENESS_BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -34,3 +36,13 @@ class ScrapeStats:
         default_factory=lambda: [0] * (len(LATENESS_BOUNDS_S) + 1)
     )
     pyscrape_scrape_lateness_seconds_sum: float = 0.0
+
+    def count_failure(self, failure: ScrapeFailure) -> None:
+        """Count a failed scrape by its class, and under Prometheus' own name where it has one."""
+        self.pyscrape_scrape_failures_total[failure.reason] += 1
+        if failure.reason == "body_limit":
+            self.prometheus_target_scrapes_exceeded_body_size_limit_total += 1
+        elif failure.text == "sample limit exceeded":
+            self.prometheus_target_scrapes_exceeded_sample_limit_total += 1
+        elif failure.reason == "limit":
+            self.prometheus_target_scrape_pool_exceeded_label_limits_total += 1
