@@ -61,6 +61,7 @@ class _TablePicture:
 class Picture:
     """Everything a checkpoint has; nothing in it changes any more."""
 
+    writer: int
     first_log: int
     samples: int
     symbols: tuple[tuple[int, str], ...]
@@ -68,7 +69,7 @@ class Picture:
     tables: tuple[_TablePicture, ...]
 
 
-def take_picture(store: "Store", first_log: int) -> Picture:
+def take_picture(store: "Store", writer: int, first_log: int) -> Picture:
     """The store as it is now. Call it where samples are appended."""
     index = store.index
     with store.lock:
@@ -84,7 +85,7 @@ def take_picture(store: "Store", first_log: int) -> Picture:
             _TablePicture(table.number, table.name, table.autonomous, tuple(map(_still, table.parts)))
             for table in store.tables()
         )
-    return Picture(first_log, store.stats().samples_appended, symbols, tuple(shapes), tables)
+    return Picture(writer, first_log, store.stats().samples_appended, symbols, tuple(shapes), tables)
 
 
 def _still(part: Part) -> "Chunk | _Rows":
@@ -105,6 +106,7 @@ class CheckpointWriter:
         self._buffer = bytearray()
         self._frames = 0
         self._data_bytes = 0
+        self._placed: list[tuple[Chunk, list[Place]]] = []
         self.live_bytes: dict[int, int] = {}
         """By data file: the bytes that the checkpoint names."""
 
@@ -120,6 +122,9 @@ class CheckpointWriter:
         out += self._framed()
         self._directory.sync(data_name(number))
         self._directory.replace(checkpoint_name(number), bytes(out))
+        if not self._fresh:
+            for chunk, places in self._placed:  # only now do they count
+                chunk.places = places
 
     def _framed(self) -> bytes:
         data = frame(bytes(self._buffer))
@@ -128,7 +133,7 @@ class CheckpointWriter:
         return data
 
     def _records(self, picture: Picture) -> Iterator[bytes]:
-        yield head_record(picture.first_log, picture.samples)
+        yield head_record(picture.writer, picture.first_log, picture.samples)
         for at in range(0, len(picture.symbols), _SYMBOLS_A_RECORD):
             some = picture.symbols[at : at + _SYMBOLS_A_RECORD]
             yield symbols_record([code for code, _ in some], [text for _, text in some])
@@ -149,8 +154,7 @@ class CheckpointWriter:
             places = part.places
             if places is None or self._fresh or any(one.file in self._rewrite for one in places):
                 places = [self._place(group) for group in part.groups]
-                if not self._fresh:
-                    part.places = places
+                self._placed.append((part, places))
             else:
                 for one in places:
                     self.live_bytes[one.file] = self.live_bytes.get(one.file, 0) + one.length

@@ -6,6 +6,7 @@ everything that was missed.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -45,7 +46,8 @@ class Durability:
         self._next, first = restore.run()
         self._file_bytes = restore.data_files
         store.restored(restore.samples)
-        self.journal = Journal(directory, store.symbols, first)
+        self._writer = int.from_bytes(os.urandom(8), "little")
+        self.journal = Journal(directory, store.symbols, first, self._writer)
         self.journal.symbols_known()
         self.records_left_out = restore.left_out
         self.checkpoint_failures = 0
@@ -57,6 +59,9 @@ class Durability:
         self._wake = threading.Event()
         self._ended = False
         self._thread: threading.Thread | None = None
+        if restore.found:
+            # numbers of series mean something else now: logs build on a checkpoint of the same process
+            self._checkpoint(take_picture(store, self._writer, first))
 
     def start(self) -> None:
         """Begin to write behind the appends."""
@@ -82,7 +87,7 @@ class Durability:
             or self.journal.bytes_since_rotation > CHECKPOINT_LOG_BYTES
         ):
             self._last_ms = now_ms
-            picture = take_picture(self._store, self.journal.rotate())
+            picture = take_picture(self._store, self._writer, self.journal.rotate())
             if failed:
                 self.journal.resume()
             self._job = lambda: self._checkpoint(picture)
@@ -91,7 +96,7 @@ class Durability:
     def checkpoint(self, now_ms: int) -> None:
         """Write a checkpoint now and wait for it (at the end, and in tests)."""
         self._last_ms = now_ms
-        picture = take_picture(self._store, self.journal.rotate())
+        picture = take_picture(self._store, self._writer, self.journal.rotate())
         self.journal.resume()
         self.journal.flush()
         self._checkpoint(picture)
@@ -135,9 +140,8 @@ class Durability:
             self.journal.fail(self.failure)
             log.error("Checkpoint failed: err=%r", self.failure)
             return
-        if self.failure:
-            log.info("Log written again")
         self.failure = ""
+        self.journal.checkpointed()
 
     def _tidy(self) -> None:
         """Remove what neither of the last two checkpoints needs."""
@@ -159,4 +163,4 @@ class Durability:
 
 def write_snapshot(store: "Store", directory: Directory) -> None:
     """The whole store as a checkpoint in an empty directory; `--storage.tsdb.path` can be pointed at it."""
-    CheckpointWriter(directory, fresh=True).write(take_picture(store, 0), 1)
+    CheckpointWriter(directory, fresh=True).write(take_picture(store, 0, 0), 1)

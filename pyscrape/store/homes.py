@@ -34,11 +34,14 @@ class Homes:
         homes: NDArray[np.int32] = self._table.data[ids]
         return homes
 
-    def add(self, table: int, ids: Ids, capacity: int) -> None:
-        """These series are now written in `table`; every id is below `capacity`."""
+    def fit(self, capacity: int) -> None:
+        """Make room for ids below `capacity`."""
         if capacity > self._table.size:
             self._table.resize(capacity)
             self._live.resize(capacity)
+
+    def add(self, table: int, ids: Ids) -> None:
+        """These series are now written in `table`."""
         homes = self._table.data[ids]
         new = homes == NOWHERE
         self._table.data[ids[new]] = table

@@ -6,7 +6,7 @@ readers hold it for the passes over vectors and not while a regular expression r
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -59,6 +59,8 @@ class SeriesIndex:
         self.series = 0
         self.version = 0
         self.journal: Journal | None = None
+        self.on_capacity: Callable[[int], None] | None = None
+        """Told before ids up to a new capacity are given out."""
 
     # --- label sets to ids ---
 
@@ -167,6 +169,8 @@ class SeriesIndex:
         start = self._shape.size
         for column in (self._metric, self._shape, self._row):
             column.resize(start + count - len(reused))
+        if self.on_capacity is not None:
+            self.on_capacity(self._shape.size)
         ids = np.array([*reused, *range(start, self._shape.size)], np.int32)
         self._metric.data[ids] = metric[first]
         self._row.data[ids] = shape.add(values[:, first], ids)

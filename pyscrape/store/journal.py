@@ -22,6 +22,7 @@ from pyscrape.store.records import (
     block_record,
     delete_record,
     frame,
+    head_record,
     layout_record,
     row_record,
     series_record,
@@ -62,11 +63,13 @@ class _Declared:
 class Journal:
     """The log that is being written."""
 
-    def __init__(self, directory: Directory, symbols: "StoreSymbols", first: int) -> None:
+    def __init__(self, directory: Directory, symbols: "StoreSymbols", first: int, writer: int) -> None:
         self._directory = directory
+        self._head = head_record(writer)
         self._symbols = symbols
         self.number = first
         self.failure = ""
+        self._told = False
         self.bytes_written = 0
         self.bytes_since_rotation = 0
         self._mutex = threading.Lock()
@@ -133,8 +136,14 @@ class Journal:
         self._symbols_written = self._symbols.given
 
     def resume(self) -> None:
-        """Take records again: a checkpoint has everything that was missed."""
+        """Take records again: a checkpoint is on its way that has everything that was missed."""
         self.failure = ""
+
+    def checkpointed(self) -> None:
+        """That checkpoint is on disk."""
+        if self._told and not self.failure:
+            self._told = False
+            log.info("Log written again")
 
     def commit(self) -> "Future[None]":
         """Done when everything appended so far is on disk; NotDurableError when the disk refuses it."""
@@ -189,7 +198,7 @@ class Journal:
         size = 0
         for record in [*gathered, b""]:
             if batch and (not record or size + len(record) > _FRAME_BYTES):
-                data = frame(b"".join(batch))
+                data = frame(self._head + b"".join(batch))
                 self._directory.append(name, data)
                 self.bytes_written += len(data)
                 batch, size = [], 0
@@ -199,7 +208,8 @@ class Journal:
 
     def fail(self, reason: str) -> None:
         """Stop promising."""
-        if not self.failure:
+        if not self._told:
+            self._told = True
             log.error("Log not written any more, samples are kept in memory only: err=%r", reason)
         self.failure = reason
         with self._mutex:

@@ -33,7 +33,7 @@ _PAIR = struct.Struct("<II")
 _CHUNK = struct.Struct("<IBIH")
 _PLACE = struct.Struct("<IQII")
 _RANGE = struct.Struct("<qq")
-_HEAD = struct.Struct("<IQ")
+_HEAD = struct.Struct("<QIQ")
 
 
 class Kind(IntEnum):
@@ -114,14 +114,15 @@ def record(kind: Kind, *parts: bytes) -> bytes:
 # --- bodies: one writer and one reader each ---
 
 
-def head_record(first_log: int, samples: int) -> bytes:
-    return record(Kind.HEAD, _HEAD.pack(first_log, samples))
+def head_record(writer: int, first_log: int = 0, samples: int = 0) -> bytes:
+    """The first record of a file; `writer` tells whose numbers stand in it."""
+    return record(Kind.HEAD, _HEAD.pack(writer, first_log, samples))
 
 
-def read_head(body: bytes) -> tuple[int, int]:
-    """(number of the first log that is not in the checkpoint, samples appended so far)."""
-    first_log, samples = _HEAD.unpack(body)
-    return first_log, samples
+def read_head(body: bytes) -> tuple[int, int, int]:
+    """(writer, number of the first log that is not in the checkpoint, samples appended so far)."""
+    writer, first_log, samples = _HEAD.unpack(body)
+    return writer, first_log, samples
 
 
 def symbols_record(codes: list[int], texts: list[str]) -> bytes:

@@ -73,6 +73,9 @@ class Restore:
         self._tables: dict[int, Table] = {}
         self._layouts: dict[int, _Layout] = {}
         self._data: dict[int, bytes] = {}
+        self._writer: int | None = None
+        self.found = False
+        """Whether the directory had anything."""
         self.left_out = 0
         self.samples = 0
         self.data_files: dict[int, int] = {}
@@ -84,6 +87,7 @@ class Restore:
         checkpoints = numbered(names, "checkpoint")
         logs = numbered(names, "log")
         data = numbered(names, "data")
+        self.found = bool(checkpoints or logs)
         first_log = self._checkpoint(checkpoints)
         for number in logs:
             if number >= first_log:
@@ -122,7 +126,7 @@ class Restore:
         for payload in payloads:
             for kind, body in records.records(payload):
                 if kind is Kind.HEAD:
-                    first_log, self.samples = records.read_head(body)
+                    self._writer, first_log, self.samples = records.read_head(body)
                 else:
                     self._apply(kind, body)
         self._layouts.clear()
@@ -138,8 +142,8 @@ class Restore:
         self._layouts.clear()
         sound = 0
         for end, payload in records.frames(data, name):
-            for kind, body in records.records(payload):
-                self._apply(kind, body)
+            if not self._apply_log_frame(payload, name):
+                return
             self._store.seal_waiting()
             sound = end
         if sound < len(data):
@@ -147,6 +151,21 @@ class Restore:
                 self._directory.cut(name, sound)
             except OSError as error:
                 log.error("Torn log cannot be cut: file=%s err=%r", name, str(error))
+
+    def _apply_log_frame(self, payload: bytes, name: str) -> bool:
+        """False when the log cannot be read at all: its numbers are those of a process whose checkpoint is lost."""
+        for kind, body in records.records(payload):
+            if kind is Kind.HEAD:
+                writer = records.read_head(body)[0]
+                if self._writer is None:
+                    self._writer = writer
+                elif writer != self._writer:
+                    log.error("Log builds on a checkpoint that is lost: file=%s", name)
+                    self.left_out += 1
+                    return False
+            else:
+                self._apply(kind, body)
+        return True
 
     # --- records ---
 

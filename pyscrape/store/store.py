@@ -62,6 +62,7 @@ class Store:
         """`memory_max_bytes` 0: no limit; `seal_rows` 0: by the table's width."""
         self.index = SeriesIndex()
         self.homes = Homes()
+        self.index.on_capacity = self.homes.fit
         self.lock = self.index.lock
         self.retention_ms = retention_ms
         self.memory_max_bytes = memory_max_bytes
@@ -257,7 +258,7 @@ class Store:
     def own(self, table: Table, ids: Ids) -> None:
         """`table` writes these series now."""
         with self.lock:
-            self.homes.add(table.number, ids, self.index.capacity)
+            self.homes.add(table.number, ids)
 
     def own_missing(self, table: Table, ids: Ids) -> None:
         """Make sure that `table` is known to write these series."""

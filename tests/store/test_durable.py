@@ -1,0 +1,215 @@
+"""The store on disk: what is promised is kept, and what the disk does to it ends in a log line."""
+
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyscrape.store import Store
+from pyscrape.store.durable import CHECKPOINT_MS, Durability
+from pyscrape.store.files import DiskDirectory, LockedError
+from pyscrape.store.journal import NotDurableError
+from tests.properties.test_store import answers
+from tests.store.memory_directory import MemoryDirectory
+
+
+def opened(directory: MemoryDirectory, **settings: Any) -> Store:
+    store = Store(seal_rows=4, **settings)
+    store.open_directory(directory)
+    return store
+
+
+def durability(store: Store) -> Durability:
+    assert store.durability is not None
+    return store.durability
+
+
+def fill(store: Store, start: int = 0, rows: int = 10) -> None:
+    table = store.table("t")
+    columns = table.add_columns([{"__name__": "x", "k": str(k)} for k in range(5)])
+    for at in range(start, start + rows):
+        table.append(at, columns, np.arange(5.0) + at % 7)
+
+
+def test_a_commit_is_kept() -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    promise = store.commit()
+    assert not promise.done()
+    durability(store).flush()
+    promise.result(timeout=0)
+    before = answers(store, [])
+    fill(store, start=50)
+    directory.crash()
+    assert answers(opened(directory), []) == before
+
+
+def test_checkpoints_come_by_time_and_take_the_place_of_logs() -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    for step in range(6):
+        fill(store, start=10 * step)
+        store.maintain(step * CHECKPOINT_MS, 1)
+        durability(store).flush()
+    kinds = [name.partition("-")[0] for name in directory.names()]
+    assert kinds.count("checkpoint") == 2
+    assert kinds.count("log") <= 3
+    assert answers(opened(directory), []) == answers(store, [])
+
+
+def test_data_files_that_hold_little_are_written_anew() -> None:
+    directory = MemoryDirectory()
+    store = opened(directory, retention_ms=10**9)
+    for step in range(12):
+        fill(store, start=100 * step, rows=40)
+        store.maintain(step * 10_000, 1)
+        durability(store).checkpoint(0)
+    kept = sum(len(data) for name, data in directory.files.items() if name.startswith("data"))
+    assert kept < 4 * store.chunk_bytes + 4096
+    assert answers(opened(directory), []) == answers(store, [])
+
+
+def test_the_checkpoint_before_is_taken_when_the_last_is_damaged(caplog: pytest.LogCaptureFixture) -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    durability(store).checkpoint(0)
+    fill(store, start=20)
+    durability(store).checkpoint(0)
+    fill(store, start=40)
+    durability(store).flush()
+    newest = max(name for name in directory.names() if name.startswith("checkpoint"))
+    directory.files[newest][40] ^= 1
+    assert answers(opened(directory), []) == answers(store, [])
+    assert f"Checkpoint is damaged: file={newest}" in caplog.text
+
+
+def test_a_torn_end_is_cut_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    durability(store).flush()
+    before = answers(store, [])
+    name = "log-00000001"
+    size = len(directory.files[name])
+    directory.append(name, b"PSF1\x10\x00\x00\x00torn")
+    assert answers(opened(directory), []) == before
+    assert len(directory.files[name]) == size
+    assert "Torn end of file cut: file=log-00000001" in caplog.text
+
+
+def test_damage_anywhere_costs_what_it_hits_and_nothing_more() -> None:
+    chance = random.Random(5)
+    whole = MemoryDirectory()
+    store = opened(whole)
+    for step in range(4):
+        fill(store, start=100 * step, rows=20)
+        durability(store).flush()
+        if step % 2 == 0:
+            durability(store).checkpoint(0)
+    truth = answers(store, [])
+    for _ in range(60):
+        directory = MemoryDirectory({name: bytearray(data) for name, data in whole.files.items()})
+        for _ in range(chance.randint(1, 5)):
+            data = directory.files[chance.choice(directory.names())]
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        for name, samples in answers(opened(directory), []).items():
+            assert samples.items() <= truth[name].items()
+
+
+def test_a_full_disk_ends_the_promise_and_not_the_store(caplog: pytest.LogCaptureFixture) -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    durability(store).flush()
+    directory.room = 10
+    fill(store, start=20)
+    promise = store.commit()
+    durability(store).flush()
+    with pytest.raises(NotDurableError, match="No space left on device"):
+        promise.result(timeout=0)
+    fill(store, start=30)
+    with pytest.raises(NotDurableError):
+        store.commit().result(timeout=0)
+    store.maintain(0, 1)
+    store.maintain(60_000, 1)  # still full: the checkpoint fails too
+    durability(store).flush()
+    assert durability(store).checkpoint_failures == 1
+    assert caplog.text.count("Log not written any more") == 1
+    directory.room = None
+    store.maintain(120_000, 1)
+    durability(store).flush()
+    fill(store, start=60)
+    again = store.commit()
+    durability(store).flush()
+    again.result(timeout=0)
+    directory.crash()
+    assert answers(opened(directory), []) == answers(store, [])
+
+
+def test_a_directory_has_one_user(tmp_path: Path) -> None:
+    store = Store()
+    store.open(tmp_path / "data")
+    with pytest.raises(LockedError, match="lock DB directory: resource temporarily unavailable"):
+        Store().open(tmp_path / "data")
+    store.close()
+    DiskDirectory(tmp_path / "data").close()
+
+
+def test_real_files_and_the_writer_thread(tmp_path: Path) -> None:
+    store = Store(seal_rows=4)
+    store.open(tmp_path)
+    fill(store)
+    store.commit().result(timeout=10)
+    durability(store).checkpoint(0)
+    fill(store, start=100)
+    before = answers(store, [])
+    store.close()
+    again = Store()
+    again.open(tmp_path)
+    assert answers(again, []) == before
+    again.close()
+    assert store.commit().result(timeout=0) is None
+
+
+def test_a_snapshot_is_a_store(tmp_path: Path) -> None:
+    store = Store(seal_rows=4)
+    fill(store)
+    store.maintain(0, 1)
+    fill(store, start=50)
+    store.snapshot(tmp_path / "snapshot")
+    copy = Store()
+    copy.open(tmp_path / "snapshot")
+    assert answers(copy, []) == answers(store, [])
+    copy.close()
+
+
+def test_a_directory_that_cannot_be_written_is_an_error_at_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        Store().open(tmp_path / "file" / "data")
+
+
+def test_restored_tables_go_on_under_their_names() -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    store.append({"__name__": "lib"}, [1, 2], [1.0, 2.0])
+    durability(store).checkpoint(0)
+    again = opened(directory)
+    fill(again, start=10)
+    again.append({"__name__": "lib"}, [2, 3], [2.0, 3.0])
+    assert (again.stats().tables, again.stats().series, again.homes.others) == (2, 6, {})
+    assert again.stats().samples_appended == 52 + 51
+    for samples in answers(again, []).values():
+        assert len(samples) in {3, 20}
+
+
+def test_log_lines_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    fill(opened(MemoryDirectory()))
+    assert not caplog.records
