@@ -4,91 +4,15 @@ Both scrape one page that never changes, so that answers are equal whatever the 
 differences that are meant, each with its reason.
 """
 
-import http.server
 import json
-import math
-import threading
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 
-from tests.helpers.processes import HOST, Process, fetch, free_port, prometheus, pyscrape, wait_for
-
-PAGE = b"""\
-# HELP http_requests_total Requests by code.
-# TYPE http_requests_total counter
-http_requests_total{code="200",method="get"} 1027
-http_requests_total{code="200",method="post"} 3
-http_requests_total{code="500",method="get"} 7
-# HELP temperature_celsius Temperature.
-# TYPE temperature_celsius gauge
-temperature_celsius{room="kitchen"} 21.5
-temperature_celsius{room="cellar"} -3
-temperature_celsius{room="a \\"b\\" \\\\ c"} 0.000001
-# TYPE rpc_seconds histogram
-rpc_seconds_bucket{le="0.1"} 10
-rpc_seconds_bucket{le="0.5"} 20
-rpc_seconds_bucket{le="1"} 25
-rpc_seconds_bucket{le="+Inf"} 30
-rpc_seconds_sum 12.5
-rpc_seconds_count 30
-# TYPE odd gauge
-odd{kind="nan"} NaN
-odd{kind="inf"} +Inf
-odd{kind="neg"} -Inf
-odd{kind="big"} 1.5e+300
-odd{kind="small"} 2.5e-09
-odd{kind="zero"} 0
-"""
-CONFIG = """\
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: one
-    static_configs: [{{targets: ['{host}:{page}'], labels: {{zone: east}}}}]
-  - job_name: two
-    static_configs: [{{targets: ['{host}:{page}', '{host}:1']}}]
-    relabel_configs:
-      - {{source_labels: [__address__], regex: '.*:1', action: drop}}
-"""
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(PAGE)))
-        self.end_headers()
-        self.wfile.write(PAGE)
-
-    def log_message(self, *args: object) -> None:
-        """Nothing: the log of a test's page is of no use."""
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process, float]]:
-    """pyscrape, Prometheus, and a time at which both have all samples."""
-    folder = tmp_path_factory.mktemp("api")
-    page = http.server.ThreadingHTTPServer((HOST, free_port()), Handler)
-    threading.Thread(target=page.serve_forever, daemon=True).start()
-    configs = []
-    for name in ("ours", "theirs"):
-        (folder / name).mkdir()
-        config = folder / name / "prometheus.yml"
-        config.write_text(CONFIG.format(host=HOST, page=page.server_address[1]))
-        configs.append(config)
-    with prometheus(configs[1]) as theirs, pyscrape(configs[0]) as ours:
-        for server in (ours, theirs):
-            wait_for("both jobs", lambda s=server: len(s.query("up == 1")) == 2)
-        time.sleep(3)  # real programs on a real clock
-        yield ours, theirs, math.floor(time.time())
-    page.shutdown()
-    page.server_close()
-
+from tests.helpers.processes import Process, fetch
 
 GOOD_QUERIES = [
     "up", "1", "-1.5", '"text"', "vector(1)", "time()", "pi()", "1/0", "-1/0", "0/0", "1e21", "1e20", "0.0000001",
@@ -249,9 +173,9 @@ def comparable(value: Any, *, ordered: bool = False) -> Any:
 
 @pytest.mark.parametrize("row", REQUESTS, ids=lambda row: f"{row[0]} {row[1]} {dict(row[2])}"[:90])
 def test_the_same_answer(
-    servers: tuple[Process, Process, float], row: tuple[str, str, list[tuple[str, str]]]
+    same_page: tuple[Process, Process, float], row: tuple[str, str, list[tuple[str, str]]]
 ) -> None:
-    ours, theirs, now_s = servers
+    ours, theirs, now_s = same_page
     method, path, params = row
     if reason := KNOWN.get((path, urllib.parse.urlencode(params))):
         pytest.skip(f"known difference: {reason}")
