@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pyscrape.cli import survey
 from pyscrape.cli.main import main
 from tests.discovery.kubernetes import manifests as make
 from tests.helpers.fake_kubernetes import FakeKubernetes
@@ -81,6 +82,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         path = tmp_path_factory.mktemp("sd") / "prometheus.yml"
         path.write_text(CONFIG.replace("URL", server.url))
         yield str(path)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "REFUSED_FOR_S", 0.1)
 
 
 WHY = [

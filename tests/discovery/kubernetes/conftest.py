@@ -73,9 +73,9 @@ async def discovering(url: str, clusters: Clusters | None = None, **config: Any)
             await own.close()
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter waits: what is tested here is their order, `test_backoff` tests their length."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter waits: what is tested here is their order, `test_watch` tests their length."""
     for module, name, shorter_s in (
         (backoff, "FIRST_S", 0.025),
         (backoff, "LONGEST_S", 0.3),

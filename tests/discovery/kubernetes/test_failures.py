@@ -1,6 +1,6 @@
 """What goes wrong between an API server and a discovery, and that targets are right again soon afterwards.
 
-Each case provokes one behaviour that real servers were seen to have; all waits are a tenth of the real ones.
+Each case provokes one behaviour that real servers were seen to have; all waits are shorter than the real ones.
 """
 
 import asyncio
@@ -13,6 +13,9 @@ from pyscrape.discovery.kubernetes import reflector as reflector_module
 from tests.discovery.kubernetes.conftest import discovering, eventually
 from tests.discovery.kubernetes.manifests import pod
 from tests.helpers.fake_kubernetes import FakeKubernetes, Fault
+
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def three() -> FakeKubernetes:
