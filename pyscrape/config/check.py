@@ -8,7 +8,7 @@
 # ruff: noqa: PTH120, PTH123
 
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from pyscrape.config import inputs
@@ -20,12 +20,17 @@ from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, compos
 
 
 class Options(NamedTuple):
-    """How to check: what a missing file is, where the described machine's root is here, which lints run."""
+    """How to check: what a missing file is, where the described machine's root is here, which lints run.
+
+    `relabel_tests` checks a document of relabel unit tests (its root, the text's size, the file's name): their
+    language belongs to a layer above.
+    """
 
     missing_files: MissingFiles = "warn"
     root: str = ""
     lints: Set[str] = IDS
     agent: bool = False
+    relabel_tests: Callable[[Node, int, str], tuple[int, list[Problem]]] | None = None
 
 
 class Report(NamedTuple):
@@ -96,7 +101,7 @@ def _check_document(
         problems = check_targets(document.root, len(text), filename)
         holds = (_count(len(document.root.items), "target group"),)
     elif kind == "relabel-tests":
-        holds, problems = _check_relabel_tests(document, filename)
+        holds, problems = _check_relabel_tests(document, len(text), filename, options)
     else:
         message = "neither a configuration nor anything else that can be checked here"
         holds, problems = (), [Problem("error", "unknown-input", message, filename, 1, 1)]
@@ -104,30 +109,20 @@ def _check_document(
     return Report(filename, kind, holds, in_order(problems))
 
 
-def _check_relabel_tests(document: Document, filename: str) -> tuple[tuple[str, ...], list[Problem]]:
-    """The outer shape of relabel unit tests; `pyscrape test` runs them and says the rest."""
-    tests = document.root.get("tests") if document.root is not None else None
-    if tests is None or tests.kind != "list" or not tests.items:
-        line, column = (tests.line, tests.column) if tests is not None else (1, 1)
-        return (), [
-            Problem(
-                "error", "bad-test", "`tests` must be a list of test cases", filename, line, column, "tests"
-            )
-        ]
-    problems = [
-        Problem(
-            "error",
-            "bad-test",
-            "expected a mapping, a test case",
-            filename,
-            item.line,
-            item.column,
-            f"tests[{index}]",
-        )
-        for index, item in enumerate(tests.items)
-        if item.kind != "map"
-    ]
-    return (_count(len(tests.items), "relabel test"),), problems
+def _check_relabel_tests(
+    document: Document, text_size: int, filename: str, options: Options
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """Relabel unit tests, by who knows their language; without it their outer shape."""
+    assert document.root is not None
+    if options.relabel_tests is not None:
+        number, problems = options.relabel_tests(document.root, text_size, filename)
+        return (_count(number, "relabel test"),), problems
+    cases = document.root.get("cases")
+    if cases is None or cases.kind != "list" or not cases.items:
+        place = cases or document.root
+        message = "`cases` must be a list of test cases"
+        return (), [Problem("error", "bad-test", message, filename, place.line, place.column, "cases")]
+    return (_count(len(cases.items), "relabel test"),), []
 
 
 def _count(number: int, what: str) -> str:

@@ -43,8 +43,10 @@ def kind_of(document: Document) -> InputKind:
         return "manifest"
     if "groups" in keys and not keys & _CONFIG_KEYS:
         return "rules"
+    if "cases" in keys and not keys & _CONFIG_KEYS:
+        return "relabel-tests"
     if "tests" in keys and not keys & _CONFIG_KEYS - {"rule_files"}:
-        return "relabel-tests" if "rule_files" not in keys else "other"
+        return "other"  # unit tests of rules, which promtool runs
     return "config"
 
 

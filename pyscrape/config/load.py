@@ -151,10 +151,11 @@ def decode_document(
 
 
 def in_order(problems: Sequence[Problem]) -> list[Problem]:
-    """Problems by place; those of the first file first."""
-    files = {problem.file: 0 for problem in problems}
-    rank = {file: position for position, file in enumerate(files)}
-    return sorted(problems, key=lambda p: (rank[p.file], p.line, p.column))
+    """Problems by place, each once; those of the first file first."""
+    rank = {
+        file: position for position, file in enumerate(dict.fromkeys(problem.file for problem in problems))
+    }
+    return sorted(dict.fromkeys(problems), key=lambda p: (rank[p.file], p.line, p.column))
 
 
 def with_jobs(problems: Sequence[Problem], section: Section | None, filename: str) -> list[Problem]:

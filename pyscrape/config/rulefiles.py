@@ -91,12 +91,15 @@ def _expression(rule: Section, lines: Sequence[str], context: str) -> Iterator[P
         # What a file may hold depends on flags of the server: everything that some flag allows is let through.
         parse_expr(text, experimental=True, extended_ranges=True, fill=True)
     except QueryParseError as error:
-        for fault in error.faults:
-            before = text[: fault.start]
-            line, column = before.count("\n") + 1, fault.start - before.rfind("\n")
-            reason = f"{Position(text, fault.start)}: parse error: {fault.message}"
-            message = f"{context}: could not parse expression: {reason}"
-            yield _problem(rule, node, place_inside(node, lines, line, column), "expr", message)
+        # The first fault is what Prometheus says; the others mostly follow from it.
+        fault = error.faults[0]
+        # A text that ends too early is shown where it ends, not on the line after it.
+        start = min(fault.start, len(text.rstrip()))
+        before = text[:start]
+        line, column = before.count("\n") + 1, start - before.rfind("\n")
+        reason = f"{Position(text, fault.start)}: parse error: {fault.message}"
+        message = f"{context}: could not parse expression: {reason}"
+        yield _problem(rule, node, place_inside(node, lines, line, column), "expr", message)
 
 
 def _templates(rule: Section, lines: Sequence[str], context: str) -> Iterator[Problem]:
@@ -139,7 +142,7 @@ def template_mistake(text: str) -> tuple[str, int] | None:
 
 def _duplicate(rule: Section, seen: dict[tuple[object, ...], Section]) -> Iterator[Problem]:
     name = rule["record"] or rule["alert"]
-    key = (name, tuple(sorted(rule["labels"].items())))
+    key = (name, not rule["record"], tuple(sorted(rule["labels"].items())))
     if name and key in seen:
         first = seen[key].node.line
         yield Problem(

@@ -17,6 +17,7 @@ from pyscrape.model.yaml_nodes import Node, as_bool, as_float, as_int
 
 _SCALAR = ["string", "number", "boolean", "null"]
 _DEEPEST_FREE_VALUE = 50
+_LONGEST_DURATION = 200  # a longer text is none, and stays none when it is cut
 
 
 class TextKind(Kind):
@@ -142,7 +143,7 @@ class DurationKind(Kind):
             spot.wrong_type("a duration such as 30s", "string")
             return FAILED
         try:
-            return parse_duration(spot.node.text)
+            return parse_duration(spot.node.text[:_LONGEST_DURATION])
         except DurationError as error:
             spot.error(str(error), problem_id="bad-duration", hint=_duration_hint(spot.node.text))
             return FAILED

@@ -11,6 +11,7 @@ Severity = Literal["error", "warning", "info"]
 Path = tuple[str | int, ...]
 
 _LONGEST_EXCERPT = 120
+_SURELY_MEANT = 0.85
 
 
 class Problem(NamedTuple):
@@ -73,6 +74,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
             best, best_score = candidate, score
     # Two short words share most of their letters by chance: ask more of them.
     return best if best_score >= (0.7 if len(word) > 4 else 0.75) else ""
+
+
+def is_misspelling(word: str, meant: str) -> bool:
+    """Whether the two words are so near that one must be the other."""
+    from difflib import SequenceMatcher
+
+    wanted = snake_case(word)
+    return sorted(wanted) == sorted(meant) or SequenceMatcher(None, wanted, meant).ratio() >= _SURELY_MEANT
 
 
 def snake_case(word: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
-from pyscrape.model.problems import Path, Problem, Severity, format_path, nearest
+from pyscrape.model.problems import Path, Problem, Severity, format_path, is_misspelling, nearest
 from pyscrape.model.yaml_nodes import Node, YAMLError, from_python
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ EMPTY_MAP: Mapping[str, Any] = MappingProxyType({})
 REQUIRED: Any = object()
 FAILED: Any = object()
 MOST_PROBLEMS = 1_000
+LONGEST_MESSAGE = 1_000
 
 
 class Secret(str):
@@ -253,6 +254,8 @@ class Decoder:
         if len(self.problems) >= MOST_PROBLEMS:
             return
         line, column = (node.line, node.column) if node is not None else (0, 0)
+        if len(message) > LONGEST_MESSAGE:
+            message = message[: LONGEST_MESSAGE - 3] + "..."
         self.problems.append(
             Problem(severity, problem_id, message, self.file, line, column, format_path(path), "", hint)
         )
@@ -476,7 +479,10 @@ def _decode_pairs(section: Section, node: Node) -> None:
         done[name] = key
         found = section.cls.keys.get(name)
         if found is None:
-            _unknown_field(section, key, name)
+            meant = _unknown_field(section, key, name)
+            if meant and is_misspelling(name, meant) and not _stands(section, node, meant):
+                # Read it as what it must be: mistakes inside are found, and none is seen in its absence.
+                _decode_field(section, section.cls.keys[meant][1], meant, key, value)
         else:
             _decode_field(section, found[1], name, key, value)
 
@@ -519,7 +525,12 @@ def merged_maps(decoder: Decoder, value: Node, path: Path) -> list[Node]:
     return maps
 
 
-def _unknown_field(section: Section, key: Node, name: str) -> None:
+def _stands(section: Section, node: Node, name: str) -> bool:
+    return name in section.nodes or node.get(name) is not None
+
+
+def _unknown_field(section: Section, key: Node, name: str) -> str:
+    """Note it; the field that was probably meant, or ""."""
     section.failed.add(name)
     meant = nearest(name, section.cls.keys)
     owner = format_path(section.path[_last_name(section.path) :])
@@ -538,6 +549,7 @@ def _unknown_field(section: Section, key: Node, name: str) -> None:
         (*section.path, name),
         hint=hint,
     )
+    return meant
 
 
 def _last_name(path: Path) -> int:

@@ -21,6 +21,7 @@ _NULL_TAG = "tag:yaml.org,2002:null"
 _BINARY_TAG = "tag:yaml.org,2002:binary"
 _INT_LIMIT = 2**63
 _UINT_LIMIT = 2**64
+_LONGEST_NUMBER = 400  # more digits than any float has, fewer than Python refuses to convert
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -179,7 +180,7 @@ def as_int(node: Node) -> int | None:
 
 
 def _int(text: str) -> int | None:
-    match = _INT.fullmatch(text.replace("_", ""))
+    match = _INT.fullmatch(text.replace("_", "")) if len(text) <= _LONGEST_NUMBER else None
     if match is None or not text[:1].strip(".") or text[0] == "_":
         return None
     sign, hexadecimal, binary, octal, decimal = match.groups()
@@ -199,7 +200,7 @@ def as_float(node: Node) -> float | None:
     if whole is not None:
         return float(whole)
     plain = text.replace("_", "") if text[:1] != "." else text
-    if not _FLOAT.fullmatch(plain) or text[:1] == "_":
+    if len(text) > _LONGEST_NUMBER or not _FLOAT.fullmatch(plain) or text[:1] == "_":
         return None
     number = float(plain)
     return None if number in (float("inf"), float("-inf")) else number
@@ -251,12 +252,13 @@ def _events(text: str) -> Iterator[Any]:
         ) from error
 
 
-_CONTROL = re.compile("[^\\x09\\x0a\\x0d\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-
-
 def _control_character(text: str) -> tuple[int, int]:
     # libyaml counts bytes, the Python reader characters: look for the character itself.
-    found = _CONTROL.search(text)
+    # Compiled on demand: a class of all of Unicode takes longer than a whole small configuration.
+    control = re.compile(
+        "[^\\x09\\x0a\\x0d\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
+    )
+    found = control.search(text)
     start = found.start() if found else 0
     before = text[:start]
     return before.count("\n") + 1, start - before.rfind("\n")

@@ -75,8 +75,8 @@ def matches_some_of_family(pattern: str, family: str) -> bool:
     start = literal_start(pattern)
     if start and not (start.startswith(family) or family.startswith(start)):
         return False
-    if len(start) > len(family):
-        return True  # the pattern names an ending of its own
+    if len(start) > len(family) or pattern[len(start) :] in {"(.+)", "(.*)", ".+", ".*"}:
+        return True  # the pattern names an ending of its own, or takes any
     return any(
         matches(pattern, family + ending) for ending in ("x", "app", "app_kubernetes_io_name", "x1_y2")
     )
