@@ -57,7 +57,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Pr
             push(server.url, part)
         for labels, times, values in series:
             store.append(labels, times, values)
-        yield Engine(store, experimental=True, lookback_ms=300_000), server
+        yield Engine(store, experimental=True, delayed_names=False), server
 
 
 def asked(engine: Engine, query: str, at: float | None) -> Answer:
