@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyscrape.discovery.kubernetes.cluster import Clusters
     from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
-    from pyscrape.discovery.kubernetes.roles import Attach, target_groups
+    from pyscrape.discovery.kubernetes.labels import Attach
+    from pyscrape.discovery.kubernetes.roles import target_groups
 
 __all__ = ["Attach", "Clusters", "KubernetesDiscoverer", "target_groups"]
 
 _HOMES = {
-    "Attach": "roles",
+    "Attach": "labels",
     "Clusters": "cluster",
     "KubernetesDiscoverer": "discoverer",
     "target_groups": "roles",

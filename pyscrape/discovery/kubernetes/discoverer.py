@@ -21,10 +21,11 @@ from pyscrape.discovery.kubernetes.cluster import (
     own_namespace,
     shared_clusters,
 )
+from pyscrape.discovery.kubernetes.labels import Attach, Related
 from pyscrape.discovery.kubernetes.lookup import Wanted, find, why_no_target
 from pyscrape.discovery.kubernetes.objects import Key, Named, Resource
 from pyscrape.discovery.kubernetes.reflector import Reflector, Source
-from pyscrape.discovery.kubernetes.roles import ROLES, Attach, Related, Role
+from pyscrape.discovery.kubernetes.roles import ROLES, Role
 from pyscrape.discovery.kubernetes.scope import Scope
 from pyscrape.discovery.kubernetes.watch import ApiError
 from pyscrape.discovery.settings import KubernetesSDConfig

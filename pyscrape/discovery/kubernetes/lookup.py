@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pyscrape.discovery.kubernetes.labels import Attach, Related
 from pyscrape.discovery.kubernetes.objects import (
     RESOURCES,
     Endpoints,
@@ -15,7 +16,7 @@ from pyscrape.discovery.kubernetes.objects import (
     Resource,
     Service,
 )
-from pyscrape.discovery.kubernetes.roles import Attach, Related, Role
+from pyscrape.discovery.kubernetes.roles import Role
 
 # What people call the kinds, beside their own names and plurals.
 SHORT_NAMES = {

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.kubernetes.labels import Attach, Related
 from pyscrape.discovery.kubernetes.objects import Key, Named
-from pyscrape.discovery.kubernetes.roles import Attach, Reference, Related, Role, references
+from pyscrape.discovery.kubernetes.roles import Reference, Role, references
 
 
 @dataclass(slots=True)

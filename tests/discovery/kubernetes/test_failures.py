@@ -14,7 +14,6 @@ from tests.discovery.kubernetes.conftest import discovering, eventually
 from tests.discovery.kubernetes.manifests import pod
 from tests.helpers.fake_kubernetes import FakeKubernetes, Fault
 
-
 pytestmark = pytest.mark.usefixtures("impatient")
 
 

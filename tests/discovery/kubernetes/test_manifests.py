@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from pyscrape.config import check_text
+from pyscrape.discovery.kubernetes.labels import Attach
 from pyscrape.discovery.kubernetes.objects import NAMESPACES, NODES
-from pyscrape.discovery.kubernetes.roles import ROLES, Attach
+from pyscrape.discovery.kubernetes.roles import ROLES
 from tests.discovery.kubernetes.conftest import discovering, eventually
 from tests.helpers.fake_kubernetes import FakeKubernetes, rules_of
 

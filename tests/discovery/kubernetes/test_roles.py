@@ -380,6 +380,6 @@ def test_a_manifest_without_a_namespace_is_in_default() -> None:
     ],
 )
 def test_mistakes_are_named(call: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=".*") as caught:
+    with pytest.raises(ValueError) as caught:
         call()
     assert said in str(caught.value)

@@ -1,6 +1,7 @@
 """Lines of watches and pages of lists, without a server: what they mean, however they arrive."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ def test_lines_do_not_depend_on_how_chunks_fall(lines: list[bytes], cuts: list[i
     text = b"".join(line + b"\n" for line in lines)
     at = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     cutter = Lines()
-    found = [line for start, end in zip(at, at[1:], strict=False) for line in cutter.feed(text[start:end])]
+    found = [line for start, end in pairwise(at) for line in cutter.feed(text[start:end])]
     assert found == lines
 
 
