@@ -39,7 +39,7 @@ ARITHMETIC: dict[str, Callable[[Values, Values], Values]] = {
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": np.float_power,  # np.power makes a square root of ^ 0.5, which is wrong for -Inf and -0
     "atan2": np.arctan2,
 }
 COMPARISON: dict[str, Callable[[Values, Values], Mask]] = {
@@ -125,7 +125,7 @@ def _matched(ev: "Evaluator", node: BinaryExpr, left: Vector, right: Vector) -> 
     rule = _matching(ev, node)
     swapped = rule.card is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
-    fills = _fills(node, swapped)
+    fills = _fills(node)
     many_ids, one_ids, count = rule.ids(many.frame, one.frame)
     if fills is not None:
         return _filled(ev, node, rule, many, one, fills)
@@ -148,13 +148,11 @@ def _finish(
     present: Mask | None,
 ) -> Vector:
     values, kept = _apply(node, *operands)
-    unnamed = np.zeros(len(frame), dtype=np.bool_)
-    if kept is None or node.return_bool:
-        unnamed[:] = True
-        values = values if kept is None else kept.astype(np.float64)
-        kept = None
-    vector = Vector(frame, values, both(present, kept), unnamed if ev.delayed_names else None)
-    return merge_same(vector.without_empty())
+    unnamed = None
+    if kept is not None and node.return_bool:
+        values, kept = kept.astype(np.float64), None
+        unnamed = np.ones(len(frame), dtype=np.bool_) if ev.delayed_names else None
+    return merge_same(Vector(frame, values, both(present, kept), unnamed).without_empty())
 
 
 def _is_all(rows: Ids, vector: Vector) -> bool:
@@ -181,9 +179,8 @@ def _labels_of_pairs(
 ) -> LabelFrame:
     """The labels of the result: those of the many side, less the name, with what `include` copies."""
     frame = take(many, pairs.many)
-    changes = node.op not in COMPARISON_OPERATORS or node.return_bool
-    if changes and not ev.delayed_names:
-        frame = drop_name(frame)
+    if node.op not in COMPARISON_OPERATORS or (node.return_bool and not ev.delayed_names):
+        frame = drop_name(frame)  # arithmetic drops it at once, delayed or not
     if rule.card is Cardinality.ONE_TO_ONE:
         frame = keep(frame, rule.labels) if rule.on else drop(frame, rule.labels)
     for name in rule.include:
@@ -253,19 +250,20 @@ class Fills:
     one: float | None
 
 
-def _fills(node: BinaryExpr, swapped: bool) -> Fills | None:
+def _fills(node: BinaryExpr) -> Fills | None:
     rule = node.matching
     if rule is None or (rule.fill_left is None and rule.fill_right is None):
         return None
-    return Fills(rule.fill_right, rule.fill_left) if swapped else Fills(rule.fill_left, rule.fill_right)
+    # Prometheus swaps the sides of group_right but not their fill values: fill_left is always the many side's.
+    return Fills(rule.fill_left, rule.fill_right)
 
 
 def _filled(
     ev: "Evaluator", node: BinaryExpr, rule: Matching, many: Vector, one: Vector, fills: Fills
 ) -> Vector:
     """Matching with stand-ins: each side is first completed by series of the fill value where it has no partner."""
-    completed_one = one if fills.one is None else _complete(one, many, rule, fills.one, grouped=True)
-    completed_many = many if fills.many is None else _complete(many, one, rule, fills.many, grouped=True)
+    completed_one = one if fills.one is None else _complete(one, many, rule, fills.one)
+    completed_many = many if fills.many is None else _complete(many, one, rule, fills.many)
     matching = replace(cast(VectorMatching, node.matching), fill_left=None, fill_right=None)
     plain = replace(node, matching=matching)
     swapped = rule.card is Cardinality.ONE_TO_MANY
@@ -273,9 +271,8 @@ def _filled(
     return _matched(ev, plain, left, right)
 
 
-def _complete(side: Vector, other: Vector, rule: Matching, fill: float, *, grouped: bool) -> Vector:
+def _complete(side: Vector, other: Vector, rule: Matching, fill: float) -> Vector:
     """`side` with, for each match group of `other`, a series of `fill` at the steps where the group has no other."""
-    assert grouped
     side_ids, other_ids, count = rule.ids(side.frame, other.frame)
     steps = len(side.values)
     has_side = _any_per_group(side_ids, side.present, steps, count)

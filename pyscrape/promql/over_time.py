@@ -19,7 +19,7 @@ from pyscrape.promql.sums import settle, sum_first_axis, two_sum, window_extreme
 Kernel = Callable[..., tuple[Values, Mask]]
 Counts = NDArray[np.int64]
 
-GATHER_CELLS = 1 << 20
+GATHER_CELLS = 1 << 18
 """Kernels that sort or scan whole windows gather at most about so many samples at a time."""
 
 
@@ -161,7 +161,9 @@ def mad_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
         broken = np.isnan(samples[0])  # NaNs stand first
         distance = np.abs(samples - quantile_of_sorted(samples, counts, half))
         outside = np.arange(len(samples))[:, None, None] >= counts
+        distance[np.isnan(distance)] = -1.0  # infinitely far from an infinite median: first, as NaNs sort
         distance = np.sort(np.where(outside, np.inf, distance), axis=0)
+        distance[distance < 0] = np.nan
         median = quantile_of_sorted(distance, counts, half)
         result[steps] = np.where(broken, np.nan, median)
     return result, _some(panel)
@@ -223,7 +225,7 @@ def _regression(panel: Panel, zero_ms: Times) -> tuple[Values, Values]:
         for k, term in enumerate((x, y, x * y, x * x)):
             total, error = two_sum(sums[k][0], np.where(inside, term, 0.0))
             sums[k] = total, sums[k][1] + error
-    x_sum, y_sum, xy_sum, xx_sum = (total + lost for total, lost in sums)
+    x_sum, y_sum, xy_sum, xx_sum = (settle(total, lost) for total, lost in sums)
     counts = panel.counts
     slope = (xy_sum - x_sum * y_sum / counts) / (xx_sum - x_sum * x_sum / counts)
     intercept = y_sum / counts - slope * x_sum / counts
