@@ -16,12 +16,11 @@ from pyscrape.exposition.values import CLOCK_DIGITS, Bytes
 _NEWLINE = ord("\n")
 # A step to the next resized sample costs about as much as looking for the newlines of this many samples.
 _SAMPLES_WORTH_A_STEP = 500
-_MOST_STEPS = 12
+_MOST_STEPS = 6
 _WORD = 8
 _LARGE_BYTES = 100_000
 # By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.
 _FIRST_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], np.uint64)
-_LAST_BYTES = ~_FIRST_BYTES
 
 Mask = NDArray[np.bool_]
 
@@ -91,16 +90,21 @@ def _suspects(old: Bytes, new: Bytes, places: _Places, values: Mask) -> Offsets:
     offsets = hits << 3
     owners = places.starts.searchsorted(offsets, "right")
     owners -= 1
-    # Bytes of the word before the value, and those before the value's end.
+    # Bytes of the word before the value, and those before the line's end.
     before = np.minimum(np.maximum(places.value_starts[owners] - offsets, 0), _WORD)
-    within = np.minimum(np.maximum(places.value_ends[owners] - offsets, 0), _WORD)
-    bad = (bits & (_FIRST_BYTES[before] | _LAST_BYTES[within])) != 0
+    within = np.minimum(np.maximum(places.ends[owners] - offsets, 0), _WORD)
+    not_text = ~_FIRST_BYTES[before]
+    bad = (bits & not_text & _FIRST_BYTES[within]) != bits
     bad |= owners < 0
+    marked = ~bad
+    if places.value_ends is not places.ends:
+        # What differs in a clock is no other value.
+        within = np.minimum(np.maximum(places.value_ends[owners] - offsets, 0), _WORD)
+        marked &= (bits & not_text & _FIRST_BYTES[within]) != 0
+    values[owners[marked]] = True
     tail = np.flatnonzero(old[words * _WORD :] != new[words * _WORD :]) + words * _WORD
     if not bad.any():
-        values[owners] = True
         return tail
-    values[owners[~bad]] = True
     which = np.flatnonzero(bits[bad].astype("<u8").view(np.uint8))
     return np.concatenate((offsets[bad][which >> 3] + (which & 7), tail))
 
@@ -152,12 +156,12 @@ def shifted(lines: Lines, body: bytes) -> Shifted | None:
         or (starts[resized] - lines.starts[resized] != shifts[:-1]).any()
     ):
         return None
-    copy = np.frombuffer(body, np.uint8).copy()
-    target, source = memoryview(copy.data), memoryview(lines.body)
+    target, source = bytearray(body), lines.body
     begins = [0, *old_ends.tolist()]
     for begin, stop, shift in zip(begins, [*old_values.tolist(), len(source)], shifts.tolist(), strict=True):
         target[begin + shift : stop + shift] = source[begin:stop]
-    return Shifted(copy, starts, ends, resized)
+    assert len(target) == len(body)
+    return Shifted(np.frombuffer(target, np.uint8), starts, ends, resized)
 
 
 def _stepped(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
@@ -209,7 +213,6 @@ def aligned(lines: Lines, part: slice, body: bytes, starts: Offsets, ends: Offse
 
     Of a sample whose length differs the series text alone is copied. Between samples the new bytes stand.
     """
-    copy = np.frombuffer(body, np.uint8).copy()
     old_starts = lines.starts[part].astype(np.int64)
     old_ends = lines.ends[part].astype(np.int64)
     moved = starts - old_starts
@@ -218,12 +221,12 @@ def aligned(lines: Lines, part: slice, body: bytes, starts: Offsets, ends: Offse
     first = np.concatenate(([0], last[:-1] + 1))
     text_ends = old_starts[last] + lines.lengths[part][last] + 1
     stops = np.where(resized[last], text_ends, old_ends[last])
-    target = memoryview(copy.data)
-    source = memoryview(lines.body)
+    target, source = bytearray(body), lines.body
     limit = len(body)
     for start, stop, shift in zip(
         old_starts[first].tolist(), stops.tolist(), moved[first].tolist(), strict=True
     ):
         stop = min(stop, limit - shift)
         target[start + shift : stop + shift] = source[start:stop]
-    return copy, resized
+    assert len(target) == len(body)
+    return np.frombuffer(target, np.uint8), resized

@@ -24,10 +24,18 @@ from pyscrape.exposition.series import NORMALISED_BY_TYPE, Normalised
 from pyscrape.exposition.values import CLOCK_DIGITS
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n]*+(?:\\[^\n\0][^"\\\n]*+)*+"'
-_SERIES = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+(?:\{(?:" + _LABEL + rb"(?:,(?=[a-zA-Z_}])|(?=\})))*+\})?+"
+_SERIES = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+(?:\{(?:" + _LABEL + rb"(?:," + _LABEL + rb")*+,?+)?+\})?+"
 _USUAL: Mapping[Format, re.Pattern[bytes]] = {
     "text": re.compile(rb"(" + _SERIES + rb") [^ \t\n{\0]++(?: ([0-9]++))?+\n"),
     "openmetrics": re.compile(rb"(" + _SERIES + rb") [^ \n\0]++\n"),
+}
+
+# All lines of a page that has only usual samples and comments: an item a line, empty for a comment. A match ends
+# where a line ends, and what it leaves out at the start of a line later makes two words of the line's value; so a
+# page is right if there are as many items as lines and every value is a number.
+_WHOLE: Mapping[Format, re.Pattern[bytes]] = {
+    "text": re.compile(rb"(?:(" + _SERIES + rb") [^ \t\n{\0]++|#[^\n]*+|)\n"),
+    "openmetrics": re.compile(rb"(?:(" + _SERIES + rb") [^ \n\0]++|#[^\n]*+)\n"),
 }
 
 PLAIN, CLOCKED, ODD = range(3)
@@ -134,6 +142,7 @@ class Geometry(NamedTuple):
     comment_starts: Offsets
     comments: bytes
     other_lines: Small
+    lines: int
 
 
 def geometry(body: bytes, form: Format) -> Geometry:
@@ -165,7 +174,7 @@ def geometry(body: bytes, form: Format) -> Geometry:
         del pieces[-1]
         comment_starts = comment_starts[:-1]
     others = np.flatnonzero(~sample).astype(np.int32)
-    return Geometry(starts[sample], ends[sample], comment_starts, b"".join(pieces), others)
+    return Geometry(starts[sample], ends[sample], comment_starts, b"".join(pieces), others, len(starts))
 
 
 def comment_entries(text: bytes, form: Format) -> list[Entry]:
@@ -283,6 +292,13 @@ def prove(body: bytes, form: Format) -> tuple[Geometry, Samples]:
     """Find every line of a page and prove its samples right, numbers aside. Raises NotLined."""
     check_text(body)
     found = geometry(body, form)
+    first = _WHOLE[form].match(body, int(found.starts[0])) if len(found.starts) else None
+    if first is not None:
+        # One call for all lines (0.5 us against 0.75), in vain if one is odd: worth trying if the first is not.
+        items = _WHOLE[form].findall(body)
+        texts = list(filter(None, items))
+        if len(items) == found.lines and len(texts) == len(found.starts):
+            return found, Samples(texts, [PLAIN] * len(texts))
     return found, read_lines(body, found.starts.tolist(), found.ends.tolist(), form)
 
 

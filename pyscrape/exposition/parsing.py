@@ -4,22 +4,19 @@ A lined page is proved right by one pattern a line, its numbers are read all at 
 are asked for; everything else goes the plain way.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from itertools import islice, repeat
-from typing import cast
 
 import numpy as np
 
 from pyscrape.exposition.entries import Entry, Exemplar, Series
-from pyscrape.exposition.follow import NO_TIME, numbered
+from pyscrape.exposition.follow import NO_TIME, Page, numbered
 from pyscrape.exposition.lines import NORMALISED, NotLined, comment_entries, comments_of, lines_of, prove
 from pyscrape.exposition.negotiation import Format, choose_parser
 from pyscrape.exposition.plain import entries
+from pyscrape.exposition.series import Normalised
 
 DEFAULT_CONTENT_TYPE = "text/plain; version=0.0.4"
-
-_series = partial(tuple.__new__, Series)
 
 
 def parse(body: bytes, content_type: str = DEFAULT_CONTENT_TYPE) -> Iterator[Entry]:
@@ -45,19 +42,31 @@ def _lined_entries(body: bytes, form: Format) -> Iterator[Entry]:
     comments = comment_entries(found.comments, form)
     lines = lines_of(body, found, samples, comments_of(found.comments, comments), hashed=False)
     page = numbered(lines, form)
-    size = len(samples.texts)
-    times = (
-        repeat(None, size)
-        if page.times_ms is None
-        else (None if time_ms == NO_TIME else time_ms for time_ms in page.times_ms.tolist())
-    )
-    normalised = [NORMALISED[label] for label in lines.normalised.tolist()]
-    exemplars: list[tuple[Exemplar, ...]] = [()] * size
-    for index, tail in page.tails.items():
-        exemplars[index] = tail.exemplars
-    series = map(_series, zip(samples.texts, page.values.tolist(), times, normalised, exemplars, strict=True))
+    series = map(Series, *_fields(page, samples.texts))
     before_comments = np.searchsorted(found.starts, found.comment_starts).tolist()
-    return _in_order(cast(Iterator[Series], series), comments, before_comments)
+    return _in_order(series, comments, before_comments)
+
+
+def _fields(
+    page: Page, texts: list[bytes]
+) -> tuple[
+    list[bytes],
+    list[float],
+    Iterable[int | None],
+    Iterable[Normalised],
+    Iterable[tuple[Exemplar, ...]],
+]:
+    """The fields of Series, each for all samples; the shortest ends them all."""
+    times: Iterable[int | None] = repeat(None)
+    if page.times_ms is not None:
+        times = [None if time_ms == NO_TIME else time_ms for time_ms in page.times_ms.tolist()]
+    normalised: Iterable[Normalised] = repeat("")
+    if page.lines.normalised.any():
+        normalised = [NORMALISED[label] for label in page.lines.normalised.tolist()]
+    exemplars: Iterable[tuple[Exemplar, ...]] = repeat(())
+    if page.tails:
+        exemplars = [page.tails[i].exemplars if i in page.tails else () for i in range(len(texts))]
+    return texts, page.values.tolist(), times, normalised, exemplars
 
 
 def _in_order(series: Iterator[Series], comments: list[Entry], before_comments: list[int]) -> Iterator[Entry]:

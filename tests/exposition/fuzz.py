@@ -6,15 +6,21 @@ By hand: `python -m tests.exposition.fuzz SECONDS [SEED]` mutates pages of its o
 import random
 import sys
 import time
+from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
-from pyscrape.exposition import NO_TIME, DuplicateLabelError, PageReader, ParseError, Row
+from pyscrape.exposition import NO_TIME, DuplicateLabelError, Entry, PageReader, ParseError, Row, parse
 from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
 from pyscrape.exposition.negotiation import Format
 from pyscrape.exposition.plain import entries
 from pyscrape.exposition.series import parse_labels
 
+CONTENT_TYPES: dict[Format, str] = {
+    "text": "text/plain; version=0.0.4",
+    "openmetrics": "application/openmetrics-text; version=1.0.0",
+}
 SEPARATOR = b"\xff\xfe"
 LabelsOrError = dict[str, str] | str
 
@@ -44,6 +50,17 @@ class PlainPage:
                     add_metadata(self.metadata, entry)
 
 
+def read(found: Iterator[Entry]) -> tuple[list[str], str]:
+    """Everything that entries say, and the error that ended them, as texts."""
+    said: list[str] = []
+    try:
+        for entry in found:
+            said.append(repr(msgspec.structs.astuple(entry)) if isinstance(entry, Series) else repr(entry))
+    except ParseError as error:
+        return said, str(error)
+    return said, ""
+
+
 class Comparison:
     """Feeds pages to one reader and checks every row against the grammar."""
 
@@ -55,6 +72,7 @@ class Comparison:
 
     def feed(self, body: bytes) -> None:
         """One more page."""
+        assert read(parse(body, CONTENT_TYPES[self.form])) == read(entries(body, self.form))
         try:
             expected = PlainPage(body, self.form)
         except ParseError as error:
