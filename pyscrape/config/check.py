@@ -105,7 +105,7 @@ def _check_document(
     else:
         message = "neither a configuration nor anything else that can be checked here"
         holds, problems = (), [Problem("error", "unknown-input", message, filename, 1, 1)]
-    problems = without_ignored(problems, text.split("\n"))
+    problems = without_ignored(problems, text.split("\n"), filename)
     return Report(filename, kind, holds, in_order(problems))
 
 

@@ -66,7 +66,7 @@ def load_config(path: str | os.PathLike[str], *, agent: bool = False) -> Config:
 
 
 def read_config(path: str | os.PathLike[str], *, agent: bool = False) -> tuple[Config | None, list[Problem]]:
-    """As `load_config`, but with every finding: the Config (None when there are errors) and the problems.
+    """As `load_config`, but with every finding, lints too: the Config (None when there are errors), the problems.
 
     Raises:
         OSError: the file cannot be read.
@@ -93,12 +93,18 @@ def parse_config(text: str, base_dir: str = ".") -> Config:
 
 
 def load_bytes(raw: bytes, filename: str, base_dir: str, *, agent: bool = False) -> Loaded:
-    """Decode a file's bytes; what is no UTF-8 is a problem, too."""
+    """Decode a file's bytes and run the lints; what is no UTF-8 is a problem, too."""
+    from pyscrape.config.lint.run import lint, without_ignored  # the lints import this module's neighbours
+
     try:
         text = decode_bytes(raw)
     except YAMLError as error:
         return Loaded(Config(), None, [syntax_problem(error, filename)])
-    return decode_config(text, filename, base_dir, agent=agent)
+    loaded = decode_config(text, filename, base_dir, agent=agent)
+    if loaded.section is not None:
+        found = with_jobs(lint(loaded.section, loaded.job_sections), loaded.section, filename)
+        loaded.problems = in_order(without_ignored([*loaded.problems, *found], text.split("\n"), filename))
+    return loaded
 
 
 def syntax_problem(error: YAMLError, filename: str) -> Problem:

@@ -183,6 +183,18 @@ def test_warnings_come_with_the_config(tmp_path: Path) -> None:
     assert sorted(problem.id for problem in problems) == ["empty-variable", "second-document"]
 
 
+def test_lints_come_with_the_config(folder: Path) -> None:
+    """Also those of files that it includes."""
+    (folder / "main.yml").write_text("scrape_config_files: [more/*.yml]\nscrape_configs: [{job_name: x}]\n")
+    _, problems = read_config(folder / "main.yml")
+    assert [(Path(p.file).name, p.id) for p in problems] == [
+        ("main.yml", "no-targets"),
+        ("b.yml", "no-targets"),
+        ("b.yml", "plain-http-credentials"),
+        ("b.yml", "deprecated-field"),
+    ]
+
+
 def test_unreadable_files() -> None:
     with pytest.raises(FileNotFoundError):
         load_config("there/is/none.yml")
@@ -203,7 +215,7 @@ def test_the_environment(text: str, expected: str, monkeypatch: pytest.MonkeyPat
 def test_agent_mode(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("rule_files: [a]\nremote_read: [{url: 'http://a'}]\n")
     _, problems = read_config(tmp_path / "a.yml", agent=True)
-    assert [problem.message for problem in problems] == [
+    assert [problem.message for problem in problems if problem.severity == "error"] == [
         "field rule_files is not allowed in agent mode",
         "field remote_read is not allowed in agent mode",
     ]

@@ -55,6 +55,8 @@ def lint(
 ) -> list[Problem]:
     """Run the chosen lints over a configuration: its root section and its jobs with their sections."""
     problems: list[Problem] = []
+    # Jobs of scrape_config_files do not hang below the root of the main file.
+    roots = [root, *(section for section, _ in found_jobs if section.decoder is not root.decoder)]
     chains = [*(chain for pair in found_jobs for chain in _job_chains(*pair)), *_other_chains(root)]
     for row in LINTS:
         if row.id not in chosen:
@@ -66,7 +68,8 @@ def lint(
             for section, config in found_jobs:
                 problems += _problems(row, row.job(Job(config, section)), config.job_name)
         if row.config is not None:
-            problems += _problems(row, row.config(root))
+            for section in roots:
+                problems += _problems(row, row.config(section))
     return problems
 
 
@@ -111,8 +114,8 @@ def _other_chains(root: Section) -> Iterator[Chain]:
         yield _chain("alert", alertmanager, "alert_relabel_configs")
 
 
-def without_ignored(problems: Sequence[Problem], lines: Sequence[str]) -> list[Problem]:
-    """The problems that no comment in the text silences; errors cannot be silenced."""
+def without_ignored(problems: Sequence[Problem], lines: Sequence[str], filename: str) -> list[Problem]:
+    """The problems that no comment in the file (its lines) silences; errors cannot be silenced."""
     by_line, everywhere = _ignored(lines)
     if not by_line and not everywhere:
         return list(problems)
@@ -120,6 +123,7 @@ def without_ignored(problems: Sequence[Problem], lines: Sequence[str]) -> list[P
         problem
         for problem in problems
         if problem.severity == "error"
+        or problem.file != filename
         or not (problem.id in everywhere or problem.id in by_line.get(problem.line, frozenset()))
     ]
 
