@@ -43,6 +43,11 @@ class Growing:
             self.data = data
         self.size = size
 
+    def cut(self, size: int) -> None:
+        """Give back what is behind the first `size` entries."""
+        self.data = self.data[:size].copy()
+        self.size = size
+
     def extend(self, values: NDArray[Any]) -> None:
         start = self.size
         self.resize(start + len(values))

@@ -79,6 +79,11 @@ class FingerprintTable:
             keys, ids = keys[on], ids[on]
             slots = (slots[on] + 1) & mask
 
+    def fit(self) -> None:
+        """Give back room when hardly any is used."""
+        if self.size * 4 < len(self._keys) and len(self._keys) > _FIRST:
+            self._rebuild(self.size)
+
     def _rebuild(self, wanted: int) -> None:
         keys, ids = self._keys, self._ids
         kept = keys > _REMOVED

@@ -7,6 +7,7 @@ readers hold it for the passes over vectors and not while a regular expression r
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import chain
 
 import numpy as np
@@ -165,7 +166,7 @@ class SeriesIndex:
         by_place = np.argsort(first, kind="stable")  # ids in the order of the page
         first = first[by_place]
         count = len(first)
-        reused = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        reused = [heappop(self._free) for _ in range(min(count, len(self._free)))]
         start = self._shape.size
         for column in (self._metric, self._shape, self._row):
             column.resize(start + count - len(reused))
@@ -208,7 +209,29 @@ class SeriesIndex:
     def reuse(self, ids: Ids) -> None:
         """Let removed ids be given to new series."""
         with self.lock:
-            self._free.extend(ids.tolist())
+            for one in ids.tolist():
+                heappush(self._free, one)
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Give back room that is mostly free: rows of shapes, the hash table, ids at the end."""
+        for shape in self.shapes:
+            moved = shape.compacted()
+            if moved is not None:
+                self._row.data[moved] = np.arange(len(moved))
+        self._fingerprints.fit()
+        size = self._shape.size
+        if len(self._free) * 2 > size > 1024:
+            used = np.flatnonzero(self._shape.view != FREE)
+            end = int(used[-1]) + 1 if len(used) else 0
+            waiting = (
+                size - len(used) - len(self._free)
+            )  # removed, and not to be reused yet: they may lie anywhere
+            if end * 2 < size and not waiting:
+                self._free = [one for one in self._free if one < end]
+                heapify(self._free)
+                for column in (self._metric, self._shape, self._row):
+                    column.cut(end)
 
     def metrics(self, ids: Ids) -> Codes:
         """The metric name's code of some series."""

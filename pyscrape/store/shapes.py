@@ -46,6 +46,18 @@ class Shape:
         self.series.data[rows] = series
         return rows
 
+    def compacted(self) -> Codes | None:
+        """Close the gaps if most rows are free; the series of the rows 0, 1, ... then, None when nothing moved."""
+        if len(self._free) * 2 <= self.series.size or self.series.size < 64:
+            return None
+        used = np.flatnonzero(self.series.view != FREE)
+        values, series = self.values.view[:, used], self.series.view[used]
+        self.values = GrowingColumns(len(self.names), np.int32)
+        self.series = Growing(np.int32)
+        self._free = []
+        self.add(values, series)
+        return series
+
     def remove(self, rows: Codes) -> None:
         """Free the rows of series that are gone."""
         self.series.data[rows] = FREE

@@ -39,7 +39,7 @@ class Upkeep:
     def __init__(self, store: "Store") -> None:
         self._store = store
         self.waiting: deque[Table] = deque()
-        self._removed: deque[tuple[int, frozenset[int], Columns]] = deque()
+        self._removed: deque[tuple[frozenset[int], Columns]] = deque()
         self._symbols_swept_ms = NEVER
         self._symbols_unused: list[int] = []
         self._symbols_retired: list[int] = []
@@ -72,14 +72,14 @@ class Upkeep:
                 store.close_table(table)
                 store.epoch += 1
             if table.retired or table.closed:
-                self._give_back_series(table, now_ms)
+                self._give_back_series(table)
             open_bytes += sum(part.nbytes for part in table.parts if not isinstance(part, Chunk))
             layouts.update({id(part.layout): part.layout.nbytes for part in table.parts})
             yield
         store.open_bytes = open_bytes
         store.layout_bytes = sum(layouts.values())
         yield from self._evict(now_ms)
-        self._reuse_ids(now_ms)
+        self._reuse_ids()
         yield
         self._sweep_symbols(now_ms)
 
@@ -108,6 +108,8 @@ class Upkeep:
         table.replace(old, new)
         self._count(new, 1)
         self._count([part for part in old if isinstance(part, Chunk)], -1)
+        opened = sum(part.nbytes for part in old if not isinstance(part, Chunk))
+        self._store.open_bytes = max(0, self._store.open_bytes - opened)
 
     def _count(self, chunks: Sequence[Chunk], sign: int) -> None:
         self._store.chunks += sign * len(chunks)
@@ -141,7 +143,7 @@ class Upkeep:
             table.drop(gone)
             self._count(gone, -1)
 
-    def _give_back_series(self, table: Table, now_ms: int) -> None:
+    def _give_back_series(self, table: Table) -> None:
         """Forget series that are retired and have no sample left in any table; then the table, if it was closed."""
         store = self._store
         with store.lock:
@@ -155,19 +157,17 @@ class Upkeep:
                 left = store.homes.leave(table.number, ended)
                 if len(left):
                     store.index.remove(left)
-                    self._removed.append((now_ms, store.readers(), left))
+                    self._removed.append((store.readers(), left))
                     self._removed_since_sweep += len(left)
                     store.epoch += 1
             if table.closed and not table.parts and not table.retired:
                 store.remove_table(table)
 
-    def _reuse_ids(self, now_ms: int) -> None:
+    def _reuse_ids(self) -> None:
         """Ids are given to new series when no query that may still hold them is left."""
         reading = self._store.readers()
-        while (
-            self._removed and self._removed[0][0] + _GRACE_MS <= now_ms and not self._removed[0][1] & reading
-        ):
-            self._store.index.reuse(self._removed.popleft()[2])
+        while self._removed and not self._removed[0][0] & reading:
+            self._store.index.reuse(self._removed.popleft()[1])
 
     def _sweep_symbols(self, now_ms: int) -> None:
         """Retire strings that no series uses, and forget those retired a sweep ago."""
