@@ -17,6 +17,7 @@ from typing import Any
 from pyscrape import __version__
 from pyscrape.app import log
 from pyscrape.app.flags import Flags
+from pyscrape.app.kubernetes_metrics import kubernetes_families
 from pyscrape.app.loading import Loaded, config_path, describe_source, load
 from pyscrape.app.metrics import OwnMetrics
 from pyscrape.app.own_metrics import (
@@ -139,6 +140,7 @@ class Server:
                 lambda: scrape_families(self.pools),
                 lambda: store_families(self.store),
                 lambda: discovery_families(self.discovery),
+                lambda: kubernetes_families(self.discovery),
             ]
         )
 

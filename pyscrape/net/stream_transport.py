@@ -123,13 +123,17 @@ class _Connection(asyncio.Protocol):
         return piece
 
     async def _more(self) -> None:
-        if self._error is not None:
-            raise self._error
+        """Wait until something has arrived; what had arrived before an error is read first."""
+        self._raise_error()
         self._arrived.clear()
         if self.lost:
             raise httpx.ReadError("connection closed by the server")
         await self._arrived.wait()
-        if self._error is not None and not self._pieces and not self.complete:
+        if not self._pieces and not self.complete:
+            self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
             raise self._error
 
     @property

@@ -157,7 +157,7 @@ class TargetsApi:
                     "lastError": status.last_error,
                     "advice": status.advice,
                     "targets": targets,
-                    "details": {name: str(value) for name, value in status.details.items()},
+                    "details": status.details,
                 }
                 for jobs, status, targets in self._services.discovery.status()
             ]

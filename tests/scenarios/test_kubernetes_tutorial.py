@@ -72,14 +72,17 @@ class Program:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    async def get(self, path: str) -> Any:
+    async def text(self, path: str) -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
         if b"transfer-encoding: chunked" in head.lower():
             body = b"".join(re.split(rb"(?:^|\r\n)[0-9a-fA-F]+\r\n", body))
-        return json.loads(body)["data"]
+        return body.decode()
+
+    async def get(self, path: str) -> Any:
+        return json.loads(await self.text(path))["data"]
 
     async def targets(self) -> dict[str, list[dict[str, Any]]]:
         by_job: dict[str, list[dict[str, Any]]] = {}
@@ -198,6 +201,10 @@ def test_tutorial_as_it_stands(hurried: HurriedLoop, tmp_path: Path, monkeypatch
                 t for t in (await program.targets())["kubernetes-nodes"] if "127.0.1.2" in t["scrapeUrl"]
             ]
             assert node["labels"]["kubernetes_io_hostname"] == "node01"
+            kubernetes = [
+                row for row in await program.get("/api/v1/discovery") if row["kind"] == "kubernetes"
+            ]
+            assert {row["state"] for row in kubernetes} == {"running"}
             # One reflector each for nodes, endpoints, services and pods, whatever the number of jobs.
             listed = Counter(r.path for r in api.requests if "sendInitialEvents" in r.params)
             assert set(listed.values()) == {1} and len(listed) == 4
@@ -224,5 +231,43 @@ def test_cadvisor_needs_its_variant(
             assert down == {"kubernetes_cAdvisor"}
             errors = {t["lastError"] for t in (await program.targets())["kubernetes_cAdvisor"]}
             assert errors == {"server returned HTTP status 403 Forbidden"}
+
+    asyncio.Runner(loop_factory=lambda: hurried).run(run())
+
+
+def test_missing_right_shows_everywhere(
+    hurried: HurriedLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the right to read endpoints, the rule that is missing stands in log, metrics and API."""
+
+    async def run() -> None:
+        async with running(TUTORIAL / "prometheus.yml", tmp_path, monkeypatch, "rbac.yml") as (
+            program,
+            api,
+            _,
+        ):
+            rules = api.rules[USER]
+            api.rules[USER] = [rule for rule in rules if "endpoints" not in rule.get("resources", ())]
+            api.rules[USER].append(
+                {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["list", "watch"]}
+            )
+            api.cut()
+
+            async def refused() -> bool:
+                shown = await program.text("/metrics")
+                return (
+                    re.search(r'pyscrape_sd_kubernetes_forbidden{.*resource="endpoints"} 1.0', shown)
+                    is not None
+                )
+
+            await until(refused)
+            advices = "\n".join(row["advice"] for row in await program.get("/api/v1/discovery"))
+            rule = '- apiGroups: [""]\n  resources: ["endpoints"]\n  verbs: ["list", "watch"]'
+            assert rule in advices
+            assert any(rule in getattr(record, "hint", "") for record in caplog.records)
+            everything = (
+                await program.text("/metrics") + repr(await program.get("/api/v1/discovery")) + caplog.text
+            )
+            assert "tutorial-token" not in everything
 
     asyncio.Runner(loop_factory=lambda: hurried).run(run())

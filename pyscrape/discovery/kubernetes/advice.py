@@ -6,7 +6,7 @@ advice is the very rule to add.
 
 import re
 
-from pyscrape.discovery.kubernetes.reflector import Source
+from pyscrape.discovery.kubernetes.objects import Source
 from pyscrape.discovery.kubernetes.watch import ApiError
 from pyscrape.net.streams import StreamError
 

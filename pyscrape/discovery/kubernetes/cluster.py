@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyscrape.discovery.kubernetes.objects import Source
 from pyscrape.discovery.kubernetes.pulse import Pulse
-from pyscrape.discovery.kubernetes.reflector import Listener, Reflector, Source
+from pyscrape.discovery.kubernetes.reflector import Listener, Reflector
 from pyscrape.discovery.settings import KubernetesSDConfig
 from pyscrape.net.settings import Authorization, HTTPClientConfig, TLSConfig
 from pyscrape.net.streams import ExtraHeaders, Streams, open_streams
@@ -43,6 +44,9 @@ class KubernetesStats:
 
     events_total: dict[tuple[str, str], int] = field(default_factory=dict)  # (role, add | update | delete)
     failures_total: int = 0
+
+    def count_failure(self) -> None:
+        self.failures_total += 1
 
     def count_event(self, role: str, event: str) -> None:
         self.events_total[role, event] = self.events_total.get((role, event), 0) + 1
@@ -93,8 +97,9 @@ class _Shared:
 class Cluster:
     """One API server under one set of credentials."""
 
-    def __init__(self, streams: Streams, *, linger_s: float = LINGER_S) -> None:
+    def __init__(self, streams: Streams, stats: KubernetesStats, *, linger_s: float = LINGER_S) -> None:
         self._streams = streams
+        self._stats = stats
         self._linger_s = linger_s
         self._shared: dict[Source, _Shared] = {}
         self._warned: set[str] = set()
@@ -109,7 +114,9 @@ class Cluster:
         """The reflector of `source`, started if need be. What it knows already is not told again."""
         shared = self._shared.get(source)
         if shared is None:
-            reflector = Reflector(self._streams, source, on_warning=self._warn)
+            reflector = Reflector(
+                self._streams, source, on_warning=self._warn, on_failure=self._stats.count_failure
+            )
             where = f" in {source.namespace}" if source.namespace else ""
             task = asyncio.create_task(reflector.run(), name=f"kubernetes {source.resource.plural}{where}")
             task.add_done_callback(self._ended)
@@ -201,7 +208,7 @@ class Clusters:
             if known == identity:
                 return cluster
         access = await self._access(config)
-        cluster = Cluster(self._open_streams(access))
+        cluster = Cluster(self._open_streams(access), self.stats)
         self._clusters.append((identity, cluster))
         return cluster
 

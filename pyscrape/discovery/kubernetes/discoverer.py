@@ -23,8 +23,8 @@ from pyscrape.discovery.kubernetes.cluster import (
 )
 from pyscrape.discovery.kubernetes.labels import Attach, Related
 from pyscrape.discovery.kubernetes.lookup import Wanted, find, why_no_target
-from pyscrape.discovery.kubernetes.objects import Key, Named, Resource
-from pyscrape.discovery.kubernetes.reflector import Reflector, Source
+from pyscrape.discovery.kubernetes.objects import Key, Named, Resource, Source
+from pyscrape.discovery.kubernetes.reflector import Reflector
 from pyscrape.discovery.kubernetes.roles import ROLES, Role
 from pyscrape.discovery.kubernetes.scope import Scope
 from pyscrape.discovery.kubernetes.watch import ApiError
@@ -105,7 +105,7 @@ class KubernetesDiscoverer:
         self._by_reflector: dict[Reflector, list[tuple[Feed, str]]] = {}
         self._wake = asyncio.Event()
         self.status = DiscoveryStatus(kind="kubernetes")
-        self.status.details["role"] = config.role
+        self.status.details |= {"role": config.role, "server": config.api_server or config.kubeconfig_file}
 
     async def run(self, update: UpdateGroups) -> None:
         """Discover until cancelled."""
@@ -297,6 +297,7 @@ def _source_details(reflector: Reflector) -> dict[str, object]:
     """One row of what is shown about a discovery: plain values only."""
     source, status = reflector.source, reflector.status
     return {
+        "group": source.resource.group,
         "resource": source.resource.plural,
         "namespace": source.namespace,
         "labelSelector": source.label_selector,
@@ -306,6 +307,8 @@ def _source_details(reflector: Reflector) -> dict[str, object]:
         "objects": len(reflector.objects),
         "lastList": status.last_list_s,
         "lastEvent": status.last_event_s,
+        "failing": status.error is not None,
+        "forbidden": isinstance(status.error, ApiError) and status.error.status == 403,
         "lastError": status.last_error,
         "lastErrorTime": status.last_error_s,
         "failures": status.failures,

@@ -270,6 +270,27 @@ RESOURCES = {
     )
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is reflected: a resource, in one namespace or all (""), through selectors."""
+
+    resource: Resource
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.resource.path(self.namespace)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The selectors as query parameters."""
+        pairs = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
+        return {name: value for name, value in pairs.items() if value}
+
+
 Key = tuple[str, str]
 """(namespace, name); the namespace of nodes and namespaces is empty."""
 

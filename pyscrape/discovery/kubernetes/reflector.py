@@ -20,8 +20,9 @@ from typing import Protocol
 
 import msgspec
 
+from pyscrape.discovery.kubernetes.advice import advise
 from pyscrape.discovery.kubernetes.backoff import Backoff
-from pyscrape.discovery.kubernetes.objects import Key, Named, Resource, key_of
+from pyscrape.discovery.kubernetes.objects import Key, Named, Source, key_of
 from pyscrape.discovery.kubernetes.watch import (
     ApiError,
     Change,
@@ -46,26 +47,6 @@ WATCH_SILENCE_S = 80.0
 WATCH_LASTS_S = (300, 600)
 # A watch that ended sooner than this, without an event, counts as a failure: no loop may spin.
 SHORT_WATCH_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What is reflected: a resource, in one namespace or all (""), through selectors."""
-
-    resource: Resource
-    namespace: str = ""
-    label_selector: str = ""
-    field_selector: str = ""
-
-    @property
-    def path(self) -> str:
-        return self.resource.path(self.namespace)
-
-    @property
-    def params(self) -> dict[str, str]:
-        """The selectors as query parameters."""
-        pairs = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
-        return {name: value for name, value in pairs.items() if value}
 
 
 @dataclass(slots=True)
@@ -121,6 +102,7 @@ class Reflector:
         *,
         backoff: Backoff | None = None,
         on_warning: Callable[[str], None] = lambda _text: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.source = source
         self.objects: dict[Key, Named] = {}
@@ -130,6 +112,7 @@ class Reflector:
         self._streams = streams
         self._backoff = backoff or Backoff()
         self._on_warning = on_warning
+        self._on_failure = on_failure
         self._decoders = Decoders(source.resource)
         self._stream_lists_refused = False
         self._open_answer: Answer | None = None
@@ -405,9 +388,12 @@ class Reflector:
         else:
             text = str(error)
             if status.error is None or text != status.last_error:
-                logger.warning("Kubernetes discovery failed: %s", text, extra=self._where())
+                advice = advise(error, self.source)
+                hint = {"hint": advice} if advice else {}
+                logger.warning("Kubernetes discovery failed: %s", text, extra=self._where() | hint)
             status.error, status.last_error, status.last_error_s = error, text, time.time()
             status.failures += 1
+            self._on_failure()
             wait_s = self._backoff.next_s(
                 refusal.status if refusal else None, refusal.retry_after_s if refusal else None
             )

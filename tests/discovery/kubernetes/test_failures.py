@@ -37,6 +37,7 @@ async def test_killed_server_and_changes_meanwhile() -> None:
         took_s = await eventually(lambda: found.names == {"a", "c", "d"})
         assert took_s < 0.5
         assert found.discovery.status.state == "running"
+        assert found.clusters.stats.failures_total > 0
         assert len(found.updates) == updates + 1, "one hand-over, of what differs"
         assert set(found.updates[-1]) == {"pod/default/b", "pod/default/d"}
 
@@ -231,7 +232,7 @@ async def test_token_dies_and_is_rotated(tmp_path: Path) -> None:
         assert found.discovery.status.last_error == ""
 
 
-async def test_rights_are_withdrawn_and_given_back(tmp_path: Path) -> None:
+async def test_rights_are_withdrawn_and_given_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     token = tmp_path / "token"
     token.write_text("sesame")
     async with guarded() as server, discovering(server.url, **with_token(token)) as found:
@@ -247,6 +248,7 @@ async def test_rights_are_withdrawn_and_given_back(tmp_path: Path) -> None:
             '  verbs: ["list", "watch"]'
         )
         assert found.names == {"a", "b", "c"}
+        assert found.discovery.status.advice in {getattr(record, "hint", "") for record in caplog.records}
         server.rules[USER] = [READ_PODS]
         await eventually(lambda: found.discovery.status.state == "running")
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.kubernetes.labels import Attach, Related
-from pyscrape.discovery.kubernetes.objects import RESOURCES, from_manifests, key_of
-from pyscrape.discovery.kubernetes.reflector import Reflector, Snapshot, Source
+from pyscrape.discovery.kubernetes.objects import RESOURCES, Source, from_manifests, key_of
+from pyscrape.discovery.kubernetes.reflector import Reflector, Snapshot
 from pyscrape.discovery.kubernetes.roles import ROLES, target_groups
 from pyscrape.discovery.kubernetes.scope import Scope
 from pyscrape.discovery.kubernetes.watch import Change
