@@ -10,7 +10,7 @@ from pyscrape.promql.lexer import Lexer
 from pyscrape.promql.literals import parse_number
 from pyscrape.promql.tokens import Token
 
-MAX_DEPTH = 200
+MAX_DEPTH = 128
 """How many expressions may stand inside each other. Evaluation and comparison of trees recurse."""
 
 

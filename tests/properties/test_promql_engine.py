@@ -5,6 +5,7 @@ order of evaluation; only they are compared, ranked, counted or rounded down. *I
 places, and nothing that jumps is built upon them.
 """
 
+import contextlib
 import math
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyscrape.model.value import STALE, STALE_BITS, is_stale
-from pyscrape.promql import Engine, QueryError
+from pyscrape.promql import Engine, QueryError, QueryParseError, parse_expr
+from pyscrape.promql.cursor import MAX_DEPTH
+from pyscrape.promql.result import ResultType
 from pyscrape.store import Store
 from tests.helpers.slow_engine import Failure, Labels, SlowEngine
 
@@ -191,3 +194,31 @@ def test_the_engine_agrees_with_the_slow_one(query: str, columns: Columns) -> No
         assert set(got[labels]) == set(points), labels
         wrong = {at: (v, got[labels][at]) for at, v in points.items() if not close(v, got[labels][at])}
         assert not wrong, (labels, wrong)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("(", ")"),
+        ("-abs(", ")"),
+        ("sum(", ")"),
+        ("topk(1, ", ")"),
+        ("histogram_quantile(0.5, ", ")"),
+        ("label_replace(", ", 'b', 'c', 'd', 'e')"),
+        ("(a and ", ")"),
+        ("a + (", ")"),
+        ("a or ", ""),
+        ("vector(scalar(", "))"),
+        ("sum_over_time((", ")[1s:1s])"),
+    ],
+)
+def test_the_deepest_query_is_answered(before: str, after: str) -> None:
+    """What the parser lets through, recursion can evaluate."""
+    store = Store()
+    store.append({"__name__": "a"}, [0, 15_000], [1.0, 2.0])
+    nested = 0
+    with contextlib.suppress(QueryParseError):
+        while parse_expr(f"{before * (nested + 1)}a{after * (nested + 1)}"):
+            nested += 1
+    assert nested > MAX_DEPTH // 4
+    assert Engine(store).range(f"{before * nested}a{after * nested}", 0, 30, 15).type is ResultType.MATRIX
