@@ -27,7 +27,7 @@ from pyscrape.store.files import Directory, DiskDirectory
 from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
 from pyscrape.store.journal import Journal
-from pyscrape.store.read import Part, present
+from pyscrape.store.read import ABSENT_WORD, Part, present
 from pyscrape.store.selection import blocks_of, columns_of, groups_of
 from pyscrape.store.stats import StoreStats
 from pyscrape.store.symbols import StoreSymbols
@@ -301,6 +301,24 @@ class Store:
             columns = columns_of(parts, ids, homes, others, start_ms, end_ms)
             ids, blocks = blocks_of(columns)
             return Selection(self.index.frame(ids), blocks)
+
+    def samples(
+        self, matchers: Sequence[Matcher], start_ms: int = NEVER, end_ms: int = 2**63 - 1
+    ) -> Iterator[tuple[Labels, NDArray[np.int64], NDArray[np.float64]]]:
+        """(labels, times in ms, values) of every series that all matchers choose, for notebooks.
+
+        >>> store = Store()
+        >>> _ = store.append({"__name__": "up"}, [1000, 2000], [1.0, 0.0])
+        >>> [(labels["__name__"], times.tolist(), values.tolist()) for labels, times, values in store.samples([])]
+        [('up', [1000, 2000], [1.0, 0.0])]
+        """
+        selection = self.select(matchers, start_ms, end_ms)
+        for block in selection.blocks:
+            for k, series in enumerate(block.series.tolist()):
+                values = block.values[:, k]
+                there = values.view(np.uint64) != ABSENT_WORD
+                if there.any():
+                    yield selection.frame.labels(series), block.times_ms[there], values[there]
 
     @contextmanager
     def _read(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 import logging
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +215,41 @@ def test_log_lines_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     fill(opened(MemoryDirectory()))
     assert not caplog.records
+
+
+LIMITED = """
+import resource, signal, sys
+import numpy as np
+from pyscrape.store import Store
+from pyscrape.store.journal import NotDurableError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+store = Store()
+store.open(sys.argv[1])
+table = store.table("t")
+columns = table.add_columns([{"__name__": "x", "k": str(k)} for k in range(1000)])
+random = np.random.default_rng(1)
+failed = 0
+for at in range(100):
+    table.append(at, columns, random.normal(size=1000))
+    store.maintain(at * 10_000, 0.01)
+    try:
+        store.commit().result(timeout=30)
+    except NotDurableError:
+        failed += 1
+[block] = store.select([], -1, 1000).blocks
+print(failed > 0, block.values.shape)
+store.close()
+"""
+
+
+def test_files_that_may_not_grow(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LIMITED, str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n")[0] == "True (100, 1000)"
+    assert "Log not written any more, samples are kept in memory only" in run.stderr
+    store = Store()
+    store.open(tmp_path)
+    assert store.stats().series == 1000
+    store.close()
