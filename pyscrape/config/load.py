@@ -21,8 +21,9 @@ from pyscrape.model.settings import Decoder, Section, decode_node
 from pyscrape.model.yaml_nodes import Document, YAMLError, compose, decode_bytes
 from pyscrape.scrape.settings import GlobalConfig, ScrapeConfig, ScrapeConfigs, inherit
 
-_RULE_PATH = re.compile(r"[^*]*(\*[^/]*)?")
-_VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*|[*#$@!?0-9-])|)")
+# Compiled where they are used: most files need none of them, and each costs a quarter of a millisecond.
+_RULE_PATH = r"[^*]*(\*[^/]*)?"
+_VARIABLE = r"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*|[*#$@!?0-9-])|)"
 
 
 class ConfigError(ValueError):
@@ -230,7 +231,7 @@ def config_files(patterns: Sequence[str], root: str = "") -> list[str]:
 def _check_paths(section: Section, field: str, what: str) -> None:
     node = section.nodes.get(field)
     for index, item in enumerate(node.items if node is not None and node.kind == "list" else ()):
-        if item.kind == "scalar" and not _RULE_PATH.fullmatch(item.text):
+        if item.kind == "scalar" and not re.fullmatch(_RULE_PATH, item.text):
             section.decoder.add(
                 "error",
                 "invalid-value",
@@ -310,7 +311,7 @@ def expand_env(text: str, unset: list[str]) -> str:
             unset.append(name)
         return os.environ.get(name, "")
 
-    return _VARIABLE.sub(value, text)
+    return re.sub(_VARIABLE, value, text)
 
 
 def _check_otlp(section: Section, config: Config, defaults: GlobalConfig) -> None:

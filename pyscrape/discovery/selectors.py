@@ -78,7 +78,11 @@ def _requirement(tokens: _Tokens) -> str:
     if not key or key in "=!<>,()" or key in {"==", "!="}:
         return f"found '{key}', expected: !, identifier, or 'end of string'"
     if not _KEY.fullmatch(key):
-        rule = "name part must consist of alphanumeric characters, '-', '_' or '.'"
+        rule = (
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an"
+            " alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is"
+            " '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+        )
         return f"<nil>: Invalid value: {quoted(key)}: {rule}"
     operator = tokens.peek()
     if operator in {"", ","}:
@@ -119,5 +123,7 @@ def _value_mistake(value: str) -> str:
         return ""
     return (
         f"values[0][key]: Invalid value: {quoted(value)}: a valid label must be an empty string or consist of"
-        " alphanumeric characters, '-', '_' or '.'"
+        " alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
+        " 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
+        " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
     )

@@ -43,7 +43,7 @@ SELECTORS: Mapping[str, tuple[str, ...]] = {
     "node": ("node",),
     "ingress": ("ingress",),
 }
-_FILE_NAME = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
+_FILE_NAME = r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)"
 
 
 class StaticConfig(Settings, go_type="struct { Targets []string; Labels model.LabelSet }"):
@@ -69,7 +69,7 @@ class FileSDConfig(Settings, go_type="file.plain"):
             section.error("file service discovery config must contain at least one path name", "files")
         node = section.nodes.get("files")
         for index, item in enumerate(node.items if node is not None and node.kind == "list" else ()):
-            if item.kind == "scalar" and not _FILE_NAME.fullmatch(item.text):
+            if item.kind == "scalar" and not re.fullmatch(_FILE_NAME, item.text):
                 section.decoder.add(
                     "error",
                     "invalid-value",

@@ -209,7 +209,7 @@ _SIZE_UNITS = {"B": 1} | {
     for power, prefix in enumerate(_SIZE_PREFIXES)
     for suffix in ("B", "iB")
 }
-_SIZE_PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
+_SIZE_PART = r"([0-9]*\.?[0-9]*)([^0-9.]*)"
 
 
 def parse_size(text: str) -> int:
@@ -220,11 +220,13 @@ def parse_size(text: str) -> int:
     """
     if text == "0":
         return 0
-    total, position = 0.0, 0
-    if not text:
-        raise ValueError("units: invalid ")
+    pattern = re.compile(_SIZE_PART)
+    sign, position = (-1, 1) if text[:1] == "-" else (1, int(text[:1] == "+"))
+    total = 0.0
+    if not text[position:]:
+        raise ValueError(f"units: invalid {text}")
     while position < len(text):
-        part = _SIZE_PART.match(text, position)
+        part = pattern.match(text, position)
         if part is None or not part[1].strip("."):
             raise ValueError(f"units: invalid {text}")
         if part[2] not in _SIZE_UNITS:
@@ -233,7 +235,7 @@ def parse_size(text: str) -> int:
         position = part.end()
     if total >= 2**63:
         raise ValueError(f"units: invalid {text}")
-    return int(total)
+    return sign * int(total)
 
 
 def format_size(size: int) -> str:

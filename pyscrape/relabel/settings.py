@@ -22,7 +22,8 @@ DEFAULT_REPLACEMENT = "$1"
 
 _NEEDS_TARGET = {"replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal"}
 _NO_REPLACEMENT = {"lowercase", "uppercase", "keepequal", "dropequal"}
-_LEGACY_TEMPLATE = re.compile(r"(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+", re.ASCII)
+# Prometheus' pattern without its nested repetitions, which would take for ever on some texts.
+_LEGACY_TEMPLATE = r"(?:[a-zA-Z_]|\$(?:\{\w+\}|\w))(?:\w|\$(?:\{\w+\}|\w))*"
 
 
 class RegexKind(TextKind):
@@ -145,7 +146,7 @@ def _bad_names(rule: Mapping[str, Any], scheme: ValidationScheme) -> tuple[str, 
 def _valid_template(text: str, scheme: ValidationScheme) -> bool:
     if scheme == "utf8":
         return valid_label_name(text, scheme)
-    return _LEGACY_TEMPLATE.fullmatch(text) is not None
+    return re.fullmatch(_LEGACY_TEMPLATE, text, re.ASCII) is not None
 
 
 def _superfluous(rule: Mapping[str, Any], given: Set[str]) -> tuple[str, str] | None:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pyscrape.config import Config, ConfigError, load_config, parse_config
+from pyscrape.discovery.settings import SUPPORTED
+from pyscrape.model.settings import SettingsError, from_mapping
 from pyscrape.scrape.settings import media_type
 from tests.helpers.plain_settings import differences, is_zero, plain
 
@@ -19,6 +22,8 @@ if not INDEX.is_file():
     pytest.skip(f"no conformance corpus at {INDEX}", allow_module_level=True)
 CASES = json.loads(INDEX.read_text(encoding="utf-8"))["cases"]
 FILES = [case for case in CASES if "kind" not in case]
+OTHERS = json.loads((FOLDER / "dns_consul_file_http_sd.json").read_text(encoding="utf-8"))["cases"]
+DISCOVERIES = [case for case in OTHERS if case["kind"] == "sd_config"]
 PROTOCOLS = [case for case in CASES if case.get("kind") == "scrape_protocol_media_type"]
 
 # Texts that only the Go library says; what is said instead is pinned in tests/config.
@@ -79,6 +84,18 @@ def test_bad(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
             continue
         assert text in str(caught.value) or any(text in problem.message for problem in caught.value.problems)
     assert all(problem.line for problem in caught.value.problems if problem.severity == "error")
+
+
+@pytest.mark.parametrize("case", DISCOVERIES, ids=lambda case: case["name"])
+def test_discovery_settings(case: dict[str, Any]) -> None:
+    given = case["sd_config"] if "sd_config" in case else yaml.load(case["yaml"], Loader=yaml.BaseLoader)
+    if not case["ok"]:
+        with pytest.raises(SettingsError) as caught:
+            from_mapping(SUPPORTED[case["sd"]], given)
+        assert case.get("error", "") in str(caught.value)
+        return
+    found = plain(from_mapping(SUPPORTED[case["sd"]], given))
+    assert differences(case.get("expected", found), found) == []
 
 
 @pytest.mark.parametrize("case", PROTOCOLS, ids=lambda case: case["name"])

@@ -12,7 +12,7 @@ _ON_TARGETS = {"target", "alertmanager"}
 _BY_NAME = {"labelmap", "labeldrop", "labelkeep"}
 _TARGET_ONLY = ("__meta_", "__address__", "__scheme__", "__metrics_path__", "__param_", "__scrape_")
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}]*)\}|(\w+))", re.ASCII)
-_BACKSLASH = re.compile(r"\\[0-9]")
+_BACKSLASH = r"\\[0-9]"
 _IDENTITY = ("__address__", "instance", "job", "__name__", "le", "quantile")
 
 
@@ -265,7 +265,8 @@ def backslash_references(chain: Chain) -> Iterator[Finding]:
     r"""`\1`, which is no reference."""
     for link in chain.links:
         for field in ("replacement", "target_label"):
-            if found := _BACKSLASH.search(getattr(link.rule, field)):
+            text = getattr(link.rule, field)
+            if "\\" in text and (found := re.search(_BACKSLASH, text)):
                 yield Finding(
                     link.section,
                     f"{found[0]} is no reference to a group, it is taken as it stands",

@@ -47,7 +47,7 @@ LINTS: tuple[Lint, ...] = (
     Lint("not-run", "info", "a section without effect in pyscrape run", config=jobs.not_run_yet),
 )  # fmt: skip
 IDS: frozenset[str] = frozenset(lint.id for lint in LINTS)
-_COMMENT = re.compile(r"#\s*pyscrape:\s*(ignore|ignore-file)=([A-Za-z0-9_,-]+)")
+_COMMENT = r"#\s*pyscrape:\s*(ignore|ignore-file)=([A-Za-z0-9_,-]+)"
 
 
 def lint(
@@ -133,7 +133,7 @@ def _ignored(lines: Sequence[str]) -> tuple[Mapping[int, Set[str]], Set[str]]:
     everywhere: set[str] = set()
     pending: set[str] = set()
     for number, line in enumerate(lines, 1):
-        found = _COMMENT.search(line) if "pyscrape:" in line else None
+        found = re.search(_COMMENT, line) if "pyscrape:" in line else None
         ids = set(found[2].split(",")) if found else set()
         if found and found[1] == "ignore-file":
             everywhere |= ids
