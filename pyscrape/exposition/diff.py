@@ -15,8 +15,9 @@ from pyscrape.exposition.values import CLOCK_DIGITS, Bytes
 
 _NEWLINE = ord("\n")
 # A step to the next resized sample costs about as much as looking for the newlines of this many samples.
-_SAMPLES_WORTH_A_STEP = 500
-_MOST_STEPS = 6
+_SAMPLES_WORTH_A_STEP = 200
+_MOST_STEPS = 32
+_SAMPLES_AT_ONCE = 512
 _WORD = 8
 _LARGE_BYTES = 100_000
 # By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.
@@ -156,29 +157,48 @@ def shifted(lines: Lines, body: bytes) -> Shifted | None:
         or (starts[resized] - lines.starts[resized] != shifts[:-1]).any()
     ):
         return None
-    target, source = bytearray(body), lines.body
-    begins = [0, *old_ends.tolist()]
-    for begin, stop, shift in zip(begins, [*old_values.tolist(), len(source)], shifts.tolist(), strict=True):
-        target[begin + shift : stop + shift] = source[begin:stop]
-    assert len(target) == len(body)
-    return Shifted(np.frombuffer(target, np.uint8), starts, ends, resized)
+    pieces = _pieces(memoryview(lines.body), [0, *old_ends.tolist()], [*old_values.tolist(), len(lines.body)])
+    values = _pieces(
+        memoryview(body), (starts[resized] + lines.lengths[resized] + 1).tolist(), ends[resized].tolist()
+    )
+    joined = [pieces[0]] * (len(pieces) + len(values))
+    joined[0::2] = pieces
+    joined[1::2] = values
+    return Shifted(np.frombuffer(b"".join(joined), np.uint8), starts, ends, resized)
+
+
+def _pieces(source: memoryview, begins: list[int], ends: list[int]) -> list[memoryview]:
+    return [source[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _stepped(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
     """Starts, ends and resized samples of a page with few resized ones, from one newline out of place to the next."""
     most = min(_MOST_STEPS, len(lines.starts) // _SAMPLES_WORTH_A_STEP)
     new = np.frombuffer(body, np.uint8)
-    starts, ends = lines.starts.copy(), lines.ends.copy()
     resized: list[int] = []
-    while (sample := _next_resized(new, ends, resized[-1] + 1 if resized else 0)) is not None:
-        end = body.find(b"\n", int(starts[sample]) + int(lines.lengths[sample]) + 1)
+    shifts: list[int] = []
+    sample = shift = 0
+    while sample < len(lines.ends):
+        places = lines.ends[sample : sample + _SAMPLES_AT_ONCE] + shift
+        good = new[places[places < len(new)]] == _NEWLINE
+        if good.all() and len(good) == len(places):
+            sample += len(places)
+            continue
+        sample += len(good) if good.all() else int(good.argmin())
+        end = body.find(b"\n", int(lines.starts[sample]) + int(lines.lengths[sample]) + 1 + shift)
         if end < 0 or len(resized) >= most:
             return None
-        resized.append(sample)
         shift = end - int(lines.ends[sample])
-        ends[sample:] = lines.ends[sample:] + shift
-        starts[sample + 1 :] = lines.starts[sample + 1 :] + shift
-    return starts, ends, np.array(resized, np.int64)
+        resized.append(sample)
+        shifts.append(shift)
+        sample += 1
+    if not resized:
+        return lines.starts, lines.ends, np.empty(0, np.int64)
+    moved = np.repeat(np.array([0, *shifts], np.int32), np.diff([0, *resized, len(lines.ends)]))
+    ends = lines.ends + moved
+    starts = lines.starts + moved
+    starts[resized] -= np.diff([0, *shifts])
+    return starts, ends, np.array(resized)
 
 
 def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
@@ -195,17 +215,6 @@ def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None
     if (sizes <= lines.lengths).any():
         return None
     return starts, ends, np.flatnonzero(sizes != lines.ends - lines.starts)
-
-
-def _next_resized(new: Bytes, ends: Small, first: int) -> int | None:
-    """The first sample from `first` on whose newline is not at its place in `ends`."""
-    ahead = ends[first:]
-    if len(ahead) and ahead[-1] >= len(new):
-        inside = ahead[ahead < len(new)]
-        wrong = new[inside] != _NEWLINE
-        return first + (int(wrong.argmax()) if wrong.any() else len(inside))
-    wrong = new[ahead] != _NEWLINE
-    return first + int(wrong.argmax()) if wrong.any() else None
 
 
 def aligned(lines: Lines, part: slice, body: bytes, starts: Offsets, ends: Offsets) -> tuple[Bytes, Mask]:

@@ -205,7 +205,7 @@ class OpenMetricsGrammar(Grammar):
 
 
 def milliseconds(seconds: float) -> int:
-    """Float seconds cut to whole milliseconds, as Go converts; what no int64 holds is the smallest one."""
+    """Float seconds cut to whole milliseconds, as Go converts; what no int64 holds becomes a time before all others."""
     # The product is rounded before it is cut: 123.123 s is 123123 ms.
     product = seconds * 1000
-    return int(product) if -(2.0**63) <= product < 2.0**63 else -(2**63)
+    return int(product) if -(2.0**63) < product < 2.0**63 else 1 - 2**63
