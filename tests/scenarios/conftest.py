@@ -60,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Nothing: the log of a test's page is of no use."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def same_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process, float]]:
     """pyscrape, Prometheus, and a time at which both have all samples."""
     folder = tmp_path_factory.mktemp("api")

@@ -119,11 +119,15 @@ def requests_() -> list[tuple[str, str, list[tuple[str, str]]]]:
 REQUESTS = requests_()
 KNOWN: dict[tuple[str, str], str] = {
     ("status/walreplay", ""): "3.14 adds the field `state`",
+    ("query", "query=vector%281%29&time=NaN"): "NaN is no time; Prometheus takes it for the year 1677",
+    (
+        "query_range",
+        "query=1&start=NOW&end=NOW&step=1&timeout=0",
+    ): "a timeout of nothing: Prometheus' answer depends on which deadline it sees first",
     (
         "query_range",
         "query=1&start=NOW&end=NOW&step=1&timeout=-1",
-    ): "a timeout below 0 is a timeout here, too",
-    ("query", "query=vector%281%29&time=NaN"): "NaN is no time; Prometheus takes it for the year 1677",
+    ): "a timeout below nothing is a timeout here, too",
 }
 """(path, query or parameters) -> why the answer differs."""
 
