@@ -53,14 +53,26 @@ _UNKNOWN = Signature("", (), 0, ValueType.VECTOR)
 
 
 def parse_expr(
-    query: str, *, experimental: bool = False, extended_ranges: bool = False, fill: bool = False
+    query: str,
+    *,
+    experimental: bool = False,
+    extended_ranges: bool | None = None,
+    fill: bool | None = None,
 ) -> ast.Expr:
     """The syntax tree of a query; QueryParseError with all faults when it is none.
+
+    `experimental` allows experimental functions, and is what the other experiments are where they are not given:
+    `extended_ranges` (anchored, smoothed) and `fill` (fill, fill_left, fill_right).
 
     >>> parse_expr("up offset 5m").offset_ms
     300000
     """
-    parser = _Parser(query, ParserOptions(experimental, extended_ranges, fill))
+    options = ParserOptions(
+        experimental,
+        experimental if extended_ranges is None else extended_ranges,
+        experimental if fill is None else fill,
+    )
+    parser = _Parser(query, options)
     tree = parser.parse(parser.whole_expression())
     if parser.faults or tree is None:
         raise QueryParseError(query, parser.faults)

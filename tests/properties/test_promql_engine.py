@@ -159,7 +159,9 @@ def filled(columns: Columns) -> tuple[Engine, SlowEngine]:
             [STALE_BITS if is_stale(v) else np.float64(v).view(np.uint64) for _, v in samples], np.uint64
         )
         store.append(labels, np.array([at for at, _ in samples], np.int64), bits.view(np.float64))
-    return Engine(store, experimental=True, lookback_ms=LOOKBACK_MS), SlowEngine(series, LOOKBACK_MS)
+    return Engine(store, experimental=True, delayed_names=False, lookback_ms=LOOKBACK_MS), SlowEngine(
+        series, LOOKBACK_MS
+    )
 
 
 def fast_answer(engine: Engine, query: str) -> dict[Labels, dict[int, float]]:
@@ -179,7 +181,7 @@ def close(wanted: float, got: float) -> bool:
 
 
 @given(EXPRESSION, DATA)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_engine_agrees_with_the_slow_one(query: str, columns: Columns) -> None:
     fast, slow = filled(columns)
     try:
