@@ -56,6 +56,7 @@ class Table:
     """Rows of one scrape target, or of one group of series that come together."""
 
     __slots__ = (
+        "_active",
         "_clocks",
         "_columns",
         "_layout",
@@ -89,6 +90,9 @@ class Table:
         self.autonomous = False
         """Nobody will close it: it ends when nothing comes any more (tracks, the library)."""
         self.retired: list[tuple[int, Columns]] = []
+        self._active: tuple[int, int] | None = (
+            None  # samples that upkeep saw, and when it saw that many first
+        )
         self._clocks: Clocks | None = None
         self._open: Segment | None = None
         self._columns: Columns | None = None  # the columns of the last row, known by identity
@@ -298,6 +302,12 @@ class Table:
         for one in find(self.parts, columns, NEVER, 2**63 - 1):
             there[slice(None) if one.there is None else one.there] = True
         return there
+
+    def quiet_ms(self, now_ms: int) -> int:
+        """For how long upkeep, which asks now, has seen nothing come: by its clock, as old samples may be sent now."""
+        if self._active is None or self._active[0] != self.samples:
+            self._active = (self.samples, now_ms)
+        return now_ms - self._active[1]
 
     def cut_rows(self) -> None:
         """Let the open rows be sealed; the next row starts a new segment."""

@@ -58,11 +58,11 @@ class Upkeep:
         """One look at every table, then at the whole: age, size, what can be given back."""
         store = self._store
         floor_ms = now_ms - store.retention_ms
-        idle_ms = now_ms - min(_IDLE_MS, store.retention_ms)
+        idle_after_ms = min(_IDLE_MS, store.retention_ms)
         open_bytes = 0
         layouts: dict[int, int] = {}
         for table in store.tables():
-            idle = table.last_ms < idle_ms
+            idle = table.quiet_ms(now_ms) > idle_after_ms
             if (idle or table.closed) and any(not isinstance(part, Chunk) for part in table.parts):
                 table.cut_rows()
             parts = table.parts
