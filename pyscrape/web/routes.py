@@ -24,6 +24,7 @@ from pyscrape.web.params import Params
 logger = logging.getLogger("pyscrape.web")
 
 MOST_FORM_BYTES = 10 << 20
+BODY_S = 30.0
 FORM = "application/x-www-form-urlencoded"
 
 Place = Literal["loop", "thread"]
@@ -69,11 +70,17 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
     if request.method in {"POST", "PUT"}:
         chunks = []
         size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most_body_bytes:
-                raise ApiError("bad_data", f"http: request body too large (limit {most_body_bytes} bytes)")
-            chunks.append(chunk)
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > most_body_bytes:
+                        raise ApiError(
+                            "bad_data", f"http: request body too large (limit {most_body_bytes} bytes)"
+                        )
+                    chunks.append(chunk)
+        except TimeoutError as error:
+            raise ApiError("timeout", f"the request's body did not arrive within {BODY_S:g} s") from error
         body = b"".join(chunks)
         if request.headers.get("content-type", "").split(";")[0].strip().lower() == FORM:
             try:

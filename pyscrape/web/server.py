@@ -9,8 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BACKLOG = 1024
+HEAD_S = 20.0
+MOST_HEAD_BYTES = 1 << 17
 
 
 class ListenError(OSError):
@@ -41,6 +44,54 @@ def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     return sockets
 
 
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with a limit on how long, and how large, the head of a request may be.
+
+    uvicorn bounds idle time between requests; a client that never finishes its first line would stay for ever.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        waiting = self.cycle is None or self.cycle.response_complete
+        if waiting and self._head_timer is None:
+            self._arm()
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large")
+                return
+        super().data_received(data)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._arm()
+
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_S, self._refuse, b"408 Request Timeout")
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._disarm()
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
+            self.transport.close()
+
+
 class _Embedded(uvicorn.Server):
     """uvicorn without its own handling of signals: the application owns those."""
 
@@ -64,6 +115,7 @@ class WebServer:
         config = uvicorn.Config(
             app,
             lifespan="off",
+            http=GuardedProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -27,17 +27,19 @@ class TargetsApi:
     def mounts(self) -> list[Mount]:
         return [
             Mount("/api/v1/scrape_pools", self.scrape_pools),
-            Mount("/api/v1/targets", self.targets),
-            Mount("/api/v1/targets/metadata", self.targets_metadata),
-            Mount("/api/v1/targets/drops", self.drops),
+            Mount("/api/v1/targets", self.targets, place="thread"),
+            Mount("/api/v1/targets/metadata", self.targets_metadata, place="thread"),
+            Mount("/api/v1/targets/drops", self.drops, place="thread"),
             Mount("/api/v1/targets/relabel_steps", self.relabel_steps),
-            Mount("/api/v1/metadata", self.metadata),
+            Mount("/api/v1/metadata", self.metadata, place="thread"),
             Mount("/api/v1/discovery", self.discovery),
         ]
 
     def _pools(self, wanted: str = "") -> list[tuple[str, Pool]]:
         return sorted(
-            (name, pool) for name, pool in self._services.pools.pools.items() if not wanted or name == wanted
+            (name, pool)
+            for name, pool in list(self._services.pools.pools.items())
+            if not wanted or name == wanted
         )
 
     def scrape_pools(self, call: Call) -> Answer:
@@ -51,7 +53,7 @@ class TargetsApi:
         counts: dict[str, int] = {}
         failed: list[object] = []
         if state not in {"dropped"}:
-            active = [self._active(name, loop) for name, pool in pools for loop in pool.loops.values()]
+            active = [self._active(name, loop) for name, pool in pools for loop in list(pool.loops.values())]
         if state not in {"active"}:
             for name, pool in pools:
                 dropped += [
@@ -173,7 +175,7 @@ class TargetsApi:
             raise ApiError.parameter("match_target", error) from error
         rows: list[dict[str, object]] = []
         for _, pool in self._pools():
-            for loop in pool.loops.values():
+            for loop in list(pool.loops.values()):
                 labels = loop.target.labels
                 if not all(m.matches(labels.get(m.name, "")) for m in matchers):
                     continue
@@ -208,7 +210,7 @@ class TargetsApi:
         )
 
     def _loops(self) -> Iterable[Loop]:
-        return (loop for _, pool in self._pools() for loop in pool.loops.values())
+        return (loop for _, pool in self._pools() for loop in list(pool.loops.values()))
 
 
 def _count(params: Params, name: str) -> int:
