@@ -22,6 +22,8 @@ TOKEN_MARGIN_S = 10.0
 PostForm = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[httpx.Response]]
 """Posts a form: URL, fields, headers."""
 
+Close = Callable[[], Awaitable[None]]
+
 
 class Credentials:
     """The headers that a client config adds to every request.
@@ -29,10 +31,13 @@ class Credentials:
     `static`: whether `headers()` gives the same for ever, so that a request may be built once.
     """
 
-    __slots__ = ("_config", "_fixed", "_token", "static")
+    __slots__ = ("_close", "_config", "_fixed", "_token", "static")
 
-    def __init__(self, config: HTTPClientConfig, post_form: PostForm | None = None) -> None:
+    def __init__(
+        self, config: HTTPClientConfig, post_form: PostForm | None = None, close: Close | None = None
+    ) -> None:
         self._config = config
+        self._close = close
         self._token = None
         if config.oauth2 is not None:
             assert post_form is not None, "OAuth2 needs a way to ask for tokens"
@@ -50,6 +55,11 @@ class Credentials:
         if self.static:
             self._fixed = found
         return found
+
+    async def aclose(self) -> None:
+        """Close what asks for tokens."""
+        if self._close is not None:
+            await self._close()
 
 
 def plain_headers(config: HTTPClientConfig) -> list[tuple[str, str]]:
@@ -82,12 +92,13 @@ def read_secret(path: str, what: str) -> str:
         raise ExchangeError("credentials", text) from None
 
 
+def _either(path: str, what: str, text: str) -> str:
+    return read_secret(path, what) if path else text
+
+
 def _basic(auth: BasicAuth) -> str:
-    username = read_secret(auth.username_file, "basic auth username") if auth.username_file else auth.username
-    if auth.password_file:
-        password = read_secret(auth.password_file, "basic auth password")
-    else:
-        password = auth.password.reveal()
+    username = _either(auth.username_file, "basic auth username", auth.username)
+    password = _either(auth.password_file, "basic auth password", auth.password.reveal())
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 

@@ -71,7 +71,7 @@ def make_credentials(config: HTTPClientConfig) -> Credentials:
     async def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> httpx.Response:
         return await client.post(url, data=dict(fields), headers=dict(headers))
 
-    return Credentials(config, post_form)
+    return Credentials(config, post_form, client.aclose)
 
 
 class ConfiguredTransport(httpx.AsyncBaseTransport):

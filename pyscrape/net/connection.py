@@ -6,6 +6,7 @@ object that is handed out, compressed bodies straight into the inflater. httptoo
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import httptools
 
 from pyscrape.model.names import quoted
-from pyscrape.net.errors import ExchangeError
+from pyscrape.net.errors import ExchangeError, Reason
 from pyscrape.net.inflate import Inflater
 
 SHARED_BYTES = 256 * 1024
@@ -228,8 +229,8 @@ class Connection(asyncio.BufferedProtocol):
         elif self._state == "head" and not self._early:
             # Go reports an idle connection that the server closed as EOF, after trying once more.
             text = "EOF" if exc is None else _reset_text(exc)
-            reason = "reset" if exc is None or isinstance(exc, ConnectionError) else "tls"
-            self._fail(ExchangeError(reason, text, retry=self.served > 0))  # type: ignore[arg-type]
+            reason: Reason = "tls" if isinstance(exc, ssl.SSLError) else "reset"
+            self._fail(ExchangeError(reason, text, retry=self.served > 0))
         else:
             text = "unexpected EOF" if exc is None else _reset_text(exc)
             self._fail(ExchangeError("reset", text, while_reading=self.head_arrived))

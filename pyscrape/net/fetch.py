@@ -70,9 +70,10 @@ class JobClient:
         self.credentials = make_credentials(config)
         self._resolve = resolve
         self._make_transport = transport
+        self._shared: ConfiguredTransport | None = None
         if transport is None and (config.proxy_url or config.proxy_from_environment):
             # The proxy's connections are shared: they all lead to one place.
-            shared = ConfiguredTransport(config)
+            self._shared = shared = ConfiguredTransport(config)
             self._make_transport = lambda: shared
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -80,6 +81,12 @@ class JobClient:
         if self._make_transport is not None:
             return self._make_transport()
         return ScrapeTransport(tls=self.tls.current, server_name=self.tls.server_name, resolve=self._resolve)
+
+    async def aclose(self) -> None:
+        """Close what the targets share; fetchers are closed by whoever holds them."""
+        await self.credentials.aclose()
+        if self._shared is not None:
+            await self._shared.aclose()
 
     def fetcher(self, url: str, unix_socket: str = "", headers: Sequence[Header] = ()) -> "Fetcher":
         """What fetches one URL again and again; `headers` are the target's own."""

@@ -122,6 +122,7 @@ class ScrapeTransport(httpx.AsyncBaseTransport):
     async def _dial(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
         context = name = None
+        reset: Reason = "tls" if origin.scheme == "https" else "reset"
         if origin.scheme == "https":
             assert self._tls is not None, "a transport without TLS was given an https URL"
             context, name = self._tls(), self._server_name or origin.host
@@ -131,6 +132,7 @@ class ScrapeTransport(httpx.AsyncBaseTransport):
                     Connection, origin.unix_socket, ssl=context, server_hostname=name
                 ),
                 f"dial unix {origin.unix_socket}",
+                reset,
             )
         try:
             addresses = await self._resolve(origin.host, origin.port)
@@ -151,6 +153,7 @@ class ScrapeTransport(httpx.AsyncBaseTransport):
                         server_hostname=name,
                     ),
                     where,
+                    reset,
                 )
             except ExchangeError as error:
                 failure = failure or error
@@ -159,15 +162,15 @@ class ScrapeTransport(httpx.AsyncBaseTransport):
         raise failure or ExchangeError("dns", f"dial tcp: lookup {origin.host}: no such host")
 
     async def _open(
-        self, opening: Awaitable[tuple[asyncio.BaseTransport, Connection]], where: str
+        self, opening: Awaitable[tuple[asyncio.BaseTransport, Connection]], where: str, reason: Reason
     ) -> Connection:
         try:
             _, connection = await opening
         except ssl.SSLError as error:
             raise tls_error(error) from None
         except ConnectionResetError:
-            # asyncio says so when the peer closes during the handshake
-            raise ExchangeError("tls", "EOF") from None
+            # asyncio says so, too, when the peer closes during the handshake
+            raise ExchangeError(reason, "EOF") from None
         except OSError as error:
             raise _dial_error(where, error) from None
         return connection

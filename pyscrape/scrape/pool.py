@@ -100,6 +100,7 @@ class Pool:
     async def reload(self, job: Job, groups: Sequence[TargetGroup] | None) -> None:
         """Go on under changed settings: every loop starts anew, in its old series."""
         before, self.job = self.job, job
+        self._around.tasks.create_task(before.client.aclose(), name=f"close {job.name}")
         keep_page = job.same_series(before)
         if groups is None:
             groups = [group for group, _ in self._built.values()]
@@ -119,7 +120,9 @@ class Pool:
             if mark:
                 self._depart(loop)
         self.loops = {}
-        if not mark:
+        if mark:
+            self._around.tasks.create_task(self.job.client.aclose(), name=f"close {self.job.name}")
+        else:
             for departed in self._departed.values():
                 if departed.task is not None:
                     departed.task.cancel()

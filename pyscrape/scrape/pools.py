@@ -76,6 +76,7 @@ class ScrapePools:
                 agenda.close()
                 for pool in self.pools.values():
                     pool.close(mark=False)
+                    await pool.job.client.aclose()
                 for log in self._logs.values():
                     log.close()
 

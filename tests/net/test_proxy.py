@@ -1,0 +1,69 @@
+"""Which requests go through which proxy, and that they really do."""
+
+import asyncio
+
+import pytest
+
+from pyscrape.model.settings import from_mapping
+from pyscrape.net.fetch import JobClient
+from pyscrape.net.proxy import excluded, proxy_for
+from pyscrape.net.settings import HTTPClientConfig
+from tests.helpers.fake_target import answering, fake_target
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "no_proxy", "direct"),
+    [
+        ("a.example.com", 80, "", False),
+        ("a.example.com", 80, "*", True),
+        ("a.example.com", 80, "example.com", True),
+        ("example.com", 80, "example.com", True),
+        ("badexample.com", 80, "example.com", False),
+        ("example.com", 80, ".example.com", False),
+        ("a.example.com", 80, ".example.com", True),
+        ("a.example.com", 80, "*.example.com", True),
+        ("a.example.com", 80, "b.com, example.com:80", True),
+        ("a.example.com", 81, "example.com:80", False),
+        ("10.1.2.3", 80, "10.0.0.0/8", True),
+        ("11.1.2.3", 80, "10.0.0.0/8", False),
+        ("10.1.2.3", 80, "10.1.2.3", True),
+        ("::1", 80, "::1", True),
+        ("A.Example.COM", 80, "example.com", True),
+    ],
+)
+def test_no_proxy(host: str, port: int, no_proxy: str, direct: bool) -> None:
+    assert excluded(host, port, no_proxy) is direct
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert proxy_for("http://a/", from_environment=True) is None
+    monkeypatch.setenv("HTTP_PROXY", "p:3128")
+    monkeypatch.setenv("NO_PROXY", "b")
+    assert proxy_for("http://a/", from_environment=True) == "http://p:3128"
+    assert proxy_for("https://a/", from_environment=True) is None
+    assert proxy_for("http://b/", from_environment=True) is None
+    assert proxy_for("http://localhost/", from_environment=True) is None
+    assert proxy_for("http://127.0.0.1/", from_environment=True) is None
+    assert proxy_for("http://a/") is None
+
+
+async def test_a_scrape_goes_through_the_proxy() -> None:
+    async with fake_target(answering(b"m 1\n", compress=True)) as proxy:
+        config = from_mapping(HTTPClientConfig, {"proxy_url": f"http://127.0.0.1:{proxy.port}"})
+        client = JobClient(config)
+        fetcher = client.fetcher("http://target.test:9100/metrics?x=1")
+        body = await fetcher.fetch(asyncio.get_running_loop().time() + 2)
+        await client.aclose()
+        assert body.content == b"m 1\n"
+        assert proxy.requests[0].startswith(b"GET http://target.test:9100/metrics?x=1 HTTP/1.1\r\n")
+
+
+async def test_a_host_of_no_proxy_is_asked_directly() -> None:
+    async with fake_target(answering(b"m 1\n")) as target:
+        config = from_mapping(HTTPClientConfig, {"proxy_url": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"})
+        client = JobClient(config)
+        body = await client.fetcher(target.url).fetch(asyncio.get_running_loop().time() + 2)
+        await client.aclose()
+        assert body.content == b"m 1\n"
