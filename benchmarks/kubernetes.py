@@ -1,9 +1,12 @@
 """Kubernetes discovery at scale: 5,000 pods (39.5 MB of JSON), 500 nodes, 1,000 services, a server of its own.
 
-    python -m benchmarks.kubernetes [--sets node,pod,six] [--churn] [--gzip] [--paged]
+    python -m benchmarks.kubernetes [--sets node,pod,six] [--churn PODS_PER_SECOND] [--paged]
+    python -m benchmarks.kubernetes --outage 15 [--polite]
 
 For each set of jobs: seconds from the start of a fresh process to all targets being listed, its CPU seconds then,
-and its resident memory then and a moment later. With --churn: pods that change 20 times a second, CPU in cores.
+and its resident memory then and a moment later. With --churn: pods that change so often, CPU in cores. With
+--outage: the server is killed (--polite: told to end, which leaves its watches silent) for so many seconds, and a pod
+is made while it is away; the seconds from its return until that pod is a target.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +150,50 @@ def measure(port: int, name: str, pipe: Any, churn: int, stay_s: float) -> None:
     )
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, looking often."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("did not happen within 100 s")
+
+
+async def outage(away_s: float, polite: bool) -> None:
+    """One outage with real waits, server and client in this process."""
+    from pyscrape.discovery.kubernetes.cluster import Clusters
+    from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
+    from pyscrape.discovery.settings import KubernetesSDConfig
+    from pyscrape.model.settings import from_mapping
+    from tests.helpers.fake_kubernetes import FakeKubernetes
+    from tests.helpers.kubernetes_objects import cluster, pod
+
+    found: dict[str, Any] = {}
+    async with FakeKubernetes(cluster(500, 50, 100)) as server:
+        clusters = Clusters()
+        config = from_mapping(KubernetesSDConfig, {"role": "pod", "api_server": server.url})
+        discoverer = KubernetesDiscoverer(config, clusters)
+        task = asyncio.create_task(discoverer.run(lambda groups: found.update((g.source, g) for g in groups)))
+        await until(lambda: len(found) == 500)
+        if polite:
+            server.terminate()
+        else:
+            await server.kill()
+        await asyncio.sleep(away_s)
+        kept = sum(bool(group.targets) for group in found.values())
+        made = pod(9999, nodes=50, services=100)
+        server.apply(made)
+        await server.start()
+        back_s = time.monotonic()
+        await until(lambda: f"pod/{made['metadata']['namespace']}/{made['metadata']['name']}" in found)
+        print(
+            f"away {away_s:g} s, {kept} of 500 groups kept; right again after {time.monotonic() - back_s:.2f} s"
+        )
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await clusters.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -154,12 +202,17 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=5000)
     parser.add_argument("--churn", type=int, default=0, metavar="PODS_PER_SECOND")
     parser.add_argument("--paged", action="store_true", help="a server without watch lists")
+    parser.add_argument("--outage", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--polite", action="store_true", help="with --outage: the server's watches stay open")
     parser.add_argument("--stay", type=float, default=2.0)
     parser.add_argument("--client", help=argparse.SUPPRESS)
     args = parser.parse_args()
     names = args.sets.split(",")
     if args.client:
         asyncio.run(discover(args.client, SETS[names[0]], args.stay))
+        return
+    if args.outage:
+        asyncio.run(outage(args.outage, args.polite))
         return
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     server = multiprocessing.get_context("spawn").Process(

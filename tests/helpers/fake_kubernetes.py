@@ -162,7 +162,7 @@ class FakeKubernetes:
         self._floor = 100  # watches from before cannot go on
         self._objects: dict[str, dict[tuple[str, str], Stored]] = {kind: {} for kind in PLURALS}
         self._history: dict[str, list[Event]] = {kind: [] for kind in PLURALS}
-        self._snapshots: dict[int, list[Stored]] = {}
+        self._snapshots: dict[tuple[str, int], list[Stored]] = {}
         self._news = asyncio.Event()
         self._silent = False
         self._server: asyncio.Server | None = None
@@ -461,7 +461,7 @@ class FakeKubernetes:
             at, after = state["rv"], state["start"]
             if at == -1:
                 at = self._version
-            elif at not in self._snapshots:
+            elif (request.path, at) not in self._snapshots:
                 fresh = self._token(-1, after)
                 raise RefusalError(
                     410,
@@ -470,14 +470,14 @@ class FakeKubernetes:
                     metadata={"continue": fresh},
                 )
             else:
-                items = self._snapshots[at]
+                items = self._snapshots[request.path, at]
         if items is None:
             items = [stored for stored in self._objects[kind].values() if selects(stored.manifest)]
             items.sort(key=lambda stored: stored.key)
         left = [stored for stored in items if not after or "/".join(stored.key) > after]
         meta: Manifest = {"resourceVersion": str(at)}
         if limit and len(left) > limit:
-            self._snapshots[at] = items
+            self._snapshots[request.path, at] = items
             meta["continue"] = self._token(at, "/".join(left[limit - 1].key))
             meta["remainingItemCount"] = len(left) - limit
             left = left[:limit]
