@@ -75,23 +75,27 @@ def run(args: argparse.Namespace) -> int:
     # A check leaves no cycles worth a collector's passes, which would be a tenth of its time.
     gc.disable()
     try:
-        reports, unreadable = _check_all(args.files, options)
+        reports, stdin_lines, unreadable = _check_all(args.files, options)
     finally:
         gc.enable()
-    _print(args.format, reports)
+    _print(args.format, reports, stdin_lines)
     if unreadable:
         return 2
     counted = {"error", "warning"} if args.strict else {"error"}
     return int(any(problem.severity in counted for report in reports for problem in report.problems))
 
 
-def _check_all(files: Sequence[str], options: Options) -> tuple[list[Report], bool]:
+def _check_all(files: Sequence[str], options: Options) -> tuple[list[Report], Sequence[str], bool]:
+    """The reports, the lines of the standard input (for excerpts), and whether some file could not be read."""
     reports: list[Report] = []
+    stdin_lines: Sequence[str] = ()
     unreadable = False
     for name in files:
         try:
             if name == "-":
-                reports.append(check_bytes(sys.stdin.buffer.read(), "-", ".", options))
+                raw = sys.stdin.buffer.read()
+                stdin_lines = raw.decode("utf-8", "replace").split("\n")
+                reports.append(check_bytes(raw, "-", ".", options))
             else:
                 inside = options.root and os.path.isabs(name) and not os.path.exists(name)  # noqa: PTH117, PTH110
                 path = options.root.rstrip("/") + name if inside else name
@@ -99,7 +103,7 @@ def _check_all(files: Sequence[str], options: Options) -> tuple[list[Report], bo
         except OSError as error:
             print(f"pyscrape check: {name}: {error.strerror}", file=sys.stderr)
             unreadable = True
-    return reports, unreadable
+    return reports, stdin_lines, unreadable
 
 
 def _relabel_tests(root: Node, text_size: int, filename: str) -> tuple[int, list[Problem]]:
@@ -110,12 +114,14 @@ def _relabel_tests(root: Node, text_size: int, filename: str) -> tuple[int, list
     return len(tests.cases), decoder.problems
 
 
-def _print(form: str, reports: Sequence[Report]) -> None:
+def _print(form: str, reports: Sequence[Report], stdin_lines: Sequence[str]) -> None:
     from pyscrape.config import report
 
     if form == "text":
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        if text := report.as_text(reports, _lines_of, colour=colour):
+        if text := report.as_text(
+            reports, lambda path: stdin_lines if path == "-" else _lines_of(path), colour=colour
+        ):
             print(text)
     elif form == "github":
         if text := report.as_github(reports):
@@ -129,9 +135,7 @@ def _print(form: str, reports: Sequence[Report]) -> None:
 
 
 def _lines_of(path: str) -> Sequence[str]:
-    """The lines of a file for excerpts; none where it is gone, compressed or the standard input."""
-    if path == "-":
-        return ()
+    """The lines of a file for excerpts; none where it is gone or compressed."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().split("\n")

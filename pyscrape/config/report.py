@@ -1,5 +1,6 @@
 """The findings of a check in the four forms that people and programs read: text, JSON, GitHub annotations, SARIF."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,14 @@ _COLOURS = {
 }
 _GITHUB = {"error": "error", "warning": "warning", "info": "notice"}
 _SARIF = {"error": "error", "warning": "warning", "info": "note"}
+
+# Fields whose values no log of a pipeline should hold, wherever a finding points.
+_SECRET = (
+    r"(?i)((?:password|passphrase|credentials|secrets?|token|(?:client|application|secret)_(?:secret|key)|access_key|"
+    r"consumer_key|private_key|key_passphrase|service_account_key|client_certificate_key)[\"']?\s*:\s*)"
+    r"(\"[^\"]*\"?|'[^']*'?|\[[^\]]*\]?|[^\s,}#][^,}#]*)"
+)
+_URL_PASSWORD = r"(://[^:/@\s]*:)([^@/\s]+)(?=@)"
 
 ReadLines = Callable[[str], Sequence[str]]
 
@@ -42,15 +51,28 @@ def _problem_text(problem: Problem, read_lines: ReadLines, paint: Callable[[str,
     source = read_lines(problem.file) if problem.line else ()
     if 0 < problem.line <= len(source):
         gutter = f"{problem.line:>6} | "
-        shown, mark = caret(source[problem.line - 1].rstrip("\r"), problem.column).split("\n")
+        excerpt = without_secrets(source[problem.line - 1].rstrip("\r"))
+        shown, mark = caret(excerpt, problem.column).split("\n")
+        margin = paint(" " * (len(gutter) - 2) + "| ", "dim")
         lines += [
             paint(gutter, "dim") + shown,
-            paint(" " * (len(gutter) - 2) + "| ", "dim") + paint(mark, "error"),
+            f"{margin}{paint(mark, 'error')} {paint(problem.path, 'dim')}".rstrip(),
         ]
     # A suggestion that the message makes already need not be made twice.
     if problem.hint and problem.hint not in problem.message:
         lines.append(f"       {paint('hint:', 'hint')} {problem.hint}")
     return "\n".join(lines) + "\n"
+
+
+def without_secrets(line: str) -> str:
+    """A line of a configuration with what it holds of secrets as asterisks, everything else in its place.
+
+    >>> without_secrets("basic_auth: {username: a, password: hunter2}")
+    'basic_auth: {username: a, password: *******}'
+    """
+    for pattern in (_SECRET, _URL_PASSWORD):
+        line = re.sub(pattern, lambda found: found[1] + "*" * len(found[2]), line)
+    return line
 
 
 def _summary(report: Report, paint: Callable[[str, str], str]) -> str:

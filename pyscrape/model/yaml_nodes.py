@@ -15,6 +15,8 @@ from yaml import events
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 1_000
+# A second of reading and 100 MB of nodes; the largest configurations that are known have a tenth of it.
+MAX_NODES = 500_000
 
 _STR_TAG = "tag:yaml.org,2002:str"
 _NULL_TAG = "tag:yaml.org,2002:null"
@@ -268,7 +270,7 @@ def compose(text: str) -> Document:
     """The first document of a YAML text as nodes.
 
     Raises:
-        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB, or an anchor inside its own value.
+        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB or 500,000 nodes, or an anchor inside its own value.
     """
     if len(text) > MAX_BYTES:
         raise YAMLError(f"the text has {len(text)} characters, more than the {MAX_BYTES} that are read")
@@ -307,10 +309,15 @@ def _document(stream: Iterator[Any]) -> Node | None:
     open_nodes: list[Node] = []
     pending: list[Node | None] = []  # the key that waits for its value, per open node
     root: Node | None = None
+    nodes_left = MAX_NODES
     scalar, alias = events.ScalarEvent, events.AliasEvent
     map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
     for event in stream:
         kind = type(event)
+        nodes_left -= 1
+        if nodes_left < 0:
+            line = event.start_mark.line + 1
+            raise YAMLError(f"the document has more than the {MAX_NODES} nodes that are read", line, 1)
         if kind is scalar:
             mark = event.start_mark
             tag = event.tag or ""

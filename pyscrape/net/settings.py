@@ -43,7 +43,7 @@ class UrlKind(TextKind):
     def decode(self, spot: Spot) -> Any:
         text = super().decode(spot)
         if text is not FAILED and (message := url_mistake(text)):
-            spot.error(f"parse {quoted(text)}: {message}", problem_id="bad-url")
+            spot.error(f"parse {quoted(redacted_url(text))}: {message}", problem_id="bad-url")
             return FAILED
         return text
 

@@ -292,7 +292,7 @@ def test_text_output(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
         f"{path}:5:5: error: unknown field `taget_label` of relabel_configs[0], did you mean `target_label`?"
         " (field taget_label not found in type relabel.plain) [unknown-field] (job a)\n"
         "     5 |   - taget_label: x\n"
-        "       |     ^\n\n"
+        "       |     ^ scrape_configs[0].relabel_configs[0].taget_label\n\n"
         f"{path}: not valid, 1 error\n"
     )
 
@@ -351,7 +351,42 @@ def test_sarif_output(capsys: pytest.CaptureFixture[str]) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"scrape_configs: [{}]")))
     assert run("-") == 1
-    assert capsys.readouterr().out.startswith("-:1:18: error: job_name is empty")
+    out = capsys.readouterr().out
+    assert out.startswith("-:1:18: error: job_name is empty")
+    assert "     1 | scrape_configs: [{}]\n" in out
+
+
+SECRET_LINES = [
+    (
+        "basic_auth: {username: a, password: hunter2, x: y}",
+        "basic_auth: {username: a, password: *******, x: y}",
+    ),
+    ("  credentials: 'hunter 2'  # note", "  credentials: **********  # note"),
+    ('  "client_secret": "hunter2"', '  "client_secret": *********'),
+    ("http_headers: {X: {secrets: [hunter2, b]}}", "http_headers: {X: {secrets: ************}}"),
+    ("bearer_token: hunter2", "bearer_token: *******"),
+    ("secret_key: hunter2", "secret_key: *******"),
+    ("password_file: /etc/password", "password_file: /etc/password"),
+    ("credentials_file: token", "credentials_file: token"),
+]
+
+
+@pytest.mark.parametrize(("line", "shown"), SECRET_LINES)
+def test_excerpts_hold_no_secrets(line: str, shown: str) -> None:
+    from pyscrape.config.report import without_secrets
+
+    assert without_secrets(line) == shown
+
+
+def test_no_secret_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text(
+        "scrape_configs:\n- job_name: a\n  proxy_url: 'http://u:hunter2@[x'\n  basic_auth:\n"
+        "    password_file: x\n    password: hunter2\n  authorization: {credentials: hunter2}\n"
+    )
+    for form in ("text", "json", "github", "sarif"):
+        assert run("--format", form, str(path)) == 1
+        assert "hunter2" not in capsys.readouterr().out
 
 
 def test_colours_on_a_terminal() -> None:

@@ -37,6 +37,7 @@ CASES = {
     "laughs in a free field": BOMB.encode()
     + b"scrape_configs: [{job_name: a, oauth2: {client_id: a, token_url: b, claims: {a: *a11}}}]",
     "many copies of a large job": JOB_BOMB.encode(),
+    "15 MB of lines": b"a: b\n" * 3_000_000,
     "50 MB in one line": b"a: " + b"x" * 50_000_000,
     "50 MB of lines": b"a: b\n" * 10_000_000,
     "a gzip that inflates to 100 MB": __import__("gzip").compress(b"\n" * 100_000_000, 1),
