@@ -1,0 +1,147 @@
+"""Every function and aggregation has an implementation; formats and small parts by example."""
+
+import math
+
+import pytest
+
+from pyscrape.promql import Engine, QueryError
+from pyscrape.promql.aggregations import OPERATORS
+from pyscrape.promql.format import format_float, format_sample, go_number
+from pyscrape.promql.functions import IMPLEMENTATIONS
+from pyscrape.promql.labelling import natural_compare
+from pyscrape.promql.signatures import FUNCTIONS
+from pyscrape.promql.tokens import AGGREGATORS
+from pyscrape.promql.xxhash import xxhash64
+from tests.promql.memory_storage import MemoryStorage
+
+
+def test_the_tables_are_complete() -> None:
+    assert set(IMPLEMENTATIONS) == set(FUNCTIONS)
+    assert set(OPERATORS) == set(AGGREGATORS)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "sample", "message"),
+    [
+        (0.1, "0.1", "0.1", "0.1"),
+        (1e21, "1000000000000000000000", "1e+21", "1e+21"),
+        (123456789.0, "123456789", "123456789", "1.23456789e+08"),
+        (1e-7, "0.0000001", "1e-07", "1e-07"),
+        (1e-5, "0.00001", "0.00001", "1e-05"),
+        (-0.0, "-0", "-0", "-0"),
+        (math.inf, "+Inf", "+Inf", "+Inf"),
+        (math.nan, "NaN", "NaN", "NaN"),
+        (1e100, "1" + "0" * 100, "1e+100", "1e+100"),
+    ],
+)
+def test_numbers_print_as_prometheus_prints_them(value: float, plain: str, sample: str, message: str) -> None:
+    assert (format_float(value), format_sample(value), go_number(value)) == (plain, sample, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"", 0xEF46DB3751D8E999),
+        (b"a", 0xD24EC4F1A98C6E5B),
+        (b"as", 0x1C330FB2D66BE179),
+        (b"asd", 0x631C37CE72A97393),
+        (b"asdf", 0x415872F599CEA71E),
+        (b"Call me Ishmael. Some years ago--never mind how long precisely-", 0x02A2E85470D6FD96),
+    ],
+)
+def test_xxhash(text: bytes, expected: int) -> None:
+    assert xxhash64(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("a2", "a10"), ("", "a"), ("4m5", "4m600"), ("1.2.3", "1.11.3"), ("x", "x1")]
+)
+def test_natural_order(a: str, b: str) -> None:
+    assert natural_compare(a, b) < 0 < natural_compare(b, a)
+
+
+def engine() -> Engine:
+    storage = MemoryStorage()
+    for job, value in (("a", 1.0), ("b", 2.0)):
+        storage.append({"__name__": "x", "job": job}, [0, 60_000], [value, value * 2])
+    storage.append({"__name__": "target_info", "job": "a", "version": "1"}, [0], [1])
+    storage.append({"__name__": "target_info", "job": "a", "version": "2"}, [60_000], [1])
+    storage.append({"__name__": "y", "job": "b"}, [0, 60_000], [10, 10])
+    return Engine(storage, experimental=True)
+
+
+def rows(query: str, at: float = 60) -> list[tuple[str, str]]:
+    data = engine().instant(query, at).to_prometheus()["result"]
+    assert isinstance(data, list)
+    return [(",".join(f"{k}={v}" for k, v in row["metric"].items()), row["value"][1]) for row in data]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("info(x)", [("__name__=x,job=a,version=2", "2"), ("__name__=x,job=b", "4")]),
+        ('info(x, {version="1"})', [("__name__=x,job=a,version=1", "2")]),
+        ('info(x, {version=~".+"})', [("__name__=x,job=a,version=2", "2")]),
+        ("x + fill(0) y", [("job=a", "2"), ("job=b", "14")]),
+        ("x + fill_right(100) y", [("job=a", "102"), ("job=b", "14")]),
+        ("y + fill_left(1) x", [("job=b", "14"), ("job=a", "3")]),
+        ("increase(x[30s] anchored)", [("job=a", "1"), ("job=b", "2")]),
+        ("increase(x[30s] smoothed)", [("job=a", "0.5"), ("job=b", "1")]),
+        ("x smoothed", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
+        ("limitk(1, x)", [("__name__=x,job=a", "2")]),
+        ("limit_ratio(1, x)", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
+        (
+            "label_replace(rate(x[2m]), '__name__', 'kept', '', '')",
+            [("__name__=kept,job=a", "0.016666666666666666")],
+        ),
+        ("max_over_time(x[1m:1s])", [("job=a", "2"), ("job=b", "4")]),
+    ],
+)
+def test_answers(query: str, expected: list[tuple[str, str]]) -> None:
+    got = rows(query)
+    assert got[: len(expected)] == expected
+    assert len(got) == len(expected) or "label_replace" in query
+
+
+def test_smoothed_between_samples() -> None:
+    assert rows("x smoothed", 15) == [("__name__=x,job=a", "1.25"), ("__name__=x,job=b", "2.5")]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "sum_over_time(x[1m] anchored)",
+            "anchored modifier can only be used with: changes, delta",
+        ),
+        (
+            "changes(x[1m] smoothed)",
+            "smoothed modifier can only be used with: delta, increase, rate - not",
+        ),
+        ("topk(NaN, x)", "Parameter value is NaN"),
+        ("limit_ratio(NaN, x)", "Ratio value is NaN"),
+        ("topk(1e20, x)", "Scalar value 1e+20 overflows int64"),
+        (
+            "double_exponential_smoothing(x[5m], 0, 0.5)",
+            "invalid smoothing factor. Expected: 0 < sf < 1, got: 0.0",
+        ),
+        ("x[5m - 5m]", "duration must be greater than 0"),
+    ],
+)
+def test_errors(query: str, message: str) -> None:
+    with pytest.raises(QueryError) as raised:
+        engine().instant(query, 60)
+    assert str(raised.value).startswith(message)
+
+
+def test_explain_tells_the_parts() -> None:
+    text = engine().explain("sum by (job) (rate(x[5m])) / on (job) y", 0, 600, 60)
+    lines = text.splitlines()
+    assert "series read" in lines[0]
+    assert [line.strip().split("  ")[0] for line in lines[1:]] == [
+        "sum by (job) (rate(x[5m])) / on (job) y",
+        "sum by (job) (rate(x[5m]))",
+        "rate(x[5m])",
+        "x[5m]",
+        "y",
+    ]

@@ -1,0 +1,150 @@
+"""Windows and kernels: panels in both forms see the same samples, sums keep what rounding loses."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyscrape.model.blocks import Block
+from pyscrape.model.value import ABSENT, ABSENT_BITS, STALE
+from pyscrape.promql.over_time import KERNELS
+from pyscrape.promql.panels import Panel, build_panels
+from pyscrape.promql.rate import Spans
+from pyscrape.promql.sums import sum_first_axis, window_extremes, window_sums
+
+NUMBERS = st.one_of(
+    st.floats(-1e9, 1e9), st.sampled_from((0.0, -0.0, 1e100, -1e100, math.inf, -math.inf, math.nan))
+)
+
+
+def exact(values: list[float]) -> float:
+    """What a compensated sum must be close to."""
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
+
+
+def close(a: float, b: float, size: float) -> bool:
+    if math.isnan(b):
+        return math.isnan(a)
+    return a == b or math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-15 * size)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=40))
+def test_sums_keep_what_rounding_loses(values: list[float]) -> None:
+    with np.errstate(all="ignore"):
+        got = float(sum_first_axis(np.array(values)[:, None])[0])
+    size = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    assert close(got, exact(values), size * 1e-16)
+
+
+def panel(values: list[list[float]], lo: list[int], hi: list[int]) -> Panel:
+    matrix = np.array(values, dtype=np.float64)
+    return Panel(
+        np.arange(matrix.shape[1]),
+        np.arange(len(matrix)) * 1000,
+        matrix,
+        np.array(lo, np.int64),
+        np.array(hi, np.int64),
+    )
+
+
+WINDOWS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=31, max_size=31), WINDOWS)
+def test_window_sums_and_extremes(rows: list[tuple[float, float]], windows: list[tuple[int, int]]) -> None:
+    lo, hi = [min(w) for w in windows], [max(w) for w in windows]
+    seen = panel([list(row) for row in rows], lo, hi)
+    with np.errstate(all="ignore"):
+        sums, least = window_sums(seen), window_extremes(seen, np.fmin)
+    for k, (start, end) in enumerate(zip(lo, hi, strict=True)):
+        for column in (0, 1):
+            cells = [row[column] for row in rows[start:end]]
+            size = max((abs(v) for v in cells if math.isfinite(v)), default=0.0)
+            assert close(float(sums[k, column]), exact(cells) if cells else -0.0, size * 1e-16)
+            numbers = [v for v in cells if not math.isnan(v)]
+            if cells:
+                assert close(float(least[k, column]), min(numbers) if numbers else math.nan, 0)
+
+
+def block(gaps: set[tuple[int, int]], rows: int = 40, columns: int = 4) -> Block:
+    values = np.cumsum(np.arange(rows * columns, dtype=np.float64).reshape(rows, columns) % 7, axis=0)
+    values[25] = 3  # a reset
+    bits = values.view(np.uint64)
+    for row, column in gaps:
+        bits[row % rows, column % columns] = ABSENT_BITS
+    return Block(np.arange(columns), np.arange(rows, dtype=np.int64) * 15_000, values)
+
+
+WITHOUT_SCALARS = sorted(
+    set(KERNELS) - {"predict_linear", "quantile_over_time", "double_exponential_smoothing"}
+)
+GAPS = st.sets(st.tuples(st.integers(0, 39), st.integers(0, 3)), max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    GAPS,
+    st.sampled_from(
+        sorted(set(KERNELS) - {"predict_linear", "quantile_over_time", "double_exponential_smoothing"})
+    ),
+)
+def test_one_block_or_one_per_series_is_the_same(gaps: set[tuple[int, int]], name: str) -> None:
+    at_ms = np.arange(60_000, 660_000, 7_000, dtype=np.int64)
+    spans = Spans(at_ms, at_ms - 100_000, at_ms, 100.0)
+    whole = block(gaps)
+    answers = []
+    for blocks in (
+        [whole],
+        [Block(whole.series[k : k + 1], whole.times_ms, whole.values[:, k : k + 1]) for k in range(4)],
+    ):
+        values, present = np.zeros((len(at_ms), 4)), np.zeros((len(at_ms), 4), dtype=bool)
+        with np.errstate(all="ignore"):
+            for one in build_panels(blocks, spans.starts_ms, spans.ends_ms, markers=False):
+                for part in one.slices():
+                    got, there = KERNELS[name](part, spans)
+                    values[:, part.series], present[:, part.series] = got, there
+        answers.append((np.where(present, values, 0), present))
+    (a, b), (c, d) = answers
+    assert (b == d).all()
+    assert np.allclose(a, c, rtol=1e-12, equal_nan=True)
+
+
+def test_markers_are_samples_only_for_look_ups() -> None:
+    values = np.array([[1.0], [STALE], [ABSENT], [2.0]])
+    one = Block(np.array([0]), np.array([1, 2, 3, 4], dtype=np.int64), values)
+    edges = np.array([0], dtype=np.int64), np.array([4], dtype=np.int64)
+    [kept] = build_panels([one], *edges, markers=True)
+    [skipped] = build_panels([one], *edges, markers=False)
+    assert kept.counts.tolist() == [[3]]
+    assert skipped.counts.tolist() == [[2]]
+
+
+def test_nothing_but_gaps_is_no_error() -> None:
+    one = Block(np.array([0]), np.array([1], dtype=np.int64), np.array([[ABSENT]]))
+    edges = np.array([0, 1], dtype=np.int64), np.array([1, 2], dtype=np.int64)
+    for panel_ in build_panels([one], *edges, markers=False):
+        with np.errstate(all="ignore"):
+            for name in (
+                "rate",
+                "sum_over_time",
+                "max_over_time",
+                "last_over_time",
+                "stddev_over_time",
+                "deriv",
+            ):
+                _, present = KERNELS[name](panel_, Spans(edges[1], *edges, 1.0))
+                assert not np.broadcast_to(present, (2, 1)).any(), name
+
+
+@pytest.mark.parametrize("step", [1, 3, 50])
+def test_counter_resets_by_hand(step: int) -> None:
+    values = [1.0, 3.0, 2.0, 5.0, 0.0, 4.0]
+    one = Block(np.array([0]), np.arange(6, dtype=np.int64) * 10_000, np.array(values)[:, None])
+    ends = np.arange(50_000, 50_000 + step, dtype=np.int64)[:1]
+    [seen] = build_panels([one], ends - 60_000, ends, markers=False)
+    got, _ = KERNELS["increase"](seen, Spans(ends, ends - 60_000, ends, 60.0))
+    growth = 4 - 1 + 3 + 5
+    to_start = min(10.0, 50 * (1 / growth))
+    assert float(got[0, 0]) == pytest.approx(growth * (50 + to_start) / 50, rel=1e-15)
