@@ -20,12 +20,12 @@ _GITHUB = {"error": "error", "warning": "warning", "info": "notice"}
 _SARIF = {"error": "error", "warning": "warning", "info": "note"}
 
 # Fields whose values no log of a pipeline should hold, wherever a finding points.
-_SECRET = (
+_HIDDEN_FIELDS = (
     r"(?i)((?:password|passphrase|credentials|secrets?|token|(?:client|application|secret)_(?:secret|key)|access_key|"
     r"consumer_key|private_key|key_passphrase|service_account_key|client_certificate_key)[\"']?\s*:\s*)"
     r"(\"[^\"]*\"?|'[^']*'?|\[[^\]]*\]?|[^\s,}#][^,}#]*)"
 )
-_URL_PASSWORD = r"(://[^:/@\s]*:)([^@/\s]+)(?=@)"
+_HIDDEN_USERINFO = r"(://[^:/@\s]*:)([^@/\s]+)(?=@)"
 
 ReadLines = Callable[[str], Sequence[str]]
 
@@ -70,7 +70,7 @@ def without_secrets(line: str) -> str:
     >>> without_secrets("basic_auth: {username: a, password: hunter2}")
     'basic_auth: {username: a, password: *******}'
     """
-    for pattern in (_SECRET, _URL_PASSWORD):
+    for pattern in (_HIDDEN_FIELDS, _HIDDEN_USERINFO):
         line = re.sub(pattern, lambda found: found[1] + "*" * len(found[2]), line)
     return line
 

@@ -235,7 +235,11 @@ def _loader() -> Any:
 
 def _events(text: str) -> Iterator[Any]:
     try:
-        yield from yaml.parse(text, Loader=_loader())
+        for count, event in enumerate(yaml.parse(text, Loader=_loader())):
+            if count > MAX_NODES:
+                line = int(event.start_mark.line) + 1
+                raise YAMLError(f"the text has more than the {MAX_NODES} nodes that are read", line, 1)
+            yield event
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -270,7 +274,8 @@ def compose(text: str) -> Document:
     """The first document of a YAML text as nodes.
 
     Raises:
-        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB or 500,000 nodes, or an anchor inside its own value.
+        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB or 500,000 nodes, or an anchor inside its own
+            value.
     """
     if len(text) > MAX_BYTES:
         raise YAMLError(f"the text has {len(text)} characters, more than the {MAX_BYTES} that are read")
@@ -309,15 +314,10 @@ def _document(stream: Iterator[Any]) -> Node | None:
     open_nodes: list[Node] = []
     pending: list[Node | None] = []  # the key that waits for its value, per open node
     root: Node | None = None
-    nodes_left = MAX_NODES
     scalar, alias = events.ScalarEvent, events.AliasEvent
     map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
     for event in stream:
         kind = type(event)
-        nodes_left -= 1
-        if nodes_left < 0:
-            line = event.start_mark.line + 1
-            raise YAMLError(f"the document has more than the {MAX_NODES} nodes that are read", line, 1)
         if kind is scalar:
             mark = event.start_mark
             tag = event.tag or ""
