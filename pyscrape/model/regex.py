@@ -33,7 +33,7 @@ _UNDECIDED: Captures = ("",)  # told from answers by identity
 
 _SAFE_LOG2_STEPS = 14.0  # 16,000 steps of `re` are well below a millisecond
 _GUARDED_S = 0.005
-_LINEAR_NS = 50_000_000
+_LINEAR_NS = 40_000_000
 _TIMEOUTS_BEFORE_REFUSAL = 3
 _CACHED_PATTERNS = 2048
 
@@ -254,7 +254,7 @@ class Pattern:
     def _choose(self, whole: Node, inner: Node | None) -> _Engine:
         node = whole if inner is None else inner
         danger = hazard(node)
-        if inner is None or has_empty_loop(node):
+        if inner is None or (self.groups and has_empty_loop(node)):
             self.engine = "guarded"
             return _Guarded(self.pattern, node, self.groups, inner is not None, None)
         engine = re.compile(emit(node), FLAGS)

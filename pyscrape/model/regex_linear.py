@@ -33,7 +33,7 @@ from pyscrape.model.regex_unicode import ANY, MAX_RUNE, WORD
 
 _CHUNK = 1024
 _MAX_STATES = 4000
-_MAX_PROGRAM = 100_000
+_MAX_PROGRAM = 20_000
 _EXPLAINING_NS = 50_000_000
 
 # What stands beside a place in the text, as far as assertions can tell.

@@ -7,7 +7,7 @@ backtracking engine may need for a text of n characters, so that only patterns t
 from math import inf, log2
 from typing import NamedTuple
 
-from pyscrape.model.regex_syntax import Alternate, Assert, Chars, Concat, Group, Node, Repeat
+from pyscrape.model.regex_syntax import Alternate, Assert, Chars, Concat, Group, Node, Repeat, children
 from pyscrape.model.regex_unicode import ANY, Ranges, union
 
 _MAX_SET = 1000
@@ -227,23 +227,10 @@ def hazard(node: Node) -> Hazard:
 
 
 def has_empty_loop(node: Node) -> bool:
-    """Whether groups stand in a repetition whose body may be empty: there engines differ in what they capture."""
-    if isinstance(node, Repeat):
-        repeated = node.high is None or node.high > 1
-        if repeated and _first(node.body)[1] and _has_group(node.body):
-            return True
-        return has_empty_loop(node.body)
-    if isinstance(node, Group):
-        return has_empty_loop(node.body)
-    below = node.parts if isinstance(node, Concat) else node.options if isinstance(node, Alternate) else ()
-    return any(map(has_empty_loop, below))
-
-
-def _has_group(node: Node) -> bool:
-    if isinstance(node, Repeat):
-        return _has_group(node.body)
-    below = node.parts if isinstance(node, Concat) else node.options if isinstance(node, Alternate) else ()
-    return isinstance(node, Group) or any(map(_has_group, below))
+    """Whether some repetition's body may be empty: there engines differ in what they leave to the groups."""
+    if isinstance(node, Repeat) and (node.high is None or node.high > 1) and _first(node.body)[1]:
+        return True
+    return any(map(has_empty_loop, children(node)))
 
 
 def _flat(node: Node) -> list[Node]:
@@ -299,8 +286,13 @@ def _walk(parts: list[Node], follow: Ranges, walk: _Walk) -> None:
 
 
 def _walk_options(node: Alternate, after: Ranges, walk: _Walk) -> None:
-    firsts = [_first(option)[0] for option in node.options]
-    if any(_overlap(ranges, other) for i, ranges in enumerate(firsts) for other in firsts[:i]):
+    firsts: list[Ranges] = []
+    empties = 0
+    for option in node.options:
+        ranges, empty = _first(option)
+        empties += empty
+        firsts.append(union((*ranges, *after)) if empty else ranges)
+    if empties > 1 or any(_overlap(ranges, other) for i, ranges in enumerate(firsts) for other in firsts[:i]):
         walk.branches += log2(len(node.options))
     start = walk.arrivals
     most = start
@@ -315,7 +307,9 @@ def _walk_repeat(node: Repeat, before: Ranges | None, after: Ranges, walk: _Walk
     if isinstance(node.body, Chars) and node.low == node.high:
         return
     if node.high is not None and node.high <= _FEW_TIMES:
-        walk.branches += log2(node.high - node.low + 1) if _overlap(_first(node.body)[0], after) else 0
+        first, empty = _first(node.body)
+        if empty or _overlap(first, after):
+            walk.branches += log2(node.high - node.low + 1)
         _walk(_flat(node.body) * node.high, after, walk)
     elif isinstance(node.body, Chars):
         _walk_run(node.body.ranges, before, after, walk)

@@ -58,6 +58,7 @@ def test_refused_in_go_s_words(pattern: str, message: str) -> None:
         ("a{,2}", "a{,2}", ("a{,2}",)),
         (r"\p{Greek}+", "αβ", ("αβ",)),
         (r"\PL", "1", ("1",)),
+        ("[ab]{0,2}?(?-i)+(?<n>a+?||)?", "baa", ("baa", "")),
         ("(?P<n>a)|(?P<n>b)", "b", ("b", None, "b")),
     ],
 )
@@ -80,6 +81,7 @@ def test_match(pattern: str, text: str, groups: tuple[str | None, ...] | None) -
         ("(a+)+b", "guarded", None, None, "a"),
         ("(.*)(.*)x", "guarded", None, None, ""),
         ("(a?)*", "guarded", None, None, ""),
+        ("b+|([ab](?:|))+?aa{2}", "guarded", None, None, ""),
     ],
 )
 def test_the_cheapest_safe_engine(
