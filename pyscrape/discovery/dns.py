@@ -23,23 +23,38 @@ logger = logging.getLogger("pyscrape.discovery")
 
 META = "__meta_dns_"
 LOOKUP_S = 10.0
+EDNS_BYTES = 1232
 
 Lookup = Callable[[str, str], Awaitable[Sequence[Rdata]]]
 """(name, record type) -> the records; raises LookError when no server answers."""
 
 
-async def lookup(name: str, kind: str) -> Sequence[Rdata]:
-    """The records of a name, by the servers and search list of resolv.conf; none where the name does not exist."""
-    resolver = dns.asyncresolver.Resolver()
-    resolver.use_edns(0, 0, 1232)
-    try:
-        answer = await resolver.resolve(name, kind, search=True, raise_on_no_answer=False, lifetime=LOOKUP_S)
-    except dns.resolver.NXDOMAIN:
-        return ()
-    except dns.exception.DNSException as error:
-        reason = "all servers responded with errors to at least one search domain"
-        raise LookError(f"could not resolve {quoted(name)}: {reason} ({error})") from error
-    return tuple(answer.rrset or ())
+def system_resolver() -> dns.asyncresolver.Resolver:
+    """The resolver of resolv.conf, read anew: a laptop or a pod may change networks."""
+    return dns.asyncresolver.Resolver()
+
+
+def lookup_by(resolver_of: Callable[[], dns.asyncresolver.Resolver]) -> Lookup:
+    """Looks names up by UDP with EDNS, by TCP where an answer is cut; the search list is followed."""
+
+    async def find(name: str, kind: str) -> Sequence[Rdata]:
+        resolver = resolver_of()
+        resolver.use_edns(0, 0, EDNS_BYTES)
+        try:
+            answer = await resolver.resolve(
+                name, kind, search=True, raise_on_no_answer=False, lifetime=LOOKUP_S
+            )
+        except dns.resolver.NXDOMAIN:
+            return ()
+        except dns.exception.DNSException as error:
+            reason = "all servers responded with errors to at least one search domain"
+            raise LookError(f"could not resolve {quoted(name)}: {reason} ({error})") from error
+        return tuple(answer.rrset or ())
+
+    return find
+
+
+lookup = lookup_by(system_resolver)
 
 
 def join(host: str, port: int) -> str:

@@ -1,0 +1,162 @@
+"""Consul discovery against an agent that behaves: blocking queries, an index that resets, errors, services that go."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from pyscrape.discovery.consul import ConsulDiscoverer, health
+from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.settings import ConsulSDConfig
+from pyscrape.model.settings import from_mapping
+from pyscrape.net.ask import Asker
+from pyscrape.net.settings import DEFAULT_HTTP
+
+
+@dataclass
+class Agent:
+    """A Consul agent's HTTP API: a query with the current index waits until something changes."""
+
+    services: dict[str, list[str]] = field(default_factory=dict)
+    instances: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    index: int = 10
+    failing: bool = False
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def register(self, name: str, address: str, *tags: str) -> None:
+        self.services[name] = list(tags)
+        service = {"ID": name, "Service": name, "Tags": list(tags), "Address": address, "Port": 80}
+        self.instances.setdefault(name, []).append(
+            {"Node": {"Node": "n", "Address": "1.1.1.1"}, "Service": service}
+        )
+        self.tell()
+
+    def deregister(self, name: str) -> None:
+        del self.services[name], self.instances[name]
+        self.tell()
+
+    def tell(self, index: int | None = None) -> None:
+        self.index = self.index + 1 if index is None else index
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self.failing:
+            return httpx.Response(500, text="rpc error")
+        path = request.url.path
+        if path == "/v1/agent/self":
+            return httpx.Response(200, json={"Config": {"Datacenter": "dc1"}})
+        if int(request.url.params.get("index", "0")) == self.index:
+            await self._changed.wait()
+        if path == "/v1/catalog/services":
+            body: object = self.services
+        else:
+            body = self.instances.get(path.rsplit("/", 1)[1], [])
+        return httpx.Response(200, json=body, headers={"X-Consul-Index": str(self.index)})
+
+
+class World:
+    def __init__(self, agent: Agent, **config: object) -> None:
+        settings = from_mapping(ConsulSDConfig, {"refresh_interval": "1ms", **config})
+        asker = Asker(DEFAULT_HTTP, transport=httpx.MockTransport(agent.answer))
+        self.discoverer = ConsulDiscoverer(settings, asker, retry_s=0.01)
+        self.groups: dict[str, TargetGroup] = {}
+        self.updates = 0
+        self.task = asyncio.create_task(self.discoverer.run(self.update))
+
+    def update(self, changed: Sequence[TargetGroup]) -> None:
+        self.updates += 1
+        self.groups.update({group.source: group for group in changed})
+
+    def addresses(self) -> dict[str, list[str]]:
+        return {s: [t["__address__"] for t in g.targets] for s, g in sorted(self.groups.items()) if g.targets}
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def test_services_come_change_and_go() -> None:
+    agent = Agent()
+    agent.register("web", "10.0.0.1", "prod")
+    world = World(agent)
+    await world.until(lambda: world.addresses() == {"web": ["10.0.0.1:80"]})
+    target = world.groups["web"].targets[0]
+    assert target["__meta_consul_tags"] == ",prod,"
+    assert dict(world.groups["web"].labels) == {"__meta_consul_service": "web", "__meta_consul_dc": "dc1"}
+    agent.register("web", "10.0.0.2", "prod")
+    agent.register("db", "10.0.0.3")
+    await world.until(
+        lambda: world.addresses() == {"db": ["10.0.0.3:80"], "web": ["10.0.0.1:80", "10.0.0.2:80"]}
+    )
+    agent.deregister("db")
+    await world.until(lambda: list(world.addresses()) == ["web"])
+    await world.stop()
+
+
+async def test_an_outage_keeps_targets_and_ends() -> None:
+    agent = Agent()
+    agent.register("web", "10.0.0.1")
+    world = World(agent)
+    await world.until(lambda: bool(world.addresses()))
+    agent.failing = True
+    agent.tell()
+    await world.until(
+        lambda: "Unexpected response code: 500 (rpc error)" in world.discoverer.status.last_error
+    )
+    assert world.addresses() == {"web": ["10.0.0.1:80"]}
+    agent.failing = False
+    agent.register("web", "10.0.0.2")
+    await world.until(lambda: world.addresses() == {"web": ["10.0.0.1:80", "10.0.0.2:80"]})
+    await world.stop()
+
+
+async def test_an_index_that_falls_starts_over() -> None:
+    agent = Agent(index=1000)
+    agent.register("web", "10.0.0.1")
+    world = World(agent)
+    await world.until(lambda: bool(world.addresses()))
+    agent.instances["web"][0]["Service"]["Address"] = "10.9.9.9"
+    agent.tell(index=3)
+    await world.until(lambda: world.addresses() == {"web": ["10.9.9.9:80"]})
+    agent.register("web", "10.0.0.4")
+    await world.until(lambda: world.addresses() == {"web": ["10.9.9.9:80", "10.0.0.4:80"]})
+    await world.stop()
+
+
+async def test_only_wanted_services_and_parameters() -> None:
+    agent = Agent()
+    agent.register("web", "10.0.0.1", "a", "b")
+    agent.register("db", "10.0.0.2", "a")
+    world = World(agent, tags=["a", "b"], datacenter="dc2", node_meta={"rack": "1"}, token="secret")
+    await world.until(lambda: world.addresses() == {"web": ["10.0.0.1:80"]})
+    request = next(r for r in agent.requests if r.url.path == "/v1/health/service/web")
+    assert request.url.params.get_list("tag") == ["a", "b"]
+    assert dict(request.url.params) | {"tag": ""} == {
+        "tag": "", "dc": "dc2", "stale": "", "wait": "120000ms", "node-meta": "rack:1",
+    }  # fmt: skip
+    assert not any(r.url.path == "/v1/agent/self" for r in agent.requests), "the datacenter is given"
+    await world.stop()
+
+
+def test_health_is_the_worst_check() -> None:
+    from pyscrape.discovery.consul import _Check
+
+    def of(*pairs: tuple[str, str]) -> str:
+        return health([_Check(check_id, status) for check_id, status in pairs])
+
+    assert of() == "passing"
+    assert of(("a", "passing"), ("b", "warning")) == "warning"
+    assert of(("a", "critical"), ("b", "warning")) == "critical"
+    assert of(("a", "passing"), ("_service_maintenance:web", "critical")) == "maintenance"
