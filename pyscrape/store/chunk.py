@@ -62,17 +62,15 @@ class Chunk:
     def read(self, positions: NDArray[np.intp], first: int, count: int) -> Values:
         """Values of some columns, shape [rows x positions]."""
         if len(self.groups) == 1:
-            values = Packed(self.groups[0]).read(_all_or(positions, len(self.layout)))
-        else:
-            values = np.empty((self.rows, len(positions)))
-            numbers = positions // self.width
-            for number in np.unique(numbers).tolist():
-                where = np.flatnonzero(numbers == number)
-                packed = Packed(self.groups[number])
-                values[:, where] = packed.read(
-                    _all_or(positions[where] - number * self.width, packed.columns)
-                )
-        return values if count == self.rows else values[first : first + count]
+            return Packed(self.groups[0]).read(_all_or(positions, len(self.layout)), first, count)
+        values = np.empty((count, len(positions)))
+        numbers = positions // self.width
+        for number in np.unique(numbers).tolist():
+            where = np.flatnonzero(numbers == number)
+            packed = Packed(self.groups[number])
+            columns = _all_or(positions[where] - number * self.width, packed.columns)
+            values[:, where] = packed.read(columns, first, count)
+        return values
 
 
 def _all_or(positions: NDArray[np.intp], columns: int) -> NDArray[np.intp] | None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import chain
+from operator import attrgetter, itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -410,6 +411,24 @@ class SeriesIndex:
         return np.flatnonzero(seen).astype(np.int32)
 
     def labels(self, ids: Ids) -> list[Labels]:
-        """Labels of some series as values, for answers that list them."""
-        frame = self.frame(ids)
-        return [frame.labels(k) for k in range(len(frame))]
+        """Labels of some series as values, sorted, for answers that list them."""
+        out: list[Labels] = []
+        with self.lock:
+            shapes = self._shape.data[ids]
+            for number in np.unique(shapes).tolist():
+                shape = self.shapes[number]
+                group = ids[shapes == number]
+                texts = [self.symbols.texts(row) for row in shape.values.data[:, self._row.data[group]]]
+                names = [self.symbols.text(name) for name in shape.names]
+                rows = [
+                    (METRIC_NAME, self.symbols.texts(self._metric.data[group])),
+                    *zip(names, texts, strict=True),
+                ]
+                rows.sort(key=itemgetter(0))
+                columns = [name for name, _ in rows]
+                out += [
+                    Labels(zip(columns, values, strict=True))
+                    for values in zip(*(values for _, values in rows), strict=True)
+                ]
+        out.sort(key=attrgetter("pairs"))
+        return out

@@ -363,7 +363,7 @@ class Store:
     ) -> list[Labels]:
         """Labels of the series that any of the sets chooses, with samples in the range; sorted; 0 = no limit."""
         with self._read():
-            labels = sorted(self.index.labels(self._union(matcher_sets, start_ms, end_ms)))
+            labels = self.index.labels(self._union(matcher_sets, start_ms, end_ms))
         return labels[:limit] if limit else labels
 
     def label_names(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> list[str]:

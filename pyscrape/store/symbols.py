@@ -6,6 +6,9 @@ read it. Its memory goes in a second step, when no such query can be left.
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pyscrape.model.symbols import NAME, Symbols
 
 
@@ -45,6 +48,10 @@ class StoreSymbols(Symbols):
         self._texts.append(text)
         self.text_bytes += len(text)
         return code
+
+    def texts(self, codes: NDArray[np.int32]) -> list[str]:
+        """The strings of many codes."""
+        return [text or "" for text in map(self._texts.__getitem__, codes.tolist())]
 
     @property
     def given(self) -> int:

@@ -63,6 +63,10 @@ def test_round_trip(page: list[list[int]], data: st.DataObject) -> None:
     assert packed.read().view(np.uint64).tolist() == bits.tolist()
     some = np.array(data.draw(st.lists(st.integers(0, columns - 1), max_size=9)), np.intp)
     assert packed.read(some).view(np.uint64).tolist() == bits[:, some].tolist()
+    start = data.draw(st.integers(0, rows))
+    count = data.draw(st.integers(0, rows - start))
+    window = packed.read(some, start, count).view(np.uint64)
+    assert window.tolist() == bits[start : start + count, some].tolist()
 
 
 def test_columns_of_many_groups() -> None:
