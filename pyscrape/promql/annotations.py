@@ -42,22 +42,25 @@ def _named(text: str, name: str) -> str:
 
 
 class Annotations:
-    """The annotations of one query, in the order of their first appearance."""
+    """The annotations of one query, in the order of their first appearance.
+
+    Each text is told once, with the last place that gave cause for it.
+    """
 
     __slots__ = ("_infos", "_query", "_warnings")
 
     def __init__(self, query: str) -> None:
         self._query = query
-        self._warnings: dict[str, None] = {}
-        self._infos: dict[str, None] = {}
+        self._warnings: dict[str, str] = {}
+        self._infos: dict[str, str] = {}
 
     @property
     def warnings(self) -> list[str]:
-        return list(self._warnings)
+        return [f"PromQL warning: {text} ({where})" for text, where in self._warnings.items()]
 
     @property
     def infos(self) -> list[str]:
-        return list(self._infos)
+        return [f"PromQL info: {text} ({where})" for text, where in self._infos.items()]
 
     def text_of(self, node: Node) -> str:
         """An expression as it was written."""
@@ -65,8 +68,8 @@ class Annotations:
 
     def warn(self, node: Node, text: str) -> None:
         """`PromQL warning: <text> (line:column of node)`."""
-        self._warnings[f"PromQL warning: {text} ({place(self._query, node.start)})"] = None
+        self._warnings[text] = place(self._query, node.start)
 
     def info(self, node: Node, text: str) -> None:
         """`PromQL info: <text> (line:column of node)`."""
-        self._infos[f"PromQL info: {text} ({place(self._query, node.start)})"] = None
+        self._infos[text] = place(self._query, node.start)
