@@ -1,6 +1,8 @@
 import json
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -96,6 +98,31 @@ def test_a_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "series: 3 -> 2" in text
     assert "  kept 2, dropped 1, changed 0, renamed 0" in text
     assert 'collision: 2 series become http_requests_total{job="static"}' in text
+
+
+class _Exporter(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/metrics" else 404)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(PAGE.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"), [("/metrics", 0, "series: 3 -> 2"), ("/", 2, "status 404")]
+)
+def test_a_page_from_a_target(
+    folder: Path, capsys: pytest.CaptureFixture[str], path: str, code: int, said: str
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Exporter) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}{path}"
+        assert explain(folder, "--job=static", f"--metrics={url}") == code
+        server.shutdown()
+    assert said in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(
