@@ -172,8 +172,6 @@ class Config(Settings, go_type="config.plain"):
 
         Jobs of `scrape_config_files` are not part of it.
         """
-        import yaml
+        from pyscrape.config.printing import as_yaml
 
-        shown = dump(self.replace(scrape_configs=self.scrape_configs[: self.own_jobs]))
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        return str(yaml.dump(shown, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 30))
+        return as_yaml(dump(self.replace(scrape_configs=self.scrape_configs[: self.own_jobs])))

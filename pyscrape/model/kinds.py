@@ -12,7 +12,7 @@ from typing import Any
 from pyscrape.model.duration import Duration, DurationError, parse_duration
 from pyscrape.model.names import quoted, valid_label_name, valid_utf8
 from pyscrape.model.problems import nearest
-from pyscrape.model.settings import EMPTY_MAP, FAILED, Kind, Secret, SectionKind, Spot, merged_maps
+from pyscrape.model.settings import EMPTY_MAP, FAILED, FlowList, Kind, Secret, SectionKind, Spot, merged_maps
 from pyscrape.model.yaml_nodes import Node, as_bool, as_float, as_int
 
 _SCALAR = ["string", "number", "boolean", "null"]
@@ -300,8 +300,9 @@ class ListKind(Kind):
 
     zero: tuple[Any, ...] = ()
 
-    def __init__(self, item: Kind, *, null_item: str = "") -> None:
+    def __init__(self, item: Kind, *, null_item: str = "", flow: bool = False) -> None:
         self.item = item
+        self._list: type[list[Any]] = FlowList if flow else list
         self._null_item = null_item
 
     @property
@@ -329,7 +330,7 @@ class ListKind(Kind):
         return tuple(values)
 
     def dump(self, value: Any) -> Any:
-        return [self.item.dump(item) for item in value]
+        return self._list(self.item.dump(item) for item in value)
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["array", "null"], "items": self.item.schema()}
@@ -439,6 +440,6 @@ SIZE = SizeKind()
 FREE = FreeKind()
 TEXTS = ListKind(TEXT)
 TEXT_MAP = MapKind(TEXT)
-LABEL_NAMES = ListKind(TextKind(check_label_name))
+LABEL_NAMES = ListKind(TextKind(check_label_name), flow=True)
 LABEL_SET = MapKind(TEXT, check=lambda name, _: check_label_name(name), go_type="model.LabelSet")
 LABELS = MapKind(TEXT, check=check_label, go_type="map[string]string")

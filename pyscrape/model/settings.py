@@ -52,6 +52,10 @@ class Secret(str):
         return format(str(self), spec)
 
 
+class FlowList(list[Any]):
+    """A list that is printed on one line."""
+
+
 class Kind:
     """The type of a field: how it is read, printed and described. `go_type` is the name in Go's messages."""
 
@@ -65,6 +69,10 @@ class Kind:
     def dump(self, value: Any) -> Any:
         """The value in plain YAML terms, as Prometheus prints it."""
         return value
+
+    def is_omitted(self, value: Any) -> bool:
+        """Whether Prometheus leaves the value out where it prints."""
+        return value is None or bool(value == self.zero)
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the field."""
@@ -578,7 +586,7 @@ def dump(value: Settings) -> dict[str, Any]:
         if declared.inline:
             shown.update(dump(held))
             continue
-        if not declared.always and (held is None or held == declared.kind.zero):
+        if not declared.always and declared.kind.is_omitted(held):
             continue
         printed = declared.kind.dump(held)
         if declared.always or printed != {}:

@@ -237,8 +237,8 @@ def _events(text: str) -> Iterator[Any]:
     try:
         for count, event in enumerate(yaml.parse(text, Loader=_loader())):
             if count > MAX_NODES:
-                mark: Any = event.start_mark
-                line = int(mark.line) + 1
+                start: Any = event.start_mark
+                line = int(start.line) + 1
                 raise YAMLError(f"the text has more than the {MAX_NODES} nodes that are read", line, 1)
             yield event
     except yaml.MarkedYAMLError as error:

@@ -31,6 +31,13 @@ class RegexKind(TextKind):
 
     go_type = "relabel.Regexp"
 
+    def is_omitted(self, value: Any) -> bool:
+        """Whether it is the default; the empty regex is printed, as null."""
+        return bool(value == DEFAULT_REGEX)
+
+    def dump(self, value: Any) -> Any:
+        return value or None
+
     def decode(self, spot: Spot) -> Any:
         text = super().decode(spot)
         if text is FAILED:

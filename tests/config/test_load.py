@@ -236,3 +236,39 @@ def test_discoveries_that_are_not_run() -> None:
     )
     assert config.scrape_configs[0].foreign_discoveries() == ("ec2_sd_configs",)
     assert [type(found).__name__ for found in config.scrape_configs[0].discoveries()] == ["DNSSDConfig"]
+
+
+def test_the_printed_form_is_prometheus() -> None:
+    """Character by character what Prometheus prints for the same text (its newer fields aside)."""
+    printed = parse_config(
+        "global: {external_labels: {v: 1.10}}\n"
+        "scrape_configs:\n"
+        "- job_name: a\n"
+        "  basic_auth: {username: u, password: p}\n"
+        "  static_configs: [{targets: ['localhost:1'], labels: {y: 'true'}}]\n"
+        "  relabel_configs:\n"
+        "  - {source_labels: [a, b], regex: true, target_label: x, replacement: 9100}\n"
+        "  - {target_label: c, replacement: '', regex: }\n"
+        "remote_write: [{url: 'http://user:pass@h/x'}]\n"
+    ).to_yaml()
+    assert 'external_labels:\n    v: "1.10"\n' in printed
+    assert "  basic_auth:\n    username: u\n    password: <secret>\n" in printed
+    assert (
+        "  relabel_configs:\n"
+        "  - source_labels: [a, b]\n"
+        "    separator: ;\n"
+        '    regex: "true"\n'
+        "    target_label: x\n"
+        '    replacement: "9100"\n'
+        "    action: replace\n"
+        "  - separator: ;\n"
+        "    regex: null\n"
+        "    target_label: c\n"
+        "    action: replace\n"
+        "  static_configs:\n"
+        "  - targets:\n"
+        "    - localhost:1\n"
+        "    labels:\n"
+        '      "y": "true"\n'
+    ) in printed
+    assert "- url: http://user:xxxxx@h/x\n" in printed
