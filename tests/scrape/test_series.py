@@ -112,8 +112,10 @@ def test_metric_relabeling_runs_once_a_series() -> None:
         ),
         (
             {"label_value_length_limit": 5},
-            "label_value_length_limit exceeded (metric: c, label name: long_name, "
-            'value: "longer", length: 6, limit: 5)',
+            (
+                "label_value_length_limit exceeded (metric: c, label name: long_name, "
+                'value: "longer", length: 6, limit: 5)'
+            ),
         ),
         ({"body_size_limit": "15B"}, "body size limit exceeded"),
     ],
