@@ -10,7 +10,7 @@ A pattern with large counted repetitions can still need many states; `Budget` bo
 
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import accumulate
 from operator import getitem
 from time import monotonic_ns
@@ -419,9 +419,14 @@ def stops_at(pattern: str, text: str) -> int | None:
     The length of the text where all of it fits and only the end is missing; None where that cannot be said (the
     pattern is not bound to the start, or it takes too long).
     """
-    parsed = parse(f"^(?s:{pattern})$")
     try:
-        matcher = LinearMatcher(parsed.node, parsed.groups, True)
-        return matcher.fitting(text, _EXPLAINING_NS) if unwrap(parsed.node) is not None else None
+        matcher = _explaining_matcher(pattern)
+        return None if matcher is None else matcher.fitting(text, _EXPLAINING_NS)
     except OutOfTime:
         return None
+
+
+@lru_cache(maxsize=256)
+def _explaining_matcher(pattern: str) -> LinearMatcher | None:
+    parsed = parse(f"^(?s:{pattern})$")
+    return None if unwrap(parsed.node) is None else LinearMatcher(parsed.node, parsed.groups, True)

@@ -107,7 +107,7 @@ class _Exporter(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(PAGE.encode())
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
 
