@@ -257,6 +257,13 @@ def test_long_inputs_take_no_long_time(text: str) -> None:
     pytest.fail(f"{query[:10]}... takes {min(took):.2f} s")
 
 
+def test_what_was_parsed_with_other_options_is_not_remembered() -> None:
+    assert parse_expr("range()", experimental=True) is parse_expr("range()", experimental=True)
+    for _ in range(2):
+        with pytest.raises(QueryParseError):
+            parse_expr("range()")
+
+
 def test_every_function_has_a_sound_signature() -> None:
     assert len(FUNCTIONS) > 80
     for name, function in FUNCTIONS.items():
