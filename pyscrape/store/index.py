@@ -43,6 +43,14 @@ def _mixed(state: NDArray[np.uint64], codes: NDArray[np.int32]) -> NDArray[np.ui
     return state
 
 
+def _sorted_labels(pairs: tuple[tuple[str, str], ...]) -> Labels:
+    """Labels of pairs that are sorted and without empty values: a third of the time of finding that out."""
+    labels = object.__new__(Labels)
+    labels.pairs = pairs
+    labels._map = labels._hash = None
+    return labels
+
+
 class SeriesIndex:
     """Label sets of all series."""
 
@@ -426,9 +434,10 @@ class SeriesIndex:
                 ]
                 rows.sort(key=itemgetter(0))
                 columns = [name for name, _ in rows]
-                out += [
-                    Labels(zip(columns, values, strict=True))
-                    for values in zip(*(values for _, values in rows), strict=True)
-                ]
+                every = zip(*(values for _, values in rows), strict=True)
+                if all(rows[columns.index(METRIC_NAME)][1]):
+                    out += [_sorted_labels(tuple(zip(columns, values, strict=True))) for values in every]
+                else:
+                    out += [Labels(zip(columns, values, strict=True)) for values in every]
         out.sort(key=attrgetter("pairs"))
         return out
