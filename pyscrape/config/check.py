@@ -14,7 +14,14 @@ from typing import NamedTuple
 from pyscrape.config import inputs
 from pyscrape.config.files import MissingFiles, check_files, missing, named_files
 from pyscrape.config.lint.run import IDS, lint, without_ignored
-from pyscrape.config.load import Loaded, decode_document, in_order, syntax_problem, with_jobs
+from pyscrape.config.load import (
+    Loaded,
+    decode_document,
+    in_order,
+    matching_files,
+    syntax_problem,
+    with_jobs,
+)
 from pyscrape.model.problems import Problem
 from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, compose_all, decode_bytes
 
@@ -173,7 +180,7 @@ def _check_named(loaded: Loaded, base_dir: str, options: Options) -> list[Proble
                 ("Config", "rule_files"), ("Config", "scrape_config_files"), ("FileSDConfig", "files"),
             }:  # fmt: skip
                 continue
-            paths = named.matches()
+            paths = matching_files(named.path)
             if not paths and (problem := missing(named, options.missing_files)) is not None:
                 problems.append(problem)
             for path in paths if named.field != "scrape_config_files" else ():

@@ -6,13 +6,13 @@ directory of the machine that the configuration is written for.
 """
 
 # pathlib costs a tenth of the time that a whole check may take:
-# ruff: noqa: PTH110, PTH112, PTH117, PTH120, PTH123, PTH207
+# ruff: noqa: PTH110, PTH112, PTH117, PTH120, PTH123
 
-import glob
 import os
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
+from pyscrape.config.load import is_pattern
 from pyscrape.model.kinds import ListKind, PathKind, join_dir
 from pyscrape.model.names import quoted
 from pyscrape.model.problems import Problem, format_path
@@ -36,17 +36,6 @@ class NamedFile(NamedTuple):
     field: str
     node: Node
     path: str
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether the path holds a glob."""
-        return glob.has_magic(self.path)
-
-    def matches(self) -> list[str]:
-        """The files that exist under the path or pattern."""
-        if self.is_pattern:
-            return sorted(glob.glob(self.path, include_hidden=True))
-        return [self.path] if os.path.exists(self.path) else []
 
 
 def on_this_machine(path: str, root: str) -> str:
@@ -79,7 +68,7 @@ def missing(named: NamedFile, mode: MissingFiles, job: str = "") -> Problem | No
     message = f"{named.field}: {quoted(text)} does not point to an existing file"
     hint = "check the path, or use --root DIR, or --missing-files=ignore"
     severity: Any = "error" if mode == "error" else "warning"
-    if named.is_pattern:
+    if is_pattern(named.path):
         message, hint = f"{named.field}: no file matches {quoted(text)}", "check the pattern"
         severity = "info" if named.field == "rule_files" else severity
     return _problem(named, severity, "missing-file", message, hint, job)
