@@ -37,7 +37,7 @@ POSIX: dict[str, Ranges] = {
 }
 
 _CATEGORY_NAMES = """
-    C Cc Cf Cn Co Cs L Lc Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No P Pc Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs
+    C Cc Cf Cn Co Cs L Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No P Pc Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs
 """
 _CATEGORY_ALIASES = {
     "Other": "C",
@@ -211,8 +211,10 @@ def unicode_class(name: str, folded: bool) -> Ranges | None:
         return negate(_property("Cn"))
     if canonical == "Ascii":
         found: Ranges = ((0, 0x7F),)
+    elif canonical == "Lc":
+        found = union((*_property("Lu"), *_property("Ll"), *_property("Lt")))
     elif canonical in _CATEGORIES:
-        found = _property("L&" if canonical == "Lc" else canonical)
+        found = _property(canonical)
     elif canonical in _SCRIPTS:
         found = _property(f"Script={_SCRIPTS[canonical]}")
     else:

@@ -195,6 +195,12 @@ def test_unicode_names(name: str) -> None:
     assert unicode_class(name, False)
 
 
+def test_cased_letters_are_not_all_letters() -> None:
+    assert compile_re2(r"\p{LC}+").matches("aǅZ")
+    assert not compile_re2(r"\p{LC}").matches("ª")
+    assert not compile_re2(r"\p{Cased_Letter}").matches("中")
+
+
 PIECES = st.sampled_from(
     [
         "a",
