@@ -103,7 +103,17 @@ class SeriesOptions:
 class TargetSeries:
     """One target's series in its table. Not to be used by two scrapes at once."""
 
-    __slots__ = ("_binding", "_present", "_report", "_seen", "_split", "_target", "options", "rules", "table")
+    __slots__ = (
+        "_binding",
+        "_present",
+        "_report_columns",
+        "_seen",
+        "_split",
+        "_target",
+        "options",
+        "rules",
+        "table",
+    )
 
     def __init__(
         self, table: SampleTable, target: Mapping[str, str], rules: SampleRules, options: SeriesOptions
@@ -119,7 +129,18 @@ class TargetSeries:
         self._present: Columns = _NO_COLUMNS
         # What a refused page had shown until it was refused.
         self._seen: Columns = _NO_COLUMNS
-        self._report = table.add_columns(report_labels(target, options.extra_report))
+        # Made by the first scrape: a target that is never scraped costs the store nothing, and 20,000 targets
+        # that are found at once cost it nothing at once.
+        self._report_columns: Columns | None = None
+
+    @property
+    def _report(self) -> Columns:
+        """The columns of the report series."""
+        if self._report_columns is None:
+            self._report_columns = self.table.add_columns(
+                report_labels(self._target, self.options.extra_report)
+            )
+        return self._report_columns
 
     @property
     def live(self) -> int:
@@ -129,7 +150,9 @@ class TargetSeries:
     @property
     def columns(self) -> Columns:
         """The columns that would end now, report series included."""
-        return np.union1d(self._present, self._report).astype(np.int32)
+        if self._report_columns is None:
+            return self._present
+        return np.union1d(self._present, self._report_columns).astype(np.int32)
 
     def rebase(self, rules: SampleRules, options: SeriesOptions, *, forget_page: bool) -> None:
         """Go on under changed settings. With `forget_page` every series is judged anew at the next page.
@@ -137,14 +160,13 @@ class TargetSeries:
         Series that the new rules no longer give end with the first page that lacks them.
         """
         self.rules = rules
-        if options.extra_report != self.options.extra_report:
-            before, self._report = (
-                self._report,
-                self.table.add_columns(report_labels(self._target, options.extra_report)),
-            )
+        before = self._report_columns
+        changed = options.extra_report != self.options.extra_report
+        self.options = options
+        if changed and before is not None:
+            self._report_columns = None
             self._present = np.concatenate((self._present, np.setdiff1d(before, self._report)))
             forget_page = True
-        self.options = options
         if forget_page:
             self._binding = self._split = None
         elif self._binding is not None and self._binding.refused is not None:
@@ -332,7 +354,8 @@ class TargetSeries:
     def end(self, at_ms: int, keep: Columns) -> None:
         """The target is gone: markers at `at_ms` for every series but those of `keep`, which go on elsewhere."""
         columns = np.setdiff1d(self.columns, keep).astype(np.int32)
-        self.table.append(at_ms, columns, stale_values(len(columns)))
+        if len(columns):
+            self.table.append(at_ms, columns, stale_values(len(columns)))
         self.table.close()
 
     def stored_labels(self, sample: int) -> dict[str, str] | None:
