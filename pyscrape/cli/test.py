@@ -2,7 +2,7 @@
 
 Examples:
   pyscrape test kubernetes.relabel.yml
-  pyscrape test tests/*.relabel.yml --junit report.xml
+  pyscrape test tests/ --junit report.xml      every *.relabel.yml below tests/
   pyscrape help relabel                 what such a file holds
 """
 
@@ -17,23 +17,25 @@ from pyscrape.cli.relabel_cases import CaseResult, TestFileError, read_tests
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="files of relabel tests")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="files of relabel tests, or folders with *.relabel.yml"
+    )
     parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit XML too")
     parser.add_argument("--verbose", "-v", action="store_true", help="explain the rules of passed cases too")
 
 
 def run(args: argparse.Namespace) -> int:
     results: list[tuple[CaseResult, float]] = []
-    unreadable = False
-    for name in args.files:
+    paths, unreadable = find_files(args.files)
+    for path in paths:
         try:
-            file = read_tests(Path(name))
+            file = read_tests(path)
         except TestFileError as error:
             print("\n".join(map(str, error.problems)), file=sys.stderr)
             unreadable = True
             continue
         except (OSError, UnicodeDecodeError) as error:
-            print(f"pyscrape test: {name}: {error}", file=sys.stderr)
+            print(f"pyscrape test: {path}: {error}", file=sys.stderr)
             unreadable = True
             continue
         for case in file.tests.cases:
@@ -47,6 +49,19 @@ def run(args: argparse.Namespace) -> int:
     if unreadable:
         return 2
     return 1 if failed else 0
+
+
+def find_files(names: Sequence[str]) -> tuple[list[Path], bool]:
+    """The files that the arguments mean, folders searched; and whether a folder had none."""
+    paths: list[Path] = []
+    empty = False
+    for name in names:
+        found = sorted(Path(name).rglob("*.relabel.y*ml")) if Path(name).is_dir() else [Path(name)]
+        if not found:
+            print(f"pyscrape test: no *.relabel.yml below {name}", file=sys.stderr)
+            empty = True
+        paths += found
+    return paths, empty
 
 
 def _print(result: CaseResult, verbose: bool) -> None:

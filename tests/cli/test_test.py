@@ -138,6 +138,13 @@ def test_a_file_that_is_none(
     assert message in capsys.readouterr().err
 
 
+def test_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(folder)]) == 0
+    (folder / "empty").mkdir()
+    assert main(["test", str(folder / "empty")]) == 2
+    assert "no *.relabel.yml below" in capsys.readouterr().err
+
+
 def test_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "/nonexistent.relabel.yml"]) == 2
     assert "/nonexistent.relabel.yml" in capsys.readouterr().err
