@@ -10,7 +10,7 @@ from pyscrape.model.yaml_nodes import Node
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class GoDumper(_Dumper):
+class GoDumper(_Dumper):  # type: ignore[misc]  # which of the two dumpers there is shows at run time
     """Texts that would read as something else in double quotes, texts of several lines as blocks."""
 
 
