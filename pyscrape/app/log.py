@@ -64,5 +64,5 @@ def set_up(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
     # Libraries speak only when something is wrong; their request lines may hold what must not be logged.
-    for name in ("httpx", "httpcore", "uvicorn", "asyncio", "kubernetes", "urllib3"):
+    for name in ("httpx", "httpcore", "uvicorn", "asyncio", "kubernetes", "urllib3", "watchfiles"):
         logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
