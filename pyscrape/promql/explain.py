@@ -59,7 +59,7 @@ def _cost(node: Expr, stats: QueryStats) -> str:
         return "windows for the function above"
     known = stats.nodes.get(stats.key(node))
     if known is None:
-        return "same as an equal part"
+        return "taken from an equal or a wider part"
     return _figures(known) + _remark(node, known)
 
 

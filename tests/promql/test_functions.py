@@ -1,9 +1,11 @@
 """Every function and aggregation has an implementation; formats and small parts by example."""
 
 import math
+from typing import Any
 
 import pytest
 
+from pyscrape.model.blocks import Selection
 from pyscrape.promql import Engine, QueryError
 from pyscrape.promql.aggregations import OPERATORS
 from pyscrape.promql.format import format_float, format_sample, go_number
@@ -145,3 +147,36 @@ def test_explain_tells_the_parts() -> None:
         "x[5m]",
         "y",
     ]
+
+
+class Counting(MemoryStorage):
+    """Counts what is asked of it."""
+
+    asked = 0
+
+    def select(self, *args: Any) -> Selection:
+        self.asked += 1
+        return super().select(*args)
+
+
+@pytest.mark.parametrize(
+    ("query", "reads"),
+    [
+        ('sum(rate(x{job="a"}[5m])) / sum(rate(x[5m]))', 1),
+        ('x{job="a"} or x', 1),
+        ('rate(x{job=~"a|b"}[5m]) + rate(x{job=~"a|b",job!="a"}[5m])', 1),
+        ('rate(x{job="a"}[5m]) / rate(x[10m])', 2),
+        ('x{job="a"} + x offset 1m', 2),
+        ('rate(x{job="a"}[5m]) or max_over_time(rate(x[5m])[5m:1m])', 2),
+        ("rate(x[5m]) / rate(x[10m])", 1),
+    ],
+)
+def test_a_narrower_selector_is_chosen_from_a_wider_one(query: str, reads: int) -> None:
+    storage = Counting()
+    for job in "abc":
+        storage.append({"__name__": "x", "job": job}, range(0, 900_000, 15_000), range(60))
+    engine = Engine(storage)
+    result = engine.range(query, 600, 800, 50)
+    assert storage.asked == reads
+    apart = Engine(storage).range(query.replace("x{", '{__name__=~"x",'), 600, 800, 50)
+    assert result.to_prometheus() == apart.to_prometheus()
