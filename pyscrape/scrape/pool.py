@@ -51,6 +51,21 @@ def plan(running: Iterable[str], wanted: Iterable[str]) -> Plan:
     )
 
 
+class Pause:
+    """Lets others be served when a slice of work has taken long enough."""
+
+    __slots__ = ("_clock", "_end_s")
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._end_s = self._clock() + SLICE_S
+
+    async def __call__(self) -> None:
+        if self._clock() > self._end_s:
+            await asyncio.sleep(0)
+            self._end_s = self._clock() + SLICE_S
+
+
 @dataclass(slots=True, eq=False)
 class Departed:
     """A loop whose target went, waiting for its markers."""
@@ -93,7 +108,7 @@ class Pool:
                 wanted.setdefault(target.key, target)
         self.duplicates = total - len(wanted)
         self._keep_rejected(built)
-        self._act(wanted)
+        await self._act(wanted)
         self._force_errors()
         self._around.stats.prometheus_target_scrape_pool_sync_total[self.job.name] += 1
 
@@ -131,17 +146,21 @@ class Pool:
     # Building.
 
     async def _build(self, groups: Sequence[TargetGroup]) -> list[BuiltGroup]:
-        clock = asyncio.get_running_loop()
-        slice_end = clock.time() + SLICE_S
+        pause = Pause()
         built: dict[int, tuple[TargetGroup, BuiltGroup]] = {}
         for group in groups:
             known = self._built.get(id(group))
             if known is None:
-                known = (group, self.job.builder.build(group))
+                steps = self.job.builder.steps(group)
+                while True:
+                    try:
+                        next(steps)
+                    except StopIteration as end:
+                        known = (group, end.value)
+                        break
+                    await pause()
                 self._log_failed(known[1].failed)
-                if clock.time() > slice_end:
-                    await asyncio.sleep(0)
-                    slice_end = clock.time() + SLICE_S
+                await pause()
             built[id(group)] = known
         self._built = built
         return [made for _, made in built.values()]
@@ -160,8 +179,9 @@ class Pool:
 
     # Acting.
 
-    def _act(self, wanted: Mapping[str, Target]) -> None:
+    async def _act(self, wanted: Mapping[str, Target]) -> None:
         decided = plan(self.loops, wanted)
+        pause = Pause()
         for key in decided.stop:
             loop = self.loops.pop(key)
             loop.stop()
@@ -169,6 +189,7 @@ class Pool:
         for key in decided.keep:
             self._refresh(key, wanted[key])
         for key in decided.start:
+            await pause()
             target = wanted[key]
             departed = self._departed.pop(target.labels, None)
             if departed is None:

@@ -5,7 +5,7 @@ what the pools compare by.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ from pyscrape.targets.populate import (
 from pyscrape.targets.settings import JobLike, job_settings
 from pyscrape.targets.target import Dropped, Failed, Target
 from pyscrape.targets.url import target_url
+
+# Targets of one slice of work: some milliseconds.
+SLICE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,22 @@ class TargetBuilder:
 
     def build(self, group: TargetGroup) -> BuiltGroup:
         """All targets of a group, sorted into scrapable, dropped and failed."""
+        steps = self.steps(group)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                built: BuiltGroup = end.value
+                return built
+
+    def steps(self, group: TargetGroup) -> Generator[None, None, BuiltGroup]:
+        """`build` in slices, between which others may be served."""
         targets: list[Target] = []
         dropped: list[Dropped] = []
         failed: list[Failed] = []
         for index, own in enumerate(group.targets):
+            if index and not index % SLICE:
+                yield
             built = self._build_one(own, group, index)
             if isinstance(built, Target):
                 targets.append(built)
