@@ -204,13 +204,18 @@ class Clusters:
             ClusterError: what `config` says, or the environment, leads to no API server.
         """
         identity = (config.api_server, config.kubeconfig_file, config.http)
-        for known, cluster in self._clusters:
-            if known == identity:
-                return cluster
+        if (known := self._known(identity)) is not None:
+            return known
         access = await self._access(config)
+        # Another discovery may have been faster while a file was read.
+        if (known := self._known(identity)) is not None:
+            return known
         cluster = Cluster(self._open_streams(access), self.stats)
         self._clusters.append((identity, cluster))
         return cluster
+
+    def _known(self, identity: tuple[object, ...]) -> Cluster | None:
+        return next((cluster for known, cluster in self._clusters if known == identity), None)
 
     async def _access(self, config: KubernetesSDConfig) -> Access:
         if config.kubeconfig_file:

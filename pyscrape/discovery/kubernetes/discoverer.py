@@ -8,7 +8,7 @@ the event loop serves others.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
@@ -33,11 +33,17 @@ from pyscrape.discovery.settings import KubernetesSDConfig
 logger = logging.getLogger("pyscrape.discovery.kubernetes")
 
 QUIET_DELAY_S = 0.005
-BUSY_INTERVAL_S = 0.2
+BUSY_INTERVAL_S = 0.05
 SLICE_GROUPS = 64
 
 # Selectors name the kind of object by role, reflectors by resource.
 SELECTOR_ROLES = {role.resource.plural: name for name, role in ROLES.items()}
+
+# Events of related objects that Prometheus counts, and under which role.
+COUNTED_RELATED: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "services": (("add", "update", "delete"), "service"),
+    "pods": (("update",), "pod"),
+}
 
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
@@ -132,12 +138,14 @@ class KubernetesDiscoverer:
     # --- what reflectors tell ---
 
     def changed(self, reflector: Reflector, key: Key, old: Named | None, new: Named | None) -> None:
+        event = "delete" if new is None else "add" if old is None else "update"
         for feed, field_name in self._by_reflector.get(reflector, ()):
             if field_name:
                 feed.scope.related_changed(field_name, key)
+                if event in COUNTED_RELATED.get(field_name, ((), ""))[0]:
+                    self._clusters.stats.count_event(COUNTED_RELATED[field_name][1], event)
                 continue
             feed.scope.main_changed(key, old, new)
-            event = "delete" if new is None else "add" if old is None else "update"
             self._clusters.stats.count_event(self._role.name, event)
             if new is not None:
                 _warn_over_capacity(new)
@@ -232,6 +240,7 @@ class KubernetesDiscoverer:
                 self._by_reflector.setdefault(reflector, []).append((feed, fields.get(reflector, "")))
             for key, known in main.objects.items():
                 feed.scope.main_changed(key, None, known)
+                self._clusters.stats.count_event(self._role.name, "add")
         self._refresh_status()
 
     def _source(self, resource: Resource, namespace: str) -> Source:

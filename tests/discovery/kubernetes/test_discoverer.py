@@ -34,7 +34,7 @@ async def test_churn_is_gathered() -> None:
         await eventually(
             lambda: {t["__address__"] for t in found.targets} >= {f"10.0.99.{n}:80" for n in range(10)}
         )
-        assert len(found.updates) < 12
+        assert len(found.updates) < 50
 
 
 async def test_only_touched_groups_are_handed_over() -> None:
