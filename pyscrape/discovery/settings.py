@@ -364,9 +364,23 @@ class DiscoverySettings(Settings):
 
     def discoveries(self) -> tuple[Settings, ...]:
         """The configs of the discoveries that run here, in the order of their fields; static ones apart."""
-        return tuple(
-            config for field in SUPPORTED if field != "static_configs" for config in getattr(self, field)
-        )
+        own = (config for field in SUPPORTED if field != "static_configs" for config in getattr(self, field))
+        return (*own, *(config for _, configs in self.extensions for config in configs))
+
+    @classmethod
+    def extension(cls, name: str) -> Setting | None:
+        """A discovery that another distribution brings (see `discovery.plugins`)."""
+        if not name.endswith("_sd_configs"):
+            return None
+        from pyscrape.discovery.plugins import find
+
+        plugin = find(name)
+        if plugin is None:
+            return None
+        kind = ListKind(SectionKind(plugin.settings), null_item=f"empty or null section in {name}")
+        declared = Setting(kind, "A discovery that is not part of this package.", (), False, False, False, "")
+        declared.name = declared.key = name
+        return declared
 
     def foreign_discoveries(self) -> tuple[str, ...]:
         """The fields of discoveries that the config has and pyscrape does not run."""

@@ -148,6 +148,8 @@ class Settings:
     settings: ClassVar[dict[str, Setting]] = {}
     keys: ClassVar[dict[str, tuple[str, Setting]]] = {}
     go_type: ClassVar[str] = "config.plain"
+    extensions: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    """Fields that others added (see `extension`), by name; an instance that has some holds them itself."""
     __dataclass_fields__: ClassVar[Any] = _LazyDataclassFields()
 
     def __init_subclass__(cls, go_type: str = "config.plain", **kwargs: Any) -> None:
@@ -182,6 +184,8 @@ class Settings:
             kwargs.update(zip(settings, args, strict=False))
         for name, declared in settings.items():
             values[name] = kwargs.pop(name, declared.default)
+        if extensions := kwargs.pop("extensions", ()):
+            values["extensions"] = extensions
         if kwargs:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(kwargs)}")
 
@@ -193,7 +197,8 @@ class Settings:
 
     def _compared(self) -> tuple[Any, ...]:
         values = self.__dict__
-        return tuple(values[name] for name, declared in type(self).settings.items() if not declared.hidden)
+        own = tuple(values[name] for name, declared in type(self).settings.items() if not declared.hidden)
+        return (*own, self.extensions)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -225,6 +230,11 @@ class Settings:
                 for name, declared in cls.settings.items()
             }
         )
+
+    @classmethod
+    def extension(cls, name: str) -> Setting | None:  # noqa: ARG003  # the plain answer
+        """The declaration of a field that is not this package's; its values go to the field `extensions`."""
+        return None
 
     @classmethod
     def finish(cls, section: "Section") -> None:
@@ -319,7 +329,7 @@ class Section:
     a list with None for items that are null.
     """
 
-    __slots__ = ("children", "cls", "decoder", "failed", "keys", "node", "nodes", "path", "value", "values")
+    __slots__ = ("children", "cls", "decoder", "extended", "failed", "keys", "node", "nodes", "path", "value", "values")
 
     def __init__(self, decoder: Decoder, cls: type[Settings], node: Node, path: Path) -> None:
         self.decoder = decoder
@@ -327,6 +337,7 @@ class Section:
         self.node = node
         self.path = path
         self.values: dict[str, Any] = {}
+        self.extended: dict[str, None] = {}
         self.keys: dict[str, Node] = {}
         self.nodes: dict[str, Node] = {}
         self.failed: set[str] = set()
@@ -462,6 +473,8 @@ def decode_section(cls: type[Settings], spot: Spot) -> Section | None:
     cls.finish(section)
     values = section.values
     own = {name: values[declared.key] for name, declared in cls.settings.items() if declared.key in values}
+    if section.extended:
+        own["extensions"] = tuple((name, values[name]) for name in section.extended if name in values)
     section.value = cls(**own, **{name: section.inline(name) for name, _ in inline})
     return section
 
@@ -486,7 +499,10 @@ def _decode_pairs(section: Section, node: Node) -> None:
             continue
         done[name] = key
         found = section.cls.keys.get(name)
-        if found is None:
+        if found is None and (extension := section.cls.extension(name)) is not None:
+            _decode_field(section, extension, name, key, value)
+            section.extended[name] = None
+        elif found is None:
             meant = _unknown_field(section, key, name)
             if meant and is_misspelling(name, meant) and not _stands(section, node, meant):
                 # Read it as what it must be: mistakes inside are found, and none is seen in its absence.
@@ -591,6 +607,10 @@ def dump(value: Settings) -> dict[str, Any]:
         printed = declared.kind.dump(held)
         if declared.always or printed != {}:
             shown[declared.key] = printed
+    for name, held in value.extensions:
+        declared_elsewhere = type(value).extension(name)
+        if declared_elsewhere is not None:
+            shown[name] = declared_elsewhere.kind.dump(held)
     return shown
 
 

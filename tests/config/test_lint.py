@@ -97,6 +97,13 @@ def test_fine(rules: str, job: str) -> None:
     assert of_rules(rules, job) == []
 
 
+def test_what_attaching_would_bring() -> None:
+    text = f"scrape_configs: [{{job_name: a, {KUBERNETES}, relabel_configs: [{{source_labels: [__meta_kubernetes_node_label_zone], target_label: x}}]}}]"
+    assert [p.hint for p in check_text(text)] == [
+        "set attach_metadata: {node: true} in the kubernetes_sd_configs"
+    ]
+
+
 AFTER_SCRAPE = [
     ("target-label-after-scrape", "source_labels: [__meta_kubernetes_namespace], target_label: x"),
     ("target-label-after-scrape", "source_labels: [__address__], target_label: x"),

@@ -230,6 +230,24 @@ def test_the_printed_form_loads_again() -> None:
     assert "<secret>" in printed
 
 
+DATA = Path(__file__).parents[1] / "data" / "config"
+
+
+# An empty replacement is lost in print, as Prometheus loses it.
+PRINTED = [path for path in sorted(DATA.glob("*.good.yml")) if path.name != "scalars.good.yml"]
+
+
+@pytest.mark.parametrize("path", PRINTED, ids=lambda path: path.name)
+def test_what_is_printed_loads_again(path: Path) -> None:
+    """Printing loses secrets and nothing else."""
+    config = load_config(path)
+    again = parse_config(config.to_yaml())
+    assert again.to_yaml() == config.to_yaml()
+    assert [job.relabel_configs for job in again.scrape_configs] == [
+        job.relabel_configs for job in config.scrape_configs
+    ]
+
+
 def test_discoveries_that_are_not_run() -> None:
     config = parse_config(
         "scrape_configs: [{job_name: a, ec2_sd_configs: [{region: x}], dns_sd_configs: [{names: [a]}]}]"

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from pyscrape.config.lint import patterns
 from pyscrape.config.lint.subjects import Chain, Finding, Link
+from pyscrape.discovery.meta_labels import kubernetes_labels
+from pyscrape.discovery.settings import AttachMetadata
 from pyscrape.model.problems import nearest
 from pyscrape.relabel.settings import DEFAULT_REGEX, DEFAULT_REPLACEMENT
 
@@ -80,15 +82,29 @@ def unknown_labels(chain: Chain) -> Iterator[Finding]:
                 continue
             if anything and not label.startswith("__meta_"):
                 continue
-            yield _unknown(
-                link, f"no discovery of this job gives the label `{label}`", label, known.examples(), item
-            )
+            message = f"no discovery of this job gives the label `{label}`"
+            if attachment := _attachment(chain, label):
+                hint = f"set attach_metadata: {{{attachment}: true}} in the kubernetes_sd_configs"
+                yield Finding(link.section, message, "source_labels", hint, item)
+            else:
+                yield _unknown(link, message, label, known.examples(), item)
         if rule.action in _BY_NAME and not anything and (start := patterns.literal_start(rule.regex)):
             yield from _unmatched_names(link, start, made, chain)
         if rule.action == "labelmap" or "$" in rule.target_label:
             anything = True
         elif rule.target_label:
             made.add(rule.target_label)
+
+
+def _attachment(chain: Chain, label: str) -> str:
+    """The field of attach_metadata that would bring the label, or ""."""
+    for config in chain.owner.kubernetes_sd_configs if chain.owner is not None else ():
+        for name in AttachMetadata.settings:
+            attached = config.replace(attach_metadata=config.attach_metadata.replace(**{name: True}))
+            names, families = kubernetes_labels(attached)
+            if label in names or label.startswith(tuple(families)):
+                return name
+    return ""
 
 
 def _looks_internal(label: str) -> bool:
