@@ -14,6 +14,8 @@ _EMPTY = np.uint64(0)
 _REMOVED = np.uint64(1)
 _FIRST = 1024
 MISSING = -1
+_FEW = 12
+"""Keys that are looked up one by one: a pass of numpy costs as much as that many steps."""
 
 
 class FingerprintTable:
@@ -37,13 +39,19 @@ class FingerprintTable:
         mask = np.uint64(len(self._keys) - 1)
         slots = (keys & mask).astype(np.intp)
         waiting = np.arange(len(keys))
-        while len(waiting):
+        while len(waiting) > _FEW:
             there = self._keys[slots]
             hit = there == keys[waiting]
             found[waiting[hit]] = self._ids[slots[hit]]
             on = ~hit & (there != _EMPTY)
             waiting = waiting[on]
             slots = (slots[on] + 1) & int(mask)
+        for place, slot in zip(waiting.tolist(), slots.tolist(), strict=True):
+            key = int(keys[place])
+            while (seen := self._keys.item(slot)) != key and seen:
+                slot = (slot + 1) & int(mask)
+            if seen == key:
+                found[place] = self._ids[slot]
         return found
 
     def insert(self, keys: Keys, ids: Ids) -> None:
@@ -57,7 +65,7 @@ class FingerprintTable:
         slots = (keys & np.uint64(mask)).astype(np.intp)
         self.size += len(keys)
         self._used += len(keys)
-        while len(keys):
+        while len(keys) > _FEW:
             # several keys may want one empty slot: all write, the one that is read back has it
             free = self._keys[slots] == _EMPTY
             self._keys[slots[free]] = keys[free]
@@ -65,6 +73,10 @@ class FingerprintTable:
             self._ids[slots[placed]] = ids[placed]
             keys, ids = keys[~placed], ids[~placed]
             slots = (slots[~placed] + 1) & mask
+        for key, one, slot in zip(keys, ids, slots.tolist(), strict=True):
+            while self._keys.item(slot):
+                slot = (slot + 1) & mask
+            self._keys[slot], self._ids[slot] = key, one
 
     def remove(self, keys: Keys, ids: Ids) -> None:
         """Take out entries; those that are not there are left alone."""

@@ -42,6 +42,11 @@ class Layout:
             self._sorted = ordered
         if not len(ordered):
             return np.full(len(ids), -1, np.intp)
+        if len(ids) == 1:  # one series of many small tables: nothing but overhead
+            place = int(ordered.searchsorted(ids[0]))
+            if place == len(ordered) or ordered[place] != ids[0]:
+                return np.array([-1])
+            return np.array([place if self._order is None else int(self._order[place])])
         places = np.searchsorted(ordered, ids)
         places[places == len(ordered)] = 0
         found = ordered[places] == ids

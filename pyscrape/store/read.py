@@ -95,7 +95,7 @@ def unite(found: list[_Found], columns: int) -> tuple[Times, Values]:
     """One time axis (strictly increasing) and the matrix [times x columns]."""
     if len(found) == 1 and found[0].there is None:
         return found[0].times, found[0].values()
-    follows = all(a.times[-1] < b.times[0] for a, b in pairwise(found))
+    follows = all(a.times.item(-1) < b.times.item(0) for a, b in pairwise(found))
     times = np.concatenate([one.times for one in found])
     if follows:
         return times, _stacked(found, len(times), columns)

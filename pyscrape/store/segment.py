@@ -87,7 +87,8 @@ class Segment:
     def times(self, start_ms: int, end_ms: int) -> tuple[int, Times]:
         """(number of the first row, times) of the rows in (start, end]."""
         times = self._times[: self.count]
-        low, high = np.searchsorted(times, (start_ms, end_ms), side="right").tolist()
+        low = 0 if start_ms < self.min_ms else int(times.searchsorted(start_ms, side="right"))
+        high = len(times) if end_ms >= self.max_ms else int(times.searchsorted(end_ms, side="right"))
         return low, times[low:high]
 
     def read(self, positions: NDArray[np.intp], first: int, count: int) -> Values:

@@ -59,12 +59,13 @@ def _read(parts: Sequence[Part], ids: Ids, start_ms: int, end_ms: int, into: lis
     found = find(parts, ids, start_ms, end_ms)
     if not found:
         return
-    seen = np.zeros(len(ids), np.bool_)
-    for one in found:
-        seen[slice(None) if one.there is None else one.there] = True
-    if not seen.all():
-        ids = ids[seen]
-        found = find(parts, ids, start_ms, end_ms)
+    if any(one.there is not None for one in found):
+        seen = np.zeros(len(ids), np.bool_)
+        for one in found:
+            seen[slice(None) if one.there is None else one.there] = True
+        if not seen.all():
+            ids = ids[seen]
+            found = find(parts, ids, start_ms, end_ms)
     into.append(_Columns(ids, *unite(found, len(ids))))
 
 
@@ -76,10 +77,11 @@ def blocks_of(columns: list[_Columns]) -> tuple[Ids, tuple[Block, ...]]:
     ids: list[Ids] = []
     blocks = []
     row = 0
+    rows = np.arange(sum(len(one.ids) for one in columns))
     for group in groups.values():
         count = sum(len(one.ids) for one in group)
         values = group[0].values if len(group) == 1 else np.concatenate([one.values for one in group], axis=1)
-        blocks.append(Block(np.arange(row, row + count), group[0].times, values))
+        blocks.append(Block(rows[row : row + count], group[0].times, values))
         ids += [one.ids for one in group]
         row += count
     return (np.concatenate(ids) if ids else np.zeros(0, np.int32)), tuple(blocks)

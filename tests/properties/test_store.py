@@ -142,6 +142,12 @@ def seal(pair: Pair, *_: object) -> None:
         pass
 
 
+def some_upkeep(pair: Pair, number: int, *_: object) -> None:
+    """A few steps of upkeep, which stops in the middle of something."""
+    for _ in range(number + 1):
+        pair.store.maintain(0, 0)
+
+
 def retire(pair: Pair, number: int, _: int, cells: list[tuple[int, int]]) -> None:
     table = pair.store.table(f"t{number}")
     table.retire(table.add_columns([NAMES[k] for k, _ in cells]))
@@ -182,7 +188,7 @@ def delete(pair: Pair, number: int, at: int, cells: list[tuple[int, int]]) -> No
                 del samples[time]
 
 
-ACTS: list[Callable[..., None]] = [page, page, run_of_pages, clocked, library, seal, retire]
+ACTS: list[Callable[..., None]] = [page, page, run_of_pages, clocked, library, seal, some_upkeep, retire]
 DURABLE_ACTS: list[Callable[..., None]] = [*ACTS, run_of_pages, flush, checkpoint, restart, restart, delete]
 
 
