@@ -61,7 +61,7 @@ Answered = Callable[[Reply | None, ExchangeError | None], None]
 class _Head:
     """Collects one response head from httptools; one object per response."""
 
-    __slots__ = ("body", "complete", "done", "headers", "phrase")
+    __slots__ = ("body", "complete", "done", "headers", "keep_alive", "parser", "phrase")
 
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
@@ -69,6 +69,8 @@ class _Head:
         self.complete = False
         self.done = False
         self.body: Any = None
+        self.parser: Any = None
+        self.keep_alive = False
 
     def on_status(self, phrase: bytes) -> None:
         self.phrase += phrase
@@ -78,6 +80,8 @@ class _Head:
 
     def on_headers_complete(self) -> None:
         self.complete = True
+        # To be asked now: the parser has forgotten it once a message without a body is over.
+        self.keep_alive = self.parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
         self.body(piece)
@@ -121,11 +125,15 @@ class Connection(asyncio.BufferedProtocol):
         self._answered: Answered | None = None
         self._state = "idle"
         self._early = bytearray()
+        self._head: _Head | None = None
         self._forget()
 
     def _forget(self) -> None:
         """Drop what belongs to one exchange, so that an idle connection is small."""
-        self._head: _Head | None = None
+        if self._head is not None:
+            # The parser holds the head's methods: without this each response would be garbage in a circle.
+            self._head.parser = self._head.body = None
+        self._head = None
         self._parser: Any = None
         self._inflater: Inflater | None = None
         self._pieces: list[bytes] = []
@@ -211,8 +219,12 @@ class Connection(asyncio.BufferedProtocol):
                 self._take_body(_SHARED_VIEW[:nbytes])
         except ExchangeError as error:
             self._fail(error)
+        except httptools.HttpParserCallbackError as error:
+            # What was raised while a chunk was taken.
+            cause = error.__context__
+            self._fail(cause if isinstance(cause, ExchangeError) else _parser_error(error, self.head_arrived))
         except httptools.HttpParserError as error:
-            self._fail(ExchangeError("protocol", _broken(str(error)), while_reading=self.head_arrived))
+            self._fail(_parser_error(error, self.head_arrived))
 
     def eof_received(self) -> bool:
         return False
@@ -253,7 +265,7 @@ class Connection(asyncio.BufferedProtocol):
             raise ExchangeError("protocol", _malformed(bytes(source[:size])))
         end += 4
         head = self._head = _Head()
-        parser = self._parser = httptools.HttpResponseParser(head)
+        parser = self._parser = head.parser = httptools.HttpResponseParser(head)
         parser.feed_data(bytes(source[:end]))
         status = parser.get_status_code()
         # The rest may lie in the shared buffer: it is used before the next read.
@@ -266,7 +278,7 @@ class Connection(asyncio.BufferedProtocol):
                 _SHARED[: len(left)] = left
                 self._take_head(len(left))
             return
-        self._begin_body(status, parser, head)
+        self._begin_body(status, head)
         if rest is not None and self._state != "idle":
             self._take_body(rest)
 
@@ -279,8 +291,8 @@ class Connection(asyncio.BufferedProtocol):
         if len(seen) == nbytes:
             self._early = bytearray(seen)
 
-    def _begin_body(self, status: int, parser: Any, head: _Head) -> None:
-        self._keep_alive = parser.should_keep_alive()
+    def _begin_body(self, status: int, head: _Head) -> None:
+        self._keep_alive = head.keep_alive
         length, chunked, gzip = -1, False, False
         for name, value in head.headers:
             if name == b"content-length":
@@ -372,6 +384,10 @@ class Connection(asyncio.BufferedProtocol):
         self.close()
         if answered is not None:
             answered(None, error)
+
+
+def _parser_error(error: Exception, head_arrived: bool) -> ExchangeError:
+    return ExchangeError("protocol", _broken(str(error)), while_reading=head_arrived)
 
 
 def _malformed(seen: bytes) -> str:
