@@ -47,7 +47,10 @@ def named_files(root_section: Section, base_dir: str, root: str = "") -> Iterato
     """Every path that a configuration gives, in its order."""
     for section in root_section.walk():
         for field, node in section.nodes.items():
-            kind = section.cls.keys[field][1].kind
+            declared = section.cls.keys.get(field)
+            if declared is None:
+                continue  # a plugin's field: its own section is walked, too
+            kind = declared[1].kind
             nodes: list[Node] = []
             if isinstance(kind, PathKind):
                 nodes = [node]

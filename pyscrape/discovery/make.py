@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import cast
 
 from pyscrape.discovery.groups import Discoverer
+from pyscrape.discovery.plugins import maker_of
 
 # The settings' class name -> (module, class of the discoverer that takes these settings).
 DISCOVERERS: dict[str, tuple[str, str]] = {
@@ -22,7 +23,7 @@ class UnsupportedDiscovery(ValueError):  # noqa: N818  # it is a configuration's
 
 def supported(config: object) -> bool:
     """Whether this program runs the discovery of `config`."""
-    return type(config).__name__ in DISCOVERERS
+    return type(config).__name__ in DISCOVERERS or maker_of(config.__class__) is not None
 
 
 def make_discoverer(config: object) -> Discoverer:
@@ -32,6 +33,8 @@ def make_discoverer(config: object) -> Discoverer:
         UnsupportedDiscovery: this program does not run it.
     """
     name = type(config).__name__
+    if (make := maker_of(config.__class__)) is not None:
+        return make(config)
     if name not in DISCOVERERS:
         raise UnsupportedDiscovery(f"{name} is not supported by pyscrape run")
     module, attribute = DISCOVERERS[name]

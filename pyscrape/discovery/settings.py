@@ -29,6 +29,7 @@ from pyscrape.model.settings import (
     Secret,
     Section,
     SectionKind,
+    Setting,
     Settings,
     setting,
 )
@@ -378,8 +379,8 @@ class DiscoverySettings(Settings):
         if plugin is None:
             return None
         kind = ListKind(SectionKind(plugin.settings), null_item=f"empty or null section in {name}")
-        declared = Setting(kind, "A discovery that is not part of this package.", (), False, False, False, "")
-        declared.name = declared.key = name
+        declared: Setting = setting(kind, "A discovery that another distribution brings.", key=name)
+        declared.name = name
         return declared
 
     def foreign_discoveries(self) -> tuple[str, ...]:

@@ -329,7 +329,19 @@ class Section:
     a list with None for items that are null.
     """
 
-    __slots__ = ("children", "cls", "decoder", "extended", "failed", "keys", "node", "nodes", "path", "value", "values")
+    __slots__ = (
+        "children",
+        "cls",
+        "decoder",
+        "extended",
+        "failed",
+        "keys",
+        "node",
+        "nodes",
+        "path",
+        "value",
+        "values",
+    )
 
     def __init__(self, decoder: Decoder, cls: type[Settings], node: Node, path: Path) -> None:
         self.decoder = decoder
