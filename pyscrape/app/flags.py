@@ -125,6 +125,20 @@ FLAGS: tuple[Flag, ...] = (
 )
 BY_NAME: Mapping[str, Flag] = {flag.name: flag for flag in FLAGS}
 
+# What Prometheus' feature flags mean here.
+FEATURES: Mapping[str, str] = {
+    "promql-experimental-functions": "",
+    "promql-delayed-name-removal": "",
+    "promql-extended-range-selectors": "",
+    "promql-binop-fill-modifiers": "",
+    "promql-duration-expr": "is on anyway",
+    "promql-per-step-stats": "is on anyway: stats=all",
+    "exemplar-storage": "is on anyway",
+    "extra-scrape-metrics": "is set in the configuration: extra_scrape_metrics",
+    "auto-reload-config": "is a flag of its own: --config.auto-reload",
+    "agent": "is a flag of its own: --agent",
+}
+
 _SIZE_UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
@@ -204,8 +218,13 @@ class Flags:
 
     def remarks(self) -> list[str]:
         """One line for each given flag that does less here than its name promises."""
+        features = [
+            f"--enable-feature={name} {FEATURES.get(name, 'is not known here and has no effect')}"
+            for name in self.many("enable-feature")
+            if FEATURES.get(name, "unknown")
+        ]
         rows = [(name, BY_NAME[name]) for name in self.given if BY_NAME[name].support in {"moot", "no"}]
-        return [
+        return features + [
             f"--{name} has no effect: {flag.why}"
             if flag.support == "moot"
             else f"--{name} is not supported: {flag.why}"

@@ -123,9 +123,13 @@ class Server:
         self._reload_lock = asyncio.Lock()
         self._reload_state = ReloadState()
         self.store = Store(retention_ms=self._retention_ms(loaded.config))
+        features = flags.many("enable-feature")
         self.engine = Engine(
             self.store,
-            experimental="promql-experimental-functions" in flags.many("enable-feature"),
+            experimental="promql-experimental-functions" in features,
+            delayed_names="promql-delayed-name-removal" in features,
+            extended_ranges="promql-extended-range-selectors" in features,
+            fill_modifiers="promql-binop-fill-modifiers" in features,
             lookback_ms=flags.number("query.lookback-delta"),
             max_samples=flags.number("query.max-samples"),
             timeout_s=flags.number("query.timeout") / 1000,

@@ -127,7 +127,7 @@ class QueryApi:
 
 def _options(params: Params, call: Call) -> dict[str, Any]:
     """The engine's options that a request may set."""
-    options: dict[str, Any] = {"cancelled": call.cancelled.is_set}
+    options: dict[str, Any] = {"cancelled": call.cancelled.is_set, "text": params.first("query")}
     if params.first("timeout"):
         options["timeout_s"] = params.duration_s("timeout")
         if options["timeout_s"] <= 0:
