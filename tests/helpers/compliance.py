@@ -226,6 +226,41 @@ increase(demo_num_cpus[5m])
 """
 
 
+NAMES = """
+label_replace(rate(demo_items_shipped_total[5m]), "__name__", "rate_$1", "__name__", "(.+)")
+sum by (__name__) (rate({__name__=~"demo_.*_total"}[5m]))
+sum by (__name__, instance) (-{__name__=~"demo_num_cpus|demo_is_holiday"})
+topk(10, sum by (__name__, instance) (rate(demo_items_shipped_total[5m])))
+count_values by (__name__) ("v", -demo_num_cpus)
+-demo_num_cpus or -demo_is_holiday
+-{__name__=~"demo_num_cpus|demo_is_holiday"}
+max by (__name__) (abs({__name__=~"demo_num_cpus|demo_is_holiday"}))
+label_join(abs({__name__=~"demo_num_cpus|demo_is_holiday"}), "__name__", "_", "__name__", "job")
+label_replace(demo_num_cpus + demo_is_holiday, "a", "$1", "__name__", "(.*)")
+label_replace(demo_num_cpus > bool 1, "a", "$1", "__name__", "(.*)")
+label_replace(demo_num_cpus > bool on (instance) demo_is_holiday, "a", "$1", "__name__", "(.*)")
+label_replace(abs(demo_num_cpus) > on (instance) demo_is_holiday, "a", "$1", "__name__", "(.*)")
+abs(demo_num_cpus) > on (instance) group_left () demo_is_holiday
+abs(demo_num_cpus) > ignoring (a) demo_is_holiday
+abs(demo_num_cpus) and demo_is_holiday
+last_over_time(abs(demo_num_cpus)[5m:1m])
+sum_over_time(abs(demo_num_cpus)[5m:1m])
+max_over_time(demo_num_cpus[5m]) * on (__name__, instance) demo_num_cpus
+label_replace(histogram_quantile(0.5, demo_api_request_duration_seconds_bucket), "n", "$1", "__name__", "(.*)")
+quantile by (__name__) (0.5, abs(demo_num_cpus))
+info(abs(demo_num_cpus))
+abs({__name__=~"demo_num_cpus|demo_is_holiday"}[5m:1m])
+label_replace({__name__=~"demo_num_cpus|demo_is_holiday"}, "__name__", "same", "", "")
+label_replace(abs({__name__=~"demo_num_cpus|demo_is_holiday"}), "x", "y", "", "")
+abs(demo_num_cpus)[1m:30s]
+"""
+
+
+def names() -> list[str]:
+    """Queries in which it matters when metric names go, a line each."""
+    return NAMES.strip().splitlines()
+
+
 def own() -> list[str]:
     """Our own templates, a line each."""
     return [line for line in OWN.strip().splitlines() if line]

@@ -7,13 +7,14 @@ and `AMBIGUOUS` list with reasons.
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from pyscrape.promql import Engine, QueryError, QueryParseError
 from pyscrape.store import Store
-from tests.helpers.compliance import expanded, own, templates
+from tests.helpers.compliance import expanded, names, own, templates
 from tests.helpers.demo_data import SCRAPES, START_MS, STEP_MS, demo_series
 from tests.helpers.processes import Process, prometheus
 from tests.helpers.remote_write import push
@@ -38,14 +39,13 @@ AMBIGUOUS = "multiple matches for labels: many-to-one matching must be explicit 
 Answer = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Process]]:
-    folder = tmp_path_factory.mktemp("compliance")
+@contextmanager
+def beside_prometheus(folder: Path, features: str) -> Iterator[tuple[Store, Process]]:
+    """A store and the real Prometheus with the same samples."""
     config = folder / "prometheus.yml"
     config.write_text("global:\n  evaluation_interval: 1m\n")
     store = Store()
-    flags = ("--web.enable-remote-write-receiver", "--enable-feature=promql-experimental-functions")
-    with prometheus(config, *flags) as server:
+    with prometheus(config, "--web.enable-remote-write-receiver", f"--enable-feature={features}") as server:
         series = demo_series()
         for first in range(
             0, SCRAPES * STEP_MS, 600_000
@@ -57,7 +57,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Pr
             push(server.url, part)
         for labels, times, values in series:
             store.append(labels, times, values)
-        yield Engine(store, experimental=True, delayed_names=False), server
+        yield store, server
 
 
 def asked(engine: Engine, query: str, at: float | None) -> Answer:
@@ -144,13 +144,8 @@ def close(left: str, right: str) -> bool:
     return a == b or (math.isfinite(a) and math.isfinite(b) and abs(a - b) <= RELATIVE * max(abs(a), abs(b)))
 
 
-def test_every_answer_is_prometheus(peers: tuple[Engine, Process]) -> None:
-    engine, server = peers
-    corpus = templates()
-    if not corpus:
-        pytest.skip("the compliance templates are absent: set PYSCRAPE_CONFORMANCE")
-    queries = list(dict.fromkeys(query for template in (*corpus, *own()) for query in expanded(template)))
-    assert len(queries) > 1000
+def all_differences(engine: Engine, server: Process, queries: list[str]) -> dict[str, str]:
+    """What is not the same, for every query at one instant and over a range."""
     wrong: dict[str, str] = {}
     for number, query in enumerate(queries):
         for at in (INSTANTS[number % len(INSTANTS)], None):
@@ -159,6 +154,28 @@ def test_every_answer_is_prometheus(peers: tuple[Engine, Process]) -> None:
             found = differences(query, ours, theirs, ordered=ordered)
             if found:
                 wrong[f"{query} @ {at}"] = "; ".join(found[:2])
-    assert not wrong, f"{len(wrong)} answers differ:\n" + "\n".join(
-        f"{q}\n    {why}" for q, why in wrong.items()
+    return wrong
+
+
+def listed(wrong: dict[str, str]) -> str:
+    return f"{len(wrong)} answers differ:\n" + "\n".join(
+        f"{query}\n    {why}" for query, why in wrong.items()
     )
+
+
+def test_every_answer_is_prometheus(tmp_path: Path) -> None:
+    corpus = templates()
+    if not corpus:
+        pytest.skip("the compliance templates are absent: set PYSCRAPE_CONFORMANCE")
+    queries = list(dict.fromkeys(query for template in (*corpus, *own()) for query in expanded(template)))
+    assert len(queries) > 1000
+    with beside_prometheus(tmp_path, "promql-experimental-functions") as (store, server):
+        wrong = all_differences(Engine(store, experimental=True, delayed_names=False), server, queries)
+    assert not wrong, listed(wrong)
+
+
+def test_delayed_names_go_when_they_go_in_prometheus(tmp_path: Path) -> None:
+    features = "promql-experimental-functions,promql-delayed-name-removal"
+    with beside_prometheus(tmp_path, features) as (store, server):
+        wrong = all_differences(Engine(store, experimental=True, delayed_names=True), server, names())
+    assert not wrong, listed(wrong)
