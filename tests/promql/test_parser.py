@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -244,17 +243,10 @@ def test_nesting_up_to_the_limit() -> None:
     "text",
     ["(", "{", "[", "a[", '"', "a+", "1 ", "-", "a{b='c',", "5m", "0x", "\n", "#", "sum(", ",", "by("],
 )
-def test_long_inputs_take_no_long_time(text: str) -> None:
-    query = text * (100_000 // len(text))
-    took = []
-    for _ in range(5):
-        start = time.process_time()
-        with pytest.raises(QueryParseError):
-            parse_expr(query)
-        took.append(time.process_time() - start)
-        if took[-1] < 1:
-            return
-    pytest.fail(f"{query[:10]}... takes {min(took):.2f} s")
+def test_long_inputs_end_in_an_error(text: str) -> None:
+    """100 KB of anything; how long each takes is measured by `python -m benchmarks promql_parser`."""
+    with pytest.raises(QueryParseError):
+        parse_expr(text * (100_000 // len(text)))
 
 
 def test_what_was_parsed_with_other_options_is_not_remembered() -> None:
