@@ -23,6 +23,8 @@ _SPECIAL = {
 _REFUSED = re.compile(rb"[pP_]")
 _SMALLEST_PLAIN_POWER = -4
 _SMALLEST_LARGE_POWER = 6
+_MAX_INT64 = 2**63 - 1
+_INT64_DIGITS = 19
 _COMMON = {1.0: "1.0", -1.0: "-1.0"}
 
 
@@ -63,6 +65,26 @@ def parse_go_float(text: str) -> float:
         except OverflowError:
             raise ValueError("value out of range") from None
     return parse_float(text.encode("utf-8", "surrogateescape"))
+
+
+def milliseconds(seconds: float) -> int:
+    """Float seconds cut to whole milliseconds, as Go converts; what no int64 holds becomes a time before all others.
+
+    Raises ValueError, with how Go prints the number, where there is no such time.
+    """
+    if not math.isfinite(seconds):
+        raise ValueError(go_g(seconds))
+    # The product is rounded before it is cut: 123.123 s is 123123 ms.
+    product = seconds * 1000
+    return int(product) if -(2.0**63) < product < 2.0**63 else 1 - 2**63
+
+
+def parse_milliseconds(digits: bytes) -> int:
+    """A timestamp of the text format. Raises ValueError with Prometheus' text."""
+    shortened = digits.lstrip(b"0") or b"0"
+    if len(shortened) > _INT64_DIGITS or int(shortened) > _MAX_INT64:
+        raise ValueError(f"strconv.ParseInt: parsing {go_quoted(digits)}: value out of range")
+    return int(shortened)
 
 
 def openmetrics_float(value: float) -> str:

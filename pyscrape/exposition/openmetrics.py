@@ -4,21 +4,20 @@ As lax as Prometheus is: a page is read line by line, so rules about order, grou
 not looked at.
 """
 
-import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 from pyscrape.exposition.entries import Entry, Exemplar, Help, MetricType, Series, Type, Unit
 from pyscrape.exposition.errors import ParseError, decoded, go_quoted
-from pyscrape.exposition.floats import parse_float
+from pyscrape.exposition.floats import milliseconds, parse_float
 from pyscrape.exposition.grammar import Grammar
 from pyscrape.exposition.lexer import LABEL, METRIC, State, Table, Token
 from pyscrape.exposition.series import parse_exemplar_labels, unescape
 
-_NAME_IN_QUOTES = rb'"(?:\\[^\n\0]|[^\\"\0])*+"'
-_OPEN_NAME = rb'"(?:\\[^\n\0]|[^\\"\0])*+\\?'
-_QUOTED = rb'"(?:\\[^\n\0]|[^\\"\n\0])*+"'
-_OPEN_QUOTE = rb'"(?:\\[^\n\0]|[^\\"\n\0])*+\\?'
+_NAME_IN_QUOTES = rb'"[^\\"\0]*+(?:\\[^\n\0][^\\"\0]*+)*+"'
+_OPEN_NAME = rb'"[^\\"\0]*+(?:\\[^\n\0][^\\"\0]*+)*+\\?'
+_QUOTED = rb'"[^\\"\n\0]*+(?:\\[^\n\0][^\\"\n\0]*+)*+"'
+_OPEN_QUOTE = rb'"[^\\"\n\0]*+(?:\\[^\n\0][^\\"\n\0]*+)*+\\?'
 _FIELD = rb" [^ \n\0]++"
 
 OPENMETRICS_TABLE = Table(
@@ -43,7 +42,7 @@ OPENMETRICS_TABLE = Table(
             (rb"=", Token.EQUAL, State.LABEL_VALUE),
             (rb",", Token.COMMA, None),
         ),
-        State.LABEL_VALUE: ((rb'"(?:\\\0*+[^\n]|[^\\"\n])*+"', Token.LABEL_VALUE, State.LABELS),),
+        State.LABEL_VALUE: ((rb'"[^\\"\n]*+(?:\\\0*+[^\n][^\\"\n]*+)*+"', Token.LABEL_VALUE, State.LABELS),),
         State.VALUE: (
             (rb"\{", Token.BRACE_OPEN, State.LABELS),
             (_FIELD, Token.VALUE, State.TIMESTAMP),
@@ -74,7 +73,7 @@ OPENMETRICS_TABLE = Table(
         State.META_NAME: _OPEN_NAME,
         State.META_TEXT: rb"(?: [^\n]*+)?",
         State.LABELS: _OPEN_NAME,
-        State.LABEL_VALUE: rb'"(?:\\\0*+[^\n]|[^\\"\n])*+\\?\0*',
+        State.LABEL_VALUE: rb'"[^\\"\n]*+(?:\\\0*+[^\n][^\\"\n]*+)*+\\?\0*',
         State.VALUE: rb" ?",
         State.TIMESTAMP: rb" (?:# ?)?|",
         State.EXEMPLAR: _OPEN_QUOTE,
@@ -198,14 +197,7 @@ class OpenMetricsGrammar(Grammar):
 
     def _timestamp_ms(self, what: str) -> int:
         seconds = self._number()
-        if not math.isfinite(seconds):
-            shown = "NaN" if math.isnan(seconds) else f"{'+' if seconds > 0 else '-'}Inf"
-            raise self.lexer.wrong(f"invalid {what} {shown}")
-        return milliseconds(seconds)
-
-
-def milliseconds(seconds: float) -> int:
-    """Float seconds cut to whole milliseconds, as Go converts; what no int64 holds becomes a time before all others."""
-    # The product is rounded before it is cut: 123.123 s is 123123 ms.
-    product = seconds * 1000
-    return int(product) if -(2.0**63) < product < 2.0**63 else 1 - 2**63
+        try:
+            return milliseconds(seconds)
+        except ValueError as error:
+            raise self.lexer.wrong(f"invalid {what} {error}") from None

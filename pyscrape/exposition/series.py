@@ -17,10 +17,9 @@ Normalised = Literal["", "le", "quantile"]
 
 NORMALISED_BY_TYPE: dict[str, Normalised] = {"histogram": "le", "summary": "quantile"}
 
-_TOKENS = re.compile(r'"((?:\\.|[^"\\])*)"|([a-zA-Z_][a-zA-Z0-9_]*)|([=,}])', re.DOTALL)
-_ESCAPE = re.compile(r'\\([\\"n])')
-_ESCAPED = {"\\": "\\", '"': '"', "n": "\n"}
-_HELP_ESCAPE = re.compile(r"\\([\\n])")
+_TOKENS = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([a-zA-Z_][a-zA-Z0-9_]*)|([=,}])', re.DOTALL)
+# Stands for an escaped backslash while the other escapes are undone: no page decodes to this lone surrogate.
+_BACKSLASH = "\ud800"
 _FLOATS_REMEMBERED = 4096
 _SHAPES_REMEMBERED = 16384
 
@@ -35,12 +34,18 @@ class DuplicateLabelError(ValueError):
 
 def unescape(text: str) -> str:
     """Undo the escapes of names, label values and OpenMetrics help; an unknown escape stays as it is."""
-    return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], text) if "\\" in text else text
+    if "\\" not in text:
+        return text
+    # Replacing takes no memory per escape, as a pattern's matches would: a hostile value may hold millions.
+    text = text.replace("\\\\", _BACKSLASH).replace("\\n", "\n").replace('\\"', '"')
+    return text.replace(_BACKSLASH, "\\")
 
 
 def unescape_help(text: str) -> str:
     """Undo the escapes of a text format's help, where a quote is nothing special."""
-    return _HELP_ESCAPE.sub(lambda found: _ESCAPED[found[1]], text) if "\\" in text else text
+    if "\\" not in text:
+        return text
+    return text.replace("\\\\", _BACKSLASH).replace("\\n", "\n").replace(_BACKSLASH, "\\")
 
 
 @lru_cache(_FLOATS_REMEMBERED)

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pyscrape.exposition.entries import Comment, Entry, Help, MetricType, Series, Type
-from pyscrape.exposition.errors import decoded, go_quoted
-from pyscrape.exposition.floats import parse_float
+from pyscrape.exposition.errors import decoded
+from pyscrape.exposition.floats import parse_float, parse_milliseconds
 from pyscrape.exposition.grammar import Grammar
 from pyscrape.exposition.lexer import LABEL, METRIC, State, Table, Token
 from pyscrape.exposition.series import unescape, unescape_help
 
 _BLANKS = (rb"[ \t]++", Token.WHITESPACE, None)
-_QUOTED = rb'"(?:\\[^\n\0]|[^\\"\0])*+"'
-_OPEN_QUOTE = rb'"(?:\\[^\n\0]|[^\\"\0])*+\\?'
+_QUOTED = rb'"[^\\"\0]*+(?:\\[^\n\0][^\\"\0]*+)*+"'
+_OPEN_QUOTE = rb'"[^\\"\0]*+(?:\\[^\n\0][^\\"\0]*+)*+\\?'
 
 TEXT_TABLE = Table(
     {
@@ -46,7 +46,7 @@ TEXT_TABLE = Table(
         ),
         State.LABEL_VALUE: (
             _BLANKS,
-            (rb'"(?:\\\0*+[^\n]|[^\\"])*+"', Token.LABEL_VALUE, State.LABELS),
+            (rb'"[^\\"]*+(?:\\\0*+[^\n][^\\"]*+)*+"', Token.LABEL_VALUE, State.LABELS),
         ),
         State.VALUE: (
             _BLANKS,
@@ -62,11 +62,9 @@ TEXT_TABLE = Table(
     {
         State.META_NAME: _OPEN_QUOTE,
         State.LABELS: _OPEN_QUOTE,
-        State.LABEL_VALUE: rb'"(?:\\\0*+[^\n]|[^\\"])*+\\?\0*',
+        State.LABEL_VALUE: rb'"[^\\"]*+(?:\\\0*+[^\n][^\\"]*+)*+\\?\0*',
     },
 )
-
-_MAX_INT64 = 2**63 - 1
 
 
 class TextGrammar(Grammar):
@@ -153,10 +151,7 @@ class TextGrammar(Grammar):
         return Series(raw, value, timestamp_ms, self.normalised)
 
     def _timestamp(self) -> int:
-        digits = self.lexer.text.lstrip(b"0") or b"0"
-        if len(digits) > len(str(_MAX_INT64)) or int(digits) > _MAX_INT64:
-            raise self.lexer.wrong(
-                f"strconv.ParseInt: parsing {go_quoted(self.lexer.text)}: value out of range",
-                self.entry_start,
-            )
-        return int(digits)
+        try:
+            return parse_milliseconds(self.lexer.text)
+        except ValueError as error:
+            raise self.lexer.wrong(str(error), self.entry_start) from None
