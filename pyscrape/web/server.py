@@ -57,12 +57,12 @@ class GuardedProtocol(HttpToolsProtocol):
         waiting = self.cycle is None or self.cycle.response_complete
         if waiting and self._head_timer is None:
             self._arm()
+        super().data_received(data)
+        # Still waiting for the end of the head: what came may hold none of the body.
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(b"431 Request Header Fields Too Large")
-                return
-        super().data_received(data)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)

@@ -59,6 +59,15 @@ def test_a_head_without_end_is_refused(server: Process) -> None:
     assert rss_mib(server) < before + 20
 
 
+def test_a_long_body_that_comes_with_its_head_is_no_long_head(server: Process) -> None:
+    query = b"query=1%2B1&ignored=" + b"x" * 1_000_000
+    head = (
+        b"POST /api/v1/query HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(query)
+    )
+    assert b" 200 " in raw(server, head + query)[:20]
+
+
 @pytest.mark.parametrize("path", ["/api/v1/query", "/api/v1/write"])
 def test_a_body_of_100_mb_is_refused(server: Process, path: str) -> None:
     before = rss_mib(server)
