@@ -5,13 +5,12 @@ statistics. Functions, aggregations and operators live in modules of their own a
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import numpy as np
 
-from pyscrape.model.blocks import LabelFrame, Selection, Values
+from pyscrape.model.blocks import LabelFrame, Selection, Times, Values
 from pyscrape.model.symbols import LocalSymbols, Symbols, SymbolTable
 from pyscrape.promql import aggregations, binary, functions
 from pyscrape.promql.annotations import Annotations
@@ -29,10 +28,10 @@ from pyscrape.promql.ast import (
     VectorSelector,
 )
 from pyscrape.promql.extended import Extended, boundary_values, smoothed_at
-from pyscrape.promql.frames import empty_frame
+from pyscrape.promql.frames import column, empty_frame
 from pyscrape.promql.limits import Limits
-from pyscrape.promql.panels import Mask, Panel, build_panels, panel_of_steps, total_samples
-from pyscrape.promql.plan import Matchers, reads, repeated
+from pyscrape.promql.panels import Mask, Panel, build_panels, panels_of_steps, total_samples, whole_panels
+from pyscrape.promql.plan import Matchers, narrowed, reads, repeated
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.selectors import latest
 from pyscrape.promql.stats import NodeStats, QueryStats
@@ -43,15 +42,6 @@ from pyscrape.promql.windows import Look, Scope, instant_look, range_look, same_
 PanelKernel = Callable[[Panel], tuple[Values, Mask]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How an engine evaluates: set once, the same for all its queries but for an asked lookback."""
-
-    lookback_ms: int = 300_000
-    subquery_step_ms: int = 60_000
-    delayed_names: bool = False
-
-
 class Evaluator:
     """One run of one query; not to be used twice."""
 
@@ -59,21 +49,23 @@ class Evaluator:
         self,
         expr: Expr,
         query: str,
-        grid: Grid,
+        scope: Scope,
         storage: Storage,
-        rules: Rules,
         limits: Limits,
         stats: QueryStats,
+        *,
+        delayed_names: bool = False,
     ) -> None:
         self.expr = expr
-        self.scope: Scope = Scope(grid, rules.lookback_ms, rules.subquery_step_ms)
+        self.scope: Scope = scope
         self.limits = limits
         self.notes = Annotations(query)
         self.stats = stats
-        self.delayed_names = rules.delayed_names
+        self.delayed_names = delayed_names
         self.symbols: SymbolTable = Symbols()
         self._storage = storage
-        self._repeated = repeated(expr)
+        self._narrowed = narrowed(expr)
+        self._repeated = repeated(expr) | {narrowing.wide for narrowing in self._narrowed.values()}
         self._values: dict[tuple[Expr, Grid], Value] = {}
         self._selections: dict[Matchers, Selection] = {}
 
@@ -106,12 +98,24 @@ class Evaluator:
         expr = bare(expr)
         if grid.count > 1 and same_at_every_step(expr):
             return _at_all_steps(self.value(expr, grid.first), grid.count)
+        narrowing = self._narrowed.get(expr)
+        if narrowing is not None and grid in (self.scope.grid, self.scope.grid.first):
+            return self._chosen_from(self.vector(narrowing.wide, grid), narrowing.extra)
         if expr not in self._repeated:
             return self._compute(expr, grid)
         known = self._values.get((expr, grid))
         if known is None:
             known = self._values[expr, grid] = self._compute(expr, grid)
         return known
+
+    def _chosen_from(self, wide: Vector, extra: Matchers) -> Vector:
+        """The series that further matchers choose, each distinct value looked at once."""
+        chosen = np.ones(len(wide.frame), dtype=np.bool_)
+        for matcher in extra:
+            codes, place = np.unique(column(wide.frame, self.symbols.code(matcher.name)), return_inverse=True)
+            verdicts = [matcher.matches(self.symbols.text(code)) for code in codes.tolist()]
+            chosen &= np.array(verdicts, dtype=np.bool_)[place.reshape(-1)]
+        return wide.take(chosen).without_empty()
 
     def scalar(self, expr: Expr, grid: Grid) -> Values:
         """A scalar expression, [steps]."""
@@ -134,7 +138,7 @@ class Evaluator:
         self.limits.check()
         begin = time.perf_counter()
         value = _EVALUATE[type(expr)](self, expr, grid)
-        entry = self.stats.nodes.setdefault((expr.start, expr.end, type(expr).__name__), NodeStats())
+        entry = self.stats.nodes.setdefault(self.stats.key(expr), NodeStats())
         entry.add(
             value.values.shape if isinstance(value, Vector) else (grid.count, 1), time.perf_counter() - begin
         )
@@ -154,8 +158,7 @@ class Evaluator:
         selection = self.selection(node.matchers)
         panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=True)
         vector = self.assemble(selection.frame, panels, grid.count, kernel)
-        if grid == self.scope.grid:
-            self.stats.saw(vector.mask().sum(axis=1))
+        self._saw(grid, vector.mask().sum(axis=1))
         return vector.without_empty()
 
     def ranges(self, node: MatrixSelector | SubqueryExpr, grid: Grid) -> Ranges:
@@ -163,30 +166,38 @@ class Evaluator:
         look = range_look(node, grid, self.scope)
         spans = Spans(grid.times_ms, look.starts_ms, look.ends_ms, look.range_ms / 1000.0)
         if isinstance(node, SubqueryExpr):
-            return self._subquery(node, look, spans)
+            return self._subquery(node, look, spans, grid)
         selection = self.selection(node.selector.matchers)
         panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=False)
-        if grid == self.scope.grid:
-            for panel in panels:
-                self.stats.saw(panel.sample_count())
-        return Ranges(selection.frame, tuple(panels), spans)
+        return Ranges(selection.frame, self._seen(panels, grid), spans)
 
-    def _subquery(self, node: SubqueryExpr, look: Look, spans: Spans) -> Ranges:
+    def _seen(self, panels: Iterable[Panel], grid: Grid) -> Iterator[Panel]:
+        """Panels as they come, their samples counted when it is the query's own steps that see them."""
+        for panel in panels:
+            self._saw(grid, panel.sample_count())
+            yield panel
+
+    def _saw(self, grid: Grid, samples: Times) -> None:
+        """Count samples per step; what a subquery's own steps see is counted when the subquery's windows see it."""
+        if grid == self.scope.grid:
+            self.stats.saw(samples)
+        elif grid == self.scope.grid.first:
+            self.stats.saw(np.broadcast_to(samples, self.scope.grid.count))
+
+    def _subquery(self, node: SubqueryExpr, look: Look, spans: Spans, grid: Grid) -> Ranges:
         inner = subquery_grid(node, look, self.scope)
         if not inner.count:
             return Ranges(empty_frame(self.symbols), (), spans)
         value = self.value(node.expr, inner)
         if not isinstance(value, Vector):
             value = Vector(empty_frame(self.symbols, 1), cast(Values, value)[:, None])
-        panels = panel_of_steps(inner.times_ms, value.values, value.present, look.starts_ms, look.ends_ms)
-        for panel in panels:
-            self.stats.saw(panel.sample_count())
-        return Ranges(value.frame, tuple(panels), spans, value.unnamed)
+        panels = panels_of_steps(inner.times_ms, value.values, value.present, look.starts_ms, look.ends_ms)
+        return Ranges(value.frame, self._seen(panels, grid), spans, value.unnamed)
 
     def assemble(
         self,
         frame: LabelFrame,
-        panels: Sequence[Panel],
+        panels: Iterable[Panel],
         steps: int,
         kernel: PanelKernel,
         *,
@@ -236,8 +247,8 @@ class Evaluator:
         selection = self.selection(node.matchers)
         at_ms = look.ends_ms
         ahead = at_ms + self.scope.lookback_ms
-        wide = build_panels(selection.blocks, look.starts_ms, ahead, markers=False)
-        halves = build_panels(selection.blocks, look.starts_ms, at_ms - 1, markers=False)
+        wide = list(whole_panels(selection.blocks, look.starts_ms, ahead))
+        halves = whole_panels(selection.blocks, look.starts_ms, at_ms - 1)
         from_now = {id(panel): half.hi for panel, half in zip(wide, halves, strict=True)}
         return self.assemble(
             selection.frame,
@@ -254,8 +265,8 @@ class Evaluator:
         blocks = self.selection(node.selector.matchers).blocks
         back = look.starts_ms - self.scope.lookback_ms
         ahead = look.ends_ms + (self.scope.lookback_ms if node.selector.smoothed else 0)
-        wide = build_panels(blocks, back, ahead, markers=False)
-        inner = build_panels(blocks, look.starts_ms, look.ends_ms - 1, markers=False)
+        wide = whole_panels(blocks, back, ahead)
+        inner = whole_panels(blocks, look.starts_ms, look.ends_ms - 1)
         found = [
             Extended(panel, half.lo, half.hi, node.selector.smoothed)
             for panel, half in zip(wide, inner, strict=True)
