@@ -569,13 +569,16 @@ def _unknown_field(section: Section, key: Node, name: str) -> str:
     """Note it; the field that was probably meant, or ""."""
     section.failed.add(name)
     meant = nearest(name, section.cls.keys)
+    elsewhere = _elsewhere(name)
+    if elsewhere and not is_misspelling(name, meant):
+        meant = ""  # a field that exists is more likely misplaced than misspelt
     owner = format_path(section.path[_last_name(section.path) :])
     suggestion = f", did you mean `{meant}`?" if meant else ""
     hint = f"did you mean `{meant}`?" if meant else ""
     if meant and name.lower() != name:
         hint = f"write `{meant}`: prometheus.yml has snake_case names (the custom resources of the operator camelCase)"
     if not meant:
-        hint = _elsewhere(name)
+        hint = elsewhere
     section.decoder.add(
         "error",
         "unknown-field",
@@ -593,9 +596,31 @@ def _last_name(path: Path) -> int:
 
 
 def _elsewhere(name: str) -> str:
-    """Where a field that is unknown here is known, among all settings classes that are loaded."""
-    owners = sorted({cls.__name__ for cls in _all_settings(Settings) if name in cls.keys})
-    return f"it is a field of {', '.join(owners[:3])}" if owners else ""
+    """Which sections have a field that is unknown here, among the settings classes that are loaded."""
+    owners: dict[str, None] = {}
+    loaded = list(_all_settings(Settings))
+    below: set[type[Settings]] = set()
+    for cls in loaded:
+        for key, (_, declared) in cls.keys.items():
+            inner = _section_class(declared.kind)
+            if inner is not None:
+                below.add(inner)
+                if name in inner.keys:
+                    owners[f"`{key}`"] = None
+    if any(name in cls.keys and cls.__subclasses__() == [] and cls not in below for cls in loaded):
+        owners["the top level"] = None
+    names = list(owners)[:4]
+    return f"it belongs to {', '.join(names)}: look at the indentation" if names else ""
+
+
+def _section_class(kind: Kind) -> type[Settings] | None:
+    """The class of a section, or of the sections in a list or mapping; None where it is not loaded."""
+    while not isinstance(kind, SectionKind):
+        inner = getattr(kind, "item", None) or getattr(kind, "value", None)
+        if not isinstance(inner, Kind):
+            return None
+        kind = inner
+    return kind._cls
 
 
 def _all_settings(base: type[Settings]) -> Iterator[type[Settings]]:

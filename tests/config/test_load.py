@@ -290,3 +290,24 @@ def test_the_printed_form_is_prometheus() -> None:
         '      "y": "true"\n'
     ) in printed
     assert "- url: http://user:xxxxx@h/x\n" in printed
+
+
+MISPLACED = [
+    ("global: {rule_files: [a]}", "it belongs to the top level: look at the indentation"),
+    (
+        "scrape_configs: [{job_name: a, targets: [b]}]",
+        "it belongs to `static_configs`: look at the indentation",
+    ),
+    ("scrape_configs: [{job_name: a, source_labels: [b]}]", "it belongs to `relabel_configs`"),
+    ("scrape_configs: [{job_name: a, nonsense_without_a_home: b}]", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "hint"), MISPLACED)
+def test_misplaced_fields(text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text)
+    (problem,) = caught.value.problems
+    assert problem.hint.startswith(hint)
+    assert bool(problem.hint) is bool(hint)
+    assert "did you mean" not in problem.message
