@@ -256,6 +256,7 @@ class Decoder:
         self.file = file
         self.base_dir = base_dir
         self.problems: list[Problem] = []
+        self.document: type[Settings] | None = None
         self._steps_left = text_size // 2 + 100_000
 
     def add(
@@ -569,7 +570,7 @@ def _unknown_field(section: Section, key: Node, name: str) -> str:
     """Note it; the field that was probably meant, or ""."""
     section.failed.add(name)
     meant = nearest(name, section.cls.keys)
-    elsewhere = _elsewhere(name)
+    elsewhere = _elsewhere(name, section.decoder.document)
     if elsewhere and not is_misspelling(name, meant):
         meant = ""  # a field that exists is more likely misplaced than misspelt
     owner = format_path(section.path[_last_name(section.path) :])
@@ -595,20 +596,16 @@ def _last_name(path: Path) -> int:
     return max((i for i, step in enumerate(path) if isinstance(step, str)), default=0)
 
 
-def _elsewhere(name: str) -> str:
+def _elsewhere(name: str, document: type[Settings] | None) -> str:
     """Which sections have a field that is unknown here, among the settings classes that are loaded."""
     owners: dict[str, None] = {}
-    loaded = list(_all_settings(Settings))
-    below: set[type[Settings]] = set()
-    for cls in loaded:
+    if document is not None and name in document.keys:
+        owners["the top level"] = None
+    for cls in _all_settings(Settings):
         for key, (_, declared) in cls.keys.items():
             inner = _section_class(declared.kind)
-            if inner is not None:
-                below.add(inner)
-                if name in inner.keys:
-                    owners[f"`{key}`"] = None
-    if any(name in cls.keys and cls.__subclasses__() == [] and cls not in below for cls in loaded):
-        owners["the top level"] = None
+            if inner is not None and name in inner.keys:
+                owners[f"`{key}`"] = None
     names = list(owners)[:4]
     return f"it belongs to {', '.join(names)}: look at the indentation" if names else ""
 
@@ -656,6 +653,7 @@ def decode_node(cls: type[T], node: Node, decoder: Decoder) -> tuple[T, Section 
     settings_cls = cast(type[Settings], cls)
     if node.is_null:
         return cast(T, settings_cls()), None
+    decoder.document = settings_cls
     section = decode_section(settings_cls, Spot(decoder, node, ()))
     return cast(T, section.value if section else settings_cls()), section
 
