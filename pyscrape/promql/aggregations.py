@@ -22,7 +22,9 @@ from pyscrape.promql.labelling import valid_target
 from pyscrape.promql.over_time import mean_of, outside_quantiles, quantile_of_sorted
 from pyscrape.promql.panels import Mask
 from pyscrape.promql.sums import NOTHING, sum_first_axis
+from pyscrape.promql.topk import ranks
 from pyscrape.promql.values import Grid, Vector
+from pyscrape.promql.xxhash import xxhash64
 
 if TYPE_CHECKING:
     from pyscrape.promql.evaluator import Evaluator
@@ -169,21 +171,8 @@ def _top(sign: float) -> Callable[["Evaluator", AggregateExpr, Grid], Vector]:
         k = _limit(ev, node, grid)
         vector = ev.vector(node.expr, grid)
         groups = _partition(ev, node, vector)
-        keys = sign * vector.values
-        # 0 a number, 1 NaN, 2 absent: the order in which they are chosen
-        kind = np.isnan(keys).astype(np.int8)
-        if vector.present is not None:
-            kind[~vector.present] = 2
-        rank = np.empty(vector.values.shape, dtype=np.int64)
-        for cohort in groups.cohorts():
-            ev.limits.check()
-            cells = np.ascontiguousarray(cohort.gather(keys, np.nan))
-            kinds = cohort.gather(kind, 2)
-            order = np.lexsort((cells, kinds), axis=0)
-            ranks = np.empty_like(order)
-            np.put_along_axis(ranks, order, np.arange(len(order))[:, None, None], axis=0)
-            real = cohort.members >= 0
-            rank[:, cohort.members[real]] = ranks.transpose(1, 0, 2)[:, real]
+        ev.limits.check()
+        rank = ranks(sign * vector.values, vector.present, groups, k, ordered=grid.count == 1)
         chosen = _chosen(vector, rank < k[:, None])
         if grid.count > 1:
             return chosen.without_empty()
@@ -224,10 +213,16 @@ def _limit_ratio(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
 
 def _hash_offset(pairs: tuple[tuple[str, str], ...]) -> float:
     """Where in [0, 1) a label set falls; the same on every machine and in every run."""
-    from pyscrape.promql.xxhash import xxhash64
+    text = b"".join(_sized(part) for pair in pairs for part in pair)
+    return xxhash64(text) / (2.0**64 - 1)
 
-    text = b"".join(name.encode() + b"\xff" + value.encode() + b"\xff" for name, value in pairs)
-    return xxhash64(text) / 2.0**64
+
+def _sized(text: str) -> bytes:
+    """A text with its length in front, as Prometheus packs labels."""
+    encoded = text.encode()
+    if len(encoded) < 255:
+        return bytes([len(encoded)]) + encoded
+    return b"\xff" + len(encoded).to_bytes(3, "little") + encoded
 
 
 def _partition(ev: "Evaluator", node: AggregateExpr, vector: Vector) -> Groups:

@@ -8,7 +8,6 @@ from pyscrape.promql.format import go_number
 
 QUANTILE_RANGE = "quantile value should be between 0 and 1, got {}"
 RATIO_RANGE = "ratio value should be between -1 and 1, got {}, capping to {}"
-NOT_COUNTER = 'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{}"'
 SORT_IN_RANGE = "sort is ineffective for range queries since results are always ordered by labels"
 
 _BAD_BUCKET = 'bucket label "le" is missing or has a malformed value of {}'
@@ -21,6 +20,17 @@ _MONOTONICITY = (
 def bad_bucket(name: str, le: str) -> str:
     """The text about a bucket without a usable bound."""
     return _named(_BAD_BUCKET.format(quote(le)), name)
+
+
+def not_counter_name(name: str) -> str:
+    """The text about rate of a metric that is not named as a counter."""
+    return f"metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {quote(name)}"
+
+
+def not_counter_type(kind: str, name: str) -> str:
+    """The text about rate of a metric whose type label says that it is no counter."""
+    expected = '__type__ label is not set to "counter" or "histogram"'
+    return f"metric might not be a counter, {expected}, got {quote(kind)}: {quote(name)}"
 
 
 def forced_monotonicity(

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from pyscrape.model.regex import RegexTimeout
 from pyscrape.promql.ast import Expr
 from pyscrape.promql.errors import QueryError
-from pyscrape.promql.evaluator import Evaluator, Rules
+from pyscrape.promql.evaluator import Evaluator
+from pyscrape.promql.explain import render
 from pyscrape.promql.frames import empty_frame, label_order, take
 from pyscrape.promql.limits import Limits
 from pyscrape.promql.parser import parse_expr
@@ -18,6 +20,7 @@ from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
 from pyscrape.promql.storage import Storage
 from pyscrape.promql.values import SAME_LABELSET, Grid, Ranges, Value, Vector
+from pyscrape.promql.windows import Scope
 
 MAX_STEPS = 11_000
 """Points per series that the API allows; the engine itself has no such limit."""
@@ -26,10 +29,11 @@ MAX_STEPS = 11_000
 class Engine:
     """Answers PromQL over a store.
 
-    `experimental` allows experimental functions; `extended_ranges` anchored and smoothed; `fill_modifiers` fill();
-    `delayed_names` removes metric names at the end of a query rather than operator by operator. `lookback_ms` is how
-    old a sample may be to count as current, `subquery_step_ms` the step of `[1h:]`. A query that would hold more than
-    `max_samples` in memory, or run longer than `timeout_s`, fails with a QueryError.
+    `experimental` allows experimental functions, and is what the other experiments are where they are not given:
+    `extended_ranges` (anchored, smoothed), `fill_modifiers` (fill, fill_left, fill_right) and `delayed_names` (metric
+    names are removed at the end of a query rather than operator by operator). `lookback_ms` is how old a sample may be
+    to count as current, `subquery_step_ms` the step of `[1h:]`. A query that would hold more than `max_samples` in
+    memory, or run longer than `timeout_s`, fails with a QueryError.
     """
 
     def __init__(
@@ -41,18 +45,20 @@ class Engine:
         max_samples: int = 50_000_000,
         timeout_s: float | None = 120.0,
         subquery_step_ms: int = 60_000,
-        delayed_names: bool = False,
-        extended_ranges: bool = False,
-        fill_modifiers: bool = False,
+        delayed_names: bool | None = None,
+        extended_ranges: bool | None = None,
+        fill_modifiers: bool | None = None,
     ) -> None:
         self._store = store
-        self._rules = Rules(lookback_ms, subquery_step_ms, delayed_names)
+        self._lookback_ms = lookback_ms
+        self._subquery_step_ms = subquery_step_ms
+        self._delayed_names = experimental if delayed_names is None else delayed_names
         self._max_samples = max_samples
         self._timeout_s = timeout_s
         self._syntax = {
             "experimental": experimental,
-            "extended_ranges": extended_ranges,
-            "fill": fill_modifiers,
+            "extended_ranges": experimental if extended_ranges is None else extended_ranges,
+            "fill": experimental if fill_modifiers is None else fill_modifiers,
         }
 
     def parse(self, query: str) -> Expr:
@@ -67,10 +73,15 @@ class Engine:
         timeout_s: float | None = None,
         lookback_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
+        text: str = "",
     ) -> Result:
-        """The value at `at`, in seconds since 1970."""
-        grid = Grid(_milliseconds(at), 1, 1)
-        return self._run(query, grid, timeout_s, lookback_ms, cancelled, ranged=False)
+        """The value at `at`, in seconds since 1970.
+
+        A query may be given as a tree; its `text`, if known, lets annotations tell places.
+        """
+        at_ms = _milliseconds(at)
+        scope = self._scope(Grid(at_ms, 1, 1), at_ms, 0, lookback_ms)
+        return self._run(query, text, scope, timeout_s, cancelled, ranged=False)
 
     def range(
         self,
@@ -82,6 +93,7 @@ class Engine:
         timeout_s: float | None = None,
         lookback_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
+        text: str = "",
     ) -> Result:
         """The values at start, start + step, ... up to `end`; all in seconds."""
         start_ms, end_ms, step_ms = _milliseconds(start), _milliseconds(end), _milliseconds(step)
@@ -92,31 +104,50 @@ class Engine:
                 "zero or negative query resolution step widths are not accepted. Try a positive integer"
             )
         grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1)
-        return self._run(query, grid, timeout_s, lookback_ms, cancelled, ranged=True)
+        scope = self._scope(grid, end_ms, step_ms, lookback_ms)
+        return self._run(query, text, scope, timeout_s, cancelled, ranged=True)
+
+    def explain(self, query: str, start: float, end: float | None = None, step: float | None = None) -> str:
+        """Run a query, instant (`start` alone) or ranged, and tell where the time went: a line per expression."""
+        expr = self.parse(query)
+        if end is None or step is None:
+            result = self.instant(expr, start, text=query)
+        else:
+            result = self.range(expr, start, end, step, text=query)
+        return render(expr, result.stats)
+
+    def _scope(self, grid: Grid, end_ms: int, step_ms: int, lookback_ms: int | None) -> Scope:
+        lookback = self._lookback_ms if lookback_ms is None else lookback_ms
+        return Scope(grid, end_ms, step_ms, lookback, self._subquery_step_ms)
 
     def _run(
         self,
         query: str | Expr,
-        grid: Grid,
+        text: str,
+        scope: Scope,
         timeout_s: float | None,
-        lookback_ms: int | None,
         cancelled: Callable[[], bool] | None,
         *,
         ranged: bool,
     ) -> Result:
         begin = time.perf_counter()
-        text, expr = (query, self.parse(query)) if isinstance(query, str) else ("", query)
+        text, expr = (query, self.parse(query)) if isinstance(query, str) else (text, query)
         if ranged and expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             raise QueryError(
                 f'invalid expression type "{expr.type.documented}" for range query, must be Scalar or instant Vector'
             )
-        rules = self._rules if lookback_ms is None else replace(self._rules, lookback_ms=lookback_ms)
         limits = Limits(self._max_samples, self._shorter(timeout_s), cancelled)
+        grid = scope.grid
         stats = QueryStats(steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
-        evaluator = Evaluator(expr, text, grid, self._store, rules, limits, stats)
+        evaluator = Evaluator(
+            expr, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
+        )
         stats.prepare_s = time.perf_counter() - begin
         begin = time.perf_counter()
-        value = evaluator.run()
+        try:
+            value = evaluator.run()
+        except RegexTimeout as error:
+            raise QueryError(str(error)) from error
         stats.eval_s = time.perf_counter() - begin
         stats.peak_samples = limits.peak
         begin = time.perf_counter()

@@ -55,9 +55,15 @@ def drop(frame: LabelFrame, names: Collection[int]) -> LabelFrame:
     return LabelFrame(tuple(frame.names[k] for k in kept), frame.codes[:, kept], frame.symbols)
 
 
+def reserved(symbols: SymbolTable) -> tuple[int, ...]:
+    """The labels that go when a value no longer is what its metric's name, type and unit say."""
+    found = (symbols.find(name) for name in ("__type__", "__unit__"))
+    return (NAME, *(code for code in found if code is not None))
+
+
 def drop_name(frame: LabelFrame) -> LabelFrame:
-    """All labels but the metric's name."""
-    return drop(frame, (NAME,))
+    """All labels but the metric's name, and its type and unit."""
+    return drop(frame, reserved(frame.symbols))
 
 
 def with_label(frame: LabelFrame, name: int, values: Codes) -> LabelFrame:

@@ -5,7 +5,6 @@ A row is a callable (evaluator, call, grid) -> value. Most are made by a builder
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +18,7 @@ from pyscrape.promql.ast import Call, Expr, MatrixSelector, SubqueryExpr, Vector
 from pyscrape.promql.dates import DATES
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.extended import ANCHORED, SMOOTHED, counted, growth
-from pyscrape.promql.frames import column, empty_frame, label_order, with_label
+from pyscrape.promql.frames import columns, empty_frame, label_order, with_label
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.selectors import times_of_latest
@@ -36,6 +35,7 @@ KEEPS_NAME = frozenset({"last_over_time", "first_over_time"})
 COUNTERS = frozenset({"rate", "increase"})
 """Functions that make sense of counters alone, and say so."""
 
+COUNTER_TYPES = ("counter", "histogram")
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -98,7 +98,6 @@ def over_windows(name: str) -> Implementation:
             vector = ev.assemble(
                 ranges.frame, ranges.panels, grid.count, lambda panel: kernel(panel, ranges.spans, *scalars)
             )
-            vector = replace(vector, unnamed=ranges.unnamed)
         vector = vector.without_empty()
         if name == "quantile_over_time" and len(vector.frame):
             histograms.doubt_quantiles(ev, call.args[0], scalars[0][:, 0])
@@ -137,11 +136,17 @@ def _range_argument(ev: "Evaluator", call: Call) -> tuple[Expr, MatrixSelector |
 
 
 def _doubt_counters(ev: "Evaluator", call: Call, vector: Vector) -> None:
+    """An info per metric whose name (or type label, where there is one) does not say that it is a counter."""
     text = ev.symbols.text
-    for code in np.unique(column(vector.frame, NAME)).tolist():
-        name = text(code)
-        if name and not name.endswith(COUNTER_SUFFIXES):
-            ev.notes.info(call.args[0], annotations.NOT_COUNTER.format(name))
+    kinds = columns(vector.frame, (NAME, ev.symbols.code("__type__")))
+    for name_code, type_code in np.unique(kinds, axis=0).tolist():
+        name, kind = text(name_code), text(type_code)
+        if not name:
+            continue
+        if kind and kind not in COUNTER_TYPES:
+            ev.notes.info(call.args[0], annotations.not_counter_type(kind, name))
+        if not kind and not name.endswith(COUNTER_SUFFIXES):
+            ev.notes.info(call.args[0], annotations.not_counter_name(name))
 
 
 def _unlabelled(ev: "Evaluator", values: Values, present: Mask | None = None) -> Vector:
@@ -157,10 +162,20 @@ def _round(values: Values, nearest: Values | float = 1.0) -> Values:
     return np.floor(values * inverse + 0.5) / inverse
 
 
+def go_max(a: Values, b: Values) -> Values:
+    """The greater of two; +Inf beats even NaN, as in Go."""
+    return np.where(np.isposinf(a) | np.isposinf(b), np.inf, np.maximum(a, b))
+
+
+def go_min(a: Values, b: Values) -> Values:
+    """The smaller of two; -Inf beats even NaN, as in Go."""
+    return np.where(np.isneginf(a) | np.isneginf(b), -np.inf, np.minimum(a, b))
+
+
 def _clamp(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     vector = ev.vector(call.args[0], grid)
     low, high = (ev.scalar(arg, grid)[:, None] for arg in call.args[1:])
-    values = np.maximum(low, np.minimum(high, vector.values))
+    values = go_max(low, go_min(high, vector.values))
     sensible = np.broadcast_to(~(high < low), values.shape)
     narrowed = vector.with_values(values, None if sensible.all() else sensible)
     return narrowed.without_empty().drop_names(ev.delayed_names)
@@ -279,8 +294,8 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     "sgn": elementwise(np.sign),
     "round": elementwise(_round),
     "clamp": _clamp,
-    "clamp_min": elementwise(np.maximum),
-    "clamp_max": elementwise(np.minimum),
+    "clamp_min": elementwise(go_max),
+    "clamp_max": elementwise(go_min),
     "deg": elementwise(lambda values: values * 180 / np.pi),
     "rad": elementwise(lambda values: values * np.pi / 180),
     "sin": elementwise(np.sin),
@@ -298,11 +313,11 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
     "pi": of_grid(lambda _ev, _grid: np.pi),
     "time": of_grid(lambda _ev, grid: grid.times_ms / 1000.0),
     "start": of_grid(lambda ev, _grid: ev.scope.grid.start_ms / 1000.0),
-    "end": of_grid(lambda ev, _grid: ev.scope.grid.end_ms / 1000.0),
+    "end": of_grid(lambda ev, _grid: ev.scope.end_ms / 1000.0),
     "step": of_grid(lambda ev, _grid: ev.scope.step_ms / 1000.0),
     "range": of_grid(lambda ev, _grid: ev.scope.range_ms / 1000.0),
-    "max_of": of_scalars(np.maximum),
-    "min_of": of_scalars(np.minimum),
+    "max_of": of_scalars(go_max),
+    "min_of": of_scalars(go_min),
     "timestamp": _timestamp,
     "start_timestamp": _start_timestamp,
     "scalar": _scalar,

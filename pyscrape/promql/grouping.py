@@ -16,6 +16,9 @@ from pyscrape.promql.panels import Mask, Scalar
 
 Fold = Callable[[Values], Values]
 
+FOLD_CELLS = 1 << 18
+"""Cells that are gathered and folded at a time: a bound on memory, and on how long the GIL is held."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
@@ -61,8 +64,12 @@ class Groups:
     def fold(self, values: Values, filler: float, fold: Fold) -> Values:
         """`fold` ([size x steps x n] -> [steps x n]) over every group: [steps x groups]."""
         result = np.empty((len(values), self.count))
-        for cohort in self.cohorts():
-            result[:, cohort.groups] = fold(cohort.gather(values, filler))
+        stride = max(1, FOLD_CELLS // max(1, len(self.ids)))
+        cohorts = tuple(self.cohorts())
+        for start in range(0, len(values), stride):
+            part = values[start : start + stride]
+            for cohort in cohorts:
+                result[start : start + stride, cohort.groups] = fold(cohort.gather(part, filler))
         return result
 
     def counts(self, present: Mask | None, steps: int) -> Ids:

@@ -32,7 +32,7 @@ SMALL_DELTA = 1e-12
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 
 Bounds = Values
-Kernel = Callable[[Bounds, Values, Ids], Values]
+Kernel = Callable[["Cells"], Values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,17 @@ class Histograms:
     vector: Vector
 
 
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Histograms at single steps: bounds and cumulative counts as [buckets x cells], the step of each cell."""
+
+    bounds: Bounds
+    counts: Values
+    steps: Ids
+
+
 @dataclass(slots=True)
-class Repairs:
+class Repair:
     """Cells whose counts had to be made monotonic: between which bounds, by how much at most, when, how many."""
 
     low: float = math.inf
@@ -55,6 +64,37 @@ class Repairs:
     first_step: int = -1
     last_step: int = -1
     cells: int = 0
+
+
+class Repairs:
+    """The repairs of one call of histogram_quantile, by metric name."""
+
+    def __init__(self, q: Values, *, named: bool) -> None:
+        self._q = q
+        self._named = named
+        self.found: dict[str, Repair] = {}
+
+    def note(
+        self, frame: LabelFrame, names: Codes, cells: "Cells", monotonic: Values, lowered: Values
+    ) -> None:
+        """Remember which buckets lay below the one before; `lowered` is by how much, NaN elsewhere.
+
+        Cells that have no quantile for other reasons are not worth a word.
+        """
+        q = self._q[cells.steps]
+        told = (q >= 0) & (q <= 1) & np.isposinf(cells.bounds[-1]) & (monotonic[-1] != 0)
+        told &= ~np.isnan(lowered).all(axis=0)
+        for cell in np.flatnonzero(told).tolist():
+            buckets = np.flatnonzero(~np.isnan(lowered[:, cell]))
+            name = frame.symbols.text(int(names[cell])) if self._named else ""
+            repair = self.found.setdefault(name, Repair())
+            repair.low = min(repair.low, float(cells.bounds[buckets[0], cell]))
+            repair.high = max(repair.high, float(cells.bounds[buckets[-1], cell]))
+            repair.most = max(repair.most, float(lowered[buckets, cell].max()))
+            step = int(cells.steps[cell])
+            repair.first_step = step if repair.first_step < 0 else min(repair.first_step, step)
+            repair.last_step = max(repair.last_step, step)
+            repair.cells += 1
 
 
 def quantile(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
@@ -92,14 +132,16 @@ def openmetrics_float(value: float) -> str:
 def _quantile(ev: "Evaluator", q_arg: Expr, arg: Expr, histograms: Histograms, grid: Grid) -> Vector:
     q = ev.scalar(q_arg, grid)
     doubt_quantiles(ev, q_arg, q)
-    repairs: dict[str, Repairs] = {}
-
-    def kernel(bounds: Bounds, counts: Values, steps: Ids) -> Values:
-        return bucket_quantile(q[steps], bounds, counts)
-
-    vector = _over(ev, histograms, kernel, repairs, grid)
+    repairs = Repairs(q, named=ev.delayed_names)
+    vector = _over(
+        ev,
+        histograms,
+        lambda cells: bucket_quantile(q[cells.steps], cells.bounds, cells.counts),
+        grid,
+        repairs,
+    )
     times = grid.times_ms
-    for name, repair in repairs.items():
+    for name, repair in repairs.found.items():
         span = int(times[repair.first_step]), int(times[repair.last_step])
         changed = (repair.low, repair.high, repair.most)
         ev.notes.info(arg, annotations.forced_monotonicity(name, changed, repair.cells, span))
@@ -117,10 +159,12 @@ def fraction(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     lower, upper = (ev.scalar(arg, grid) for arg in call.args[:2])
     histograms = _histograms(ev, call.args[2], grid)
 
-    def kernel(bounds: Bounds, counts: Values, steps: Ids) -> Values:
-        return bucket_fraction(lower[steps], upper[steps], bounds, counts)
-
-    return _over(ev, histograms, kernel, {}, grid)
+    return _over(
+        ev,
+        histograms,
+        lambda cells: bucket_fraction(lower[cells.steps], upper[cells.steps], cells.bounds, cells.counts),
+        grid,
+    )
 
 
 def of_native(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
@@ -163,51 +207,40 @@ def _bound(text: str) -> float:
 
 
 def _over(
-    ev: "Evaluator", histograms: Histograms, kernel: Kernel, repairs: dict[str, Repairs], grid: Grid
+    ev: "Evaluator", histograms: Histograms, kernel: Kernel, grid: Grid, repairs: Repairs | None = None
 ) -> Vector:
     """`kernel` over all histograms at all steps."""
     count = len(histograms.series)
     values = np.full((grid.count, count), np.nan)
     present = np.zeros((grid.count, count), dtype=np.bool_)
+    names = column(histograms.frame, NAME)
     sizes = np.array([len(rows) for rows in histograms.series], dtype=np.int64)
     for size in np.unique(sizes).tolist():
         chosen = np.flatnonzero(sizes == size)
         ev.limits.check()
-        rows = np.stack([histograms.series[k] for k in chosen.tolist()], axis=1)
-        bounds = np.stack([histograms.bounds[k] for k in chosen.tolist()], axis=1)
-        _cohort(histograms, chosen, rows, bounds, kernel, repairs, values, present)
-    frame = histograms.frame
-    vector = Vector(frame, values, present).without_empty()
+        for cells, which in _cells(histograms, chosen):
+            monotonic, lowered = make_monotonic(cells.counts)
+            if lowered is not None and repairs is not None:
+                repairs.note(histograms.frame, names[which], cells, monotonic, lowered)
+            values[cells.steps, which] = kernel(Cells(cells.bounds, monotonic, cells.steps))
+            present[cells.steps, which] = True
+    vector = Vector(histograms.frame, values, present).without_empty()
     return vector.drop_names(ev.delayed_names)
 
 
-def _cohort(
-    histograms: Histograms,
-    chosen: Ids,
-    rows: Ids,
-    bounds: Bounds,
-    kernel: Kernel,
-    repairs: dict[str, Repairs],
-    values: Values,
-    present: Mask,
-) -> None:
-    """Histograms `chosen`, all with as many buckets: `rows` and `bounds` are [buckets x histograms]."""
-    steps = len(values)
-    counts = histograms.vector.values[:, rows].transpose(1, 0, 2)  # [buckets x steps x histograms]
-    if histograms.vector.present is None:
-        there = np.ones(counts.shape, dtype=np.bool_)
-    else:
-        there = histograms.vector.present[:, rows].transpose(1, 0, 2)
-    present[:, chosen] = there.any(axis=0)
+def _cells(histograms: Histograms, chosen: Ids) -> Iterator[tuple[Cells, Ids]]:
+    """The cells of histograms that all have as many buckets, and the histogram of each cell."""
+    rows = np.stack([histograms.series[k] for k in chosen.tolist()], axis=1)  # [buckets x histograms]
+    bounds = np.stack([histograms.bounds[k] for k in chosen.tolist()], axis=1)
+    vector = histograms.vector
+    counts = vector.values[:, rows].transpose(1, 0, 2)  # [buckets x steps x histograms]
+    there = np.ones(counts.shape, dtype=np.bool_)
+    if vector.present is not None:
+        there = vector.present[:, rows].transpose(1, 0, 2)
     for buckets, cells in _patterns(there):
         step, histogram = cells // len(chosen), cells % len(chosen)
-        flat = counts[buckets].reshape(len(buckets), steps * len(chosen))[:, cells]
-        cell_bounds, cell_counts = coalesce(bounds[buckets][:, histogram], flat)
-        monotonic, lowered = make_monotonic(cell_counts)
-        if lowered is not None:
-            names = column(histograms.frame, NAME)[chosen[histogram]]
-            _note_repairs(histograms.frame, names, cell_bounds, lowered, step, repairs)
-        values[step, chosen[histogram]] = kernel(cell_bounds, monotonic, step)
+        flat = counts[buckets].reshape(len(buckets), -1)[:, cells]
+        yield Cells(*coalesce(bounds[buckets][:, histogram], flat), step), chosen[histogram]
 
 
 def _patterns(there: Mask) -> Iterator[tuple[Ids, Ids]]:
@@ -223,22 +256,6 @@ def _patterns(there: Mask) -> Iterator[tuple[Ids, Ids]]:
         buckets = np.flatnonzero(flat[:, cell])
         if len(buckets):
             yield buckets, np.flatnonzero(ids == number)
-
-
-def _note_repairs(
-    frame: LabelFrame, names: Codes, bounds: Bounds, lowered: Values, steps: Ids, repairs: dict[str, Repairs]
-) -> None:
-    """Remember, per metric name, which buckets lay below the one before: `lowered` is by how much, NaN elsewhere."""
-    for cell in np.flatnonzero(~np.isnan(lowered).all(axis=0)).tolist():
-        buckets = np.flatnonzero(~np.isnan(lowered[:, cell]))
-        repair = repairs.setdefault(frame.symbols.text(int(names[cell])), Repairs())
-        repair.low = min(repair.low, float(bounds[buckets[0], cell]))
-        repair.high = max(repair.high, float(bounds[buckets[-1], cell]))
-        repair.most = max(repair.most, float(lowered[buckets, cell].max()))
-        step = int(steps[cell])
-        repair.first_step = step if repair.first_step < 0 else min(repair.first_step, step)
-        repair.last_step = max(repair.last_step, step)
-        repair.cells += 1
 
 
 # --- cells: bounds and cumulative counts as [buckets x cells], ascending

@@ -107,9 +107,8 @@ class _Answer:
         for row, added in enumerate(self.labels):
             for name, value in added.items():
                 codes[row, names.index(name)] = value
-        unnamed = None if base.unnamed is None else base.unnamed[self.rows]
         frame = LabelFrame(names, codes, base.frame.symbols)
-        return Vector(frame, base.values[:, self.rows], np.stack(self.present, axis=1), unnamed)
+        return Vector(frame, base.values[:, self.rows], np.stack(self.present, axis=1))
 
 
 def _match_names(frame: LabelFrame, matchers: tuple[Matcher, ...]) -> Mask:

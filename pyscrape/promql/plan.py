@@ -1,12 +1,17 @@
 """Before a query runs: what it will read, and which of its parts are worth keeping.
 
 `reads` lists every distinct selector with the widest span of time that any of its uses needs, so that each is
-asked of the store once; `repeated` lists the expressions that stand in the query more than once.
+asked of the store once; `repeated` lists the expressions that stand in the query more than once; `narrowed` those
+whose series are some of another one's, as in `sum(rate(x{code="500"}[5m])) / sum(rate(x[5m]))`: they are chosen from
+its value.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
+from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.matcher import Matcher
 from pyscrape.promql.ast import (
     Call,
@@ -20,23 +25,40 @@ from pyscrape.promql.ast import (
 )
 from pyscrape.promql.ast import children as parts
 from pyscrape.promql.infos import info_selector, time_selector
+from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.values import Grid
 from pyscrape.promql.windows import Scope, instant_look, range_look, same_at_every_step, subquery_grid
 
 Matchers = tuple[Matcher, ...]
 
+PER_SERIES = frozenset({*KERNELS})
+"""Functions of a range that make one series of each, whatever the others are."""
+
+
+RESERVED = frozenset({METRIC_NAME, "__type__", "__unit__"})
+
+
+class Narrowing(NamedTuple):
+    """An expression whose series are those of `wide` that `extra` chooses."""
+
+    wide: Expr
+    extra: Matchers
+
 
 def reads(expr: Expr, scope: Scope) -> dict[Matchers, tuple[int, int]]:
     """For each distinct set of matchers: (start_ms, end_ms], open at the start, that the query reads."""
     spans: dict[Matchers, tuple[int, int]] = {}
-    for matchers, start, end in _uses(expr, scope.grid, scope):
+    chosen_from_others = narrowed(expr)
+    for matchers, start, end in _uses(expr, scope.grid, scope, frozenset(chosen_from_others)):
         old = spans.get(matchers, (start, end))
         spans[matchers] = min(start, old[0]), max(end, old[1])
     return spans
 
 
-def _uses(expr: Expr, grid: Grid, scope: Scope) -> Iterator[tuple[Matchers, int, int]]:
-    if not grid.count:
+def _uses(
+    expr: Expr, grid: Grid, scope: Scope, unread: frozenset[Expr] = frozenset()
+) -> Iterator[tuple[Matchers, int, int]]:
+    if not grid.count or expr in unread:
         return
     if grid.count > 1 and same_at_every_step(expr):
         grid = grid.first
@@ -55,13 +77,75 @@ def _uses(expr: Expr, grid: Grid, scope: Scope) -> Iterator[tuple[Matchers, int,
         case Call() if expr.function.name == "info":
             yield from _uses(time_selector(expr), grid, scope)
             yield from _uses(info_selector(expr), grid, scope)
-            yield from _uses(expr.args[0], grid, scope)
+            yield from _uses(expr.args[0], grid, scope, unread)
+        case Call() if expr.function.name == "timestamp":
+            yield from _uses(expr.args[0], grid, scope)  # looks at the samples themselves
         case _:
             for part in parts(expr):
-                yield from _uses(part, grid, scope)
+                yield from _uses(part, grid, scope, unread)
 
 
 def repeated(expr: Expr) -> frozenset[Expr]:
     """Expressions that occur more than once, literals aside: their values are kept while the query runs."""
     counts = Counter(node for node in walk(expr) if not isinstance(node, NumberLiteral | StringLiteral))
     return frozenset(node for node, count in counts.items() if count > 1)
+
+
+def narrowed(expr: Expr) -> dict[Expr, Narrowing]:
+    """Expressions outside subqueries that differ from another one by further matchers alone.
+
+    Only selectors and functions of each series by itself; after a function, labels that it removes choose no more.
+    """
+    families: dict[Expr, list[Expr]] = {}
+    for choosable in dict.fromkeys(_choosable(expr)):
+        families.setdefault(_with_matchers(choosable, ()), []).append(choosable)
+    found: dict[Expr, Narrowing] = {}
+    for family in families.values():
+        family.sort(key=lambda node: len(_matchers(node)))
+        for place, node in enumerate(family):
+            for wide in family[:place]:
+                extra = tuple(matcher for matcher in _matchers(node) if matcher not in _matchers(wide))
+                removed = isinstance(node, Call) and any(matcher.name in RESERVED for matcher in extra)
+                if wide not in found and set(_matchers(wide)) < set(_matchers(node)) and not removed:
+                    found[node] = Narrowing(wide, extra)
+                    break
+    return found
+
+
+def _choosable(expr: Expr) -> Iterator[VectorSelector | Call]:
+    match expr:
+        case VectorSelector():
+            yield expr
+        case SubqueryExpr() | MatrixSelector():
+            return
+        case Call() if expr.function.name in PER_SERIES and any(_is_range(arg) for arg in expr.args):
+            yield expr
+        case Call() if expr.function.name in ("info", "timestamp"):
+            return
+        case _:
+            for part in parts(expr):
+                yield from _choosable(part)
+
+
+def _is_range(arg: Expr) -> bool:
+    return isinstance(arg, MatrixSelector)
+
+
+def _matchers(node: Expr) -> Matchers:
+    if isinstance(node, VectorSelector):
+        return node.matchers
+    assert isinstance(node, Call)
+    return next(arg for arg in node.args if isinstance(arg, MatrixSelector)).selector.matchers
+
+
+def _with_matchers(node: VectorSelector | Call, matchers: Matchers) -> Expr:
+    """The same expression over other series."""
+    if isinstance(node, VectorSelector):
+        return replace(node, name="", matchers=matchers)
+    args = (
+        replace(arg, selector=replace(arg.selector, name="", matchers=matchers))
+        if isinstance(arg, MatrixSelector)
+        else arg
+        for arg in node.args
+    )
+    return replace(node, args=tuple(args))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pyscrape.model.blocks import Times
+from pyscrape.promql.ast import Node
 
 
 @dataclass(slots=True)
@@ -38,6 +39,11 @@ class QueryStats:
     sort_s: float = 0.0
     per_step: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     nodes: dict[tuple[int, int, str], NodeStats] = field(default_factory=dict)
+
+    @staticmethod
+    def key(node: Node) -> tuple[int, int, str]:
+        """Under what `nodes` has an expression: its place and kind, since equal expressions share a value."""
+        return node.start, node.end, type(node).__name__
 
     def saw(self, per_step: Times) -> None:
         """Count samples that each step of the query looked at."""

@@ -57,7 +57,8 @@ def window_sums(panel: Panel, values: Floats | None = None) -> Floats:
     """
     run = panel.values if values is None else values
     longest = int((panel.hi - panel.lo).max(initial=0))
-    if len(panel.lo) * longest <= len(run) * longest.bit_length():
+    cells = panel.shape[0] * panel.shape[1]
+    if cells * longest <= (run.size + cells) * longest.bit_length():
         return _gathered_sums(panel, run, longest)
     position = panel.lo.copy()
     left = panel.hi - panel.lo
@@ -66,8 +67,9 @@ def window_sums(panel: Panel, values: Floats | None = None) -> Floats:
     run_lost: Floats | None = None
     size = 1
     while size <= longest:
-        chosen = (left & size).astype(bool)
-        if chosen.any():
+        having = (left & size).astype(bool)
+        if having.any():
+            chosen = slice(None) if having.all() else having
             where = position[chosen]
             added, error = two_sum(total[chosen], run[where])
             error += lost[chosen]

@@ -4,14 +4,14 @@ A scalar is float64[steps]; a string is a str; an instant vector is a Vector. A 
 the function that takes one asks for panels.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pyscrape.model.blocks import LabelFrame, Times, Values
-from pyscrape.model.symbols import NAME
 from pyscrape.promql.errors import QueryError
-from pyscrape.promql.frames import column, concat, drop_name, groups_of, take
+from pyscrape.promql.frames import concat, drop_name, groups_of, reserved, take
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.rate import Spans
 
@@ -88,17 +88,19 @@ class Vector:
         """
         if delayed:
             return replace(self, unnamed=np.ones(len(self.frame), dtype=np.bool_))
-        if not column(self.frame, NAME).any():
-            return replace(self, frame=drop_name(self.frame))
-        return merge_same(replace(self, frame=drop_name(self.frame)), strict=strict)
+        frame = drop_name(self.frame)
+        if len(frame.names) == len(self.frame.names):
+            return self
+        return merge_same(replace(self, frame=frame), strict=strict)
 
     def settle_names(self) -> "Vector":
         """Delayed name removal carried out."""
         if self.unnamed is None or not self.unnamed.any():
             return replace(self, unnamed=None)
         codes = self.frame.codes.copy()
-        if NAME in self.frame.names:
-            codes[self.unnamed, self.frame.names.index(NAME)] = 0
+        for name in reserved(self.frame.symbols):
+            if name in self.frame.names:
+                codes[self.unnamed, self.frame.names.index(name)] = 0
         frame = LabelFrame(self.frame.names, codes, self.frame.symbols)
         return merge_same(replace(self, frame=frame, unnamed=None))
 
@@ -156,10 +158,10 @@ def joined(first: Vector, second: Vector) -> Vector:
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """A range vector over all steps: its series' labels, their samples as panels, and the windows' times."""
+    """A range vector over all steps: its series' labels, their samples as panels (read once), the windows' times."""
 
     frame: LabelFrame
-    panels: tuple[Panel, ...]
+    panels: Iterable[Panel]
     spans: Spans
     unnamed: Mask | None = None
 

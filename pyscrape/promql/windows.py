@@ -38,20 +38,20 @@ _OF_THE_STEP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What of the whole query its parts may refer to: the outermost grid and the settings."""
+    """What of the whole query its parts may refer to: the outermost grid and the settings.
+
+    `end_ms` is the end that was asked for, which the last step may not reach; an instant query has a `step_ms` of 0.
+    """
 
     grid: Grid
+    end_ms: int
+    step_ms: int
     lookback_ms: int
     subquery_step_ms: int
 
     @property
     def range_ms(self) -> int:
-        return self.grid.end_ms - self.grid.start_ms
-
-    @property
-    def step_ms(self) -> int:
-        """The query's step; an instant query has none."""
-        return self.grid.step_ms if self.grid.count > 1 else 0
+        return self.end_ms - self.grid.start_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def evaluated_at(node: VectorSelector | SubqueryExpr, grid: Grid, scope: Scope) 
     if node.at_ms is not None:
         times = np.full(grid.count, node.at_ms, dtype=np.int64)
     elif node.at_edge is not None:
-        edge = scope.grid.start_ms if node.at_edge == "start" else scope.grid.end_ms
+        edge = scope.grid.start_ms if node.at_edge == "start" else scope.end_ms
         times = np.full(grid.count, edge, dtype=np.int64)
     else:
         times = grid.times_ms
@@ -107,7 +107,7 @@ def span_ms(literal_ms: int, node: DurationNode | None, scope: Scope, *, signed:
         raise QueryError("duration is out of range")
     if seconds <= 0 and not signed:
         raise QueryError("duration must be greater than 0")
-    return round(seconds * 1000)
+    return int(seconds * 1000)  # cut off, as Prometheus does
 
 
 def _seconds(node: DurationNode, scope: Scope) -> float:
@@ -149,10 +149,8 @@ def same_at_every_step(expr: Expr) -> bool:
     match expr:
         case NumberLiteral() | StringLiteral():
             return True
-        case VectorSelector():
+        case VectorSelector() | SubqueryExpr():
             return expr.at_ms is not None or expr.at_edge is not None
-        case SubqueryExpr():
-            return expr.at_ms is not None or expr.at_edge is not None or same_at_every_step(expr.expr)
         case Call() if expr.function.name in _OF_THE_STEP:
             return False
         case BinaryExpr() | _:
