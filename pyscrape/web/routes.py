@@ -25,6 +25,8 @@ logger = logging.getLogger("pyscrape.web")
 
 MOST_FORM_BYTES = 10 << 20
 BODY_S = 30.0
+PATIENCE_S = 0.1
+"""Most answers are ready by then; only for longer ones it is worth looking whether the client is still there."""
 FORM = "application/x-www-form-urlencoded"
 
 Place = Literal["loop", "thread"]
@@ -136,6 +138,9 @@ class Runner:
             return compressed(answer, accept)
 
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        done, _ = await asyncio.wait({future}, timeout=PATIENCE_S)
+        if done:
+            return future.result()
         watcher = asyncio.create_task(_watch_client(request, call), name=f"client of {mount.path}")
         try:
             return await future
