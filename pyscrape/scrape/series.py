@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pyscrape.exposition.page import Layout, Row
 from pyscrape.exposition.series import DuplicateLabelError
 from pyscrape.model.value import STALE_BITS
+from pyscrape.scrape.columns import firsts, members, without
 from pyscrape.scrape.failure import ScrapeRefusedError
 from pyscrape.scrape.interfaces import Columns, SampleTable, Times, Values
 from pyscrape.scrape.report import Report, report_labels, write_report
@@ -76,6 +77,7 @@ class Split:
     shape: Shape
     timed: Indices
     timed_columns: Columns
+    stored: Indices
     all_columns: Columns
     duplicates: int
 
@@ -152,7 +154,7 @@ class TargetSeries:
         """The columns that would end now, report series included."""
         if self._report_columns is None:
             return self._present
-        return np.union1d(self._present, self._report_columns).astype(np.int32)
+        return np.concatenate((self._present, without(self._report_columns, self._present)))
 
     def rebase(self, rules: SampleRules, options: SeriesOptions, *, forget_page: bool) -> None:
         """Go on under changed settings. With `forget_page` every series is judged anew at the next page.
@@ -165,7 +167,7 @@ class TargetSeries:
         self.options = options
         if changed and before is not None:
             self._report_columns = None
-            self._present = np.concatenate((self._present, np.setdiff1d(before, self._report)))
+            self._present = np.concatenate((self._present, without(before, self._report)))
             forget_page = True
         if forget_page:
             self._binding = self._split = None
@@ -220,12 +222,21 @@ class TargetSeries:
             self._binding = Binding(layout, column_of, None, none, kept, born, False, refused, index)
             return
         if bound:
-            column_of[born] = self.table.add_columns(labels)
+            column_of[born] = self._add_columns(labels)
         kept_samples = np.flatnonzero(column_of >= 0)
         first = first_of_each(column_of, kept_samples)
         whole = len(first) == layout.size
         shape = make_shape(column_of if whole else column_of[first], self._report)
         self._binding = Binding(layout, column_of, None if whole else first, shape, len(kept_samples), born)
+
+    def _add_columns(self, labels: list[dict[str, str]]) -> Columns:
+        """Columns of new series; the report's own are made with the first of them, which costs less than alone."""
+        if self._report_columns is not None:
+            return self.table.add_columns(labels)
+        report = report_labels(self._target, self.options.extra_report)
+        columns = self.table.add_columns(labels + report)
+        self._report_columns = columns[len(labels) :]
+        return columns[: len(labels)]
 
     # Rows.
 
@@ -269,7 +280,7 @@ class TargetSeries:
         self, binding: Binding, shape: Shape, present: Columns, values: Values, at_ms: int, report: Report
     ) -> Accounting:
         """One row: samples, report, and markers for what was present and is not in `present`."""
-        ended = _NO_COLUMNS if present is self._present else np.setdiff1d(self._present, present)
+        ended = _NO_COLUMNS if present is self._present else without(self._present, present)
         size, columns = len(shape.samples), shape.row
         whole = np.empty(len(columns) + len(ended), np.float64)
         whole[:size] = values
@@ -279,7 +290,8 @@ class TargetSeries:
             columns = np.concatenate((columns, ended))
         appended = self.table.append(at_ms, columns, whole)
         if len(ended):
-            self.table.retire(np.setdiff1d(ended, binding.column_of))
+            on_page = binding.column_of if binding.kept == binding.layout.size else kept_columns(binding)
+            self.table.retire(without(ended, on_page))
         self._present = present
         return Accounting(appended.duplicates, appended.out_of_order)
 
@@ -305,13 +317,13 @@ class TargetSeries:
         if split is None or not np.array_equal(split.clocked, clocked):
             split = self._split = make_split(binding, clocked, self._report)
         timed, columns = split.timed, split.timed_columns
-        stored = np.union1d(split.plain, timed)
+        stored = split.stored
         self._check_limit(binding, stored, len(stored), report)
         own_times = times[timed]
         late = own_times > at_ms + MAX_AHEAD_MS
         out_of_bounds = int(np.count_nonzero(late))
         if out_of_bounds:
-            stored = np.setdiff1d(stored, timed[late])
+            stored = np.setdiff1d(stored, timed[late], assume_unique=True)
             own_times, timed, columns = own_times[~late], timed[~late], columns[~late]
         report.added = _count_births(binding, stored)
         present = split.all_columns if self.options.track_timestamps_staleness else split.shape.samples
@@ -330,7 +342,7 @@ class TargetSeries:
         shape = binding.shape if binding is not None and binding.refused is None else None
         if shape is None or shape.samples is not present or shape.visible is not None:
             # Here the report wins: a page's own `up` cannot say that the page is missing.
-            shape = make_shape(np.setdiff1d(present, self._report), self._report)
+            shape = make_shape(without(present, self._report), self._report)
         self._append_markers(shape, at_ms, report)
         self._present = _NO_COLUMNS
 
@@ -339,10 +351,10 @@ class TargetSeries:
 
         They end with the next page that lacks them, or with the next scrape that gives none.
         """
-        ended = np.setdiff1d(self._present, self._seen)
-        left = np.intersect1d(self._present, self._seen)
-        self._append_markers(make_shape(np.setdiff1d(ended, self._report), self._report), at_ms, report)
-        self._present = left
+        present, seen = self._present, self._seen[self._seen >= 0]
+        ended = without(without(present, seen), self._report)
+        self._append_markers(make_shape(ended, self._report), at_ms, report)
+        self._present = present[members(present, seen)]
 
     def _append_markers(self, shape: Shape, at_ms: int, report: Report) -> None:
         size = len(shape.samples)
@@ -353,7 +365,7 @@ class TargetSeries:
 
     def end(self, at_ms: int, keep: Columns) -> None:
         """The target is gone: markers at `at_ms` for every series but those of `keep`, which go on elsewhere."""
-        columns = np.setdiff1d(self.columns, keep).astype(np.int32)
+        columns = without(self.columns, keep)
         if len(columns):
             self.table.append(at_ms, columns, stale_values(len(columns)))
         self.table.close()
@@ -368,7 +380,7 @@ class TargetSeries:
 
 def make_shape(samples: Columns, report: Columns) -> Shape:
     """The row of some samples followed by the report."""
-    hidden = np.isin(report, samples)
+    hidden = members(report, samples)
     if not hidden.any():
         return Shape(samples, np.concatenate((samples, report)), None)
     return Shape(samples, np.concatenate((samples, report[~hidden])), np.flatnonzero(~hidden))
@@ -387,7 +399,8 @@ def make_split(binding: Binding, clocked: NDArray[np.bool_], report: Columns) ->
         shape=make_shape(column_of[plain], report),
         timed=timed,
         timed_columns=column_of[timed],
-        all_columns=np.union1d(column_of[plain], column_of[timed]).astype(np.int32),
+        stored=np.union1d(plain, timed),
+        all_columns=np.unique(column_of[kept]),
         duplicates=len(plain_samples) - len(plain),
     )
 
@@ -404,11 +417,13 @@ def carried_over(known: Binding | None, layout: Layout) -> Columns:
 
 def first_of_each(column_of: Columns, samples: Indices) -> Indices:
     """Those of `samples` whose column no earlier one has, in the order of the page."""
-    _, first = np.unique(column_of[samples], return_index=True)
-    if len(first) == len(samples):
-        return samples
-    first.sort()
-    return samples[first]
+    first = firsts(column_of[samples])
+    return samples if first is None else samples[first]
+
+
+def kept_columns(binding: Binding) -> Columns:
+    """The columns of the samples that were not dropped."""
+    return binding.column_of[binding.column_of >= 0]
 
 
 def _count_births(binding: Binding, stored: Indices | None) -> int:
