@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.kubernetes.labels import (
     ADDRESS,
-    META,
     Attach,
     Labels,
     Related,
+    add_container_port,
     add_namespace,
     add_node,
     add_object_labels,
     container_labels,
-    container_port_labels,
     containers,
     join_host_port,
     nonempty,
@@ -39,6 +38,12 @@ from pyscrape.discovery.kubernetes.objects import (
 from pyscrape.model.names import sanitize_label_name
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+CONTAINER_LABELS = (
+    "__meta_kubernetes_pod_container_name",
+    "__meta_kubernetes_pod_container_image",
+    "__meta_kubernetes_pod_container_port_name",
+    "__meta_kubernetes_pod_container_port_protocol",
+)
 
 
 class _PodsBehind:
@@ -74,10 +79,10 @@ class _PodsBehind:
             declared = next((p for p in container.ports or () if p.container_port == port), None)
             if declared is not None:
                 # None of these may be left over from another container that has the port too.
+                for name in CONTAINER_LABELS:
+                    target.pop(name, None)
                 target.update(container_labels(container, init))
-                target.update(
-                    container_port_labels(declared, declared.protocol if protocol is None else protocol)
-                )
+                add_container_port(target, declared, declared.protocol if protocol is None else protocol)
 
     def uncovered(self) -> Iterator[Labels]:
         """A target for each container port that no endpoint port had the number of."""
@@ -90,14 +95,10 @@ class _PodsBehind:
                 for port in container.ports or ():
                     if port.container_port in self._covered[key]:
                         continue
-                    yield nonempty(
-                        {
-                            ADDRESS: join_host_port(pod.status.pod_ip, port.container_port),
-                            **container_labels(container, init),
-                            **container_port_labels(port, port.protocol),
-                            **shared,
-                        }
-                    )
+                    target = {ADDRESS: join_host_port(pod.status.pod_ip, port.container_port), **shared}
+                    target.update(container_labels(container, init))
+                    add_container_port(target, port, port.protocol)
+                    yield target
 
 
 def add_service(labels: Labels, namespace: str, name: str, related: Related) -> Service | None:
@@ -105,7 +106,7 @@ def add_service(labels: Labels, namespace: str, name: str, related: Related) -> 
     if service is None:
         return None
     assert isinstance(service, Service)
-    labels[META + "service_name"] = name
+    labels["__meta_kubernetes_service_name"] = name
     add_object_labels(labels, "service", service.metadata)
     return service
 
@@ -123,7 +124,7 @@ def endpoints_group(endpoints: Named, related: Related, attach: Attach) -> Targe
     """One target per subset, port and address, then the other ports of the pods behind them."""
     assert isinstance(endpoints, Endpoints)
     meta = endpoints.metadata
-    labels: Labels = {META + "endpoints_name": meta.name}
+    labels: Labels = {"__meta_kubernetes_endpoints_name": meta.name}
     add_namespace(labels, meta, related, attach)
     add_service(labels, meta.namespace, meta.name, related)
     add_object_labels(labels, "endpoints", meta)
@@ -135,13 +136,13 @@ def endpoints_group(endpoints: Named, related: Related, attach: Attach) -> Targe
         target = nonempty(
             {
                 ADDRESS: join_host_port(address.ip, port.port or 0),
-                META + "endpoint_port_name": port.name,
-                META + "endpoint_port_protocol": port.protocol,
-                META + "endpoint_ready": ready,
-                META + "endpoint_address_target_kind": ref.kind if ref else "",
-                META + "endpoint_address_target_name": ref.name if ref else "",
-                META + "endpoint_node_name": address.node_name,
-                META + "endpoint_hostname": address.hostname,
+                "__meta_kubernetes_endpoint_port_name": port.name,
+                "__meta_kubernetes_endpoint_port_protocol": port.protocol,
+                "__meta_kubernetes_endpoint_ready": ready,
+                "__meta_kubernetes_endpoint_address_target_kind": ref.kind if ref else "",
+                "__meta_kubernetes_endpoint_address_target_name": ref.name if ref else "",
+                "__meta_kubernetes_endpoint_node_name": address.node_name,
+                "__meta_kubernetes_endpoint_hostname": address.hostname,
             }
         )
         if attach.node:
@@ -156,10 +157,10 @@ def endpoints_group(endpoints: Named, related: Related, attach: Attach) -> Targe
             for address in subset.not_ready_addresses or ():
                 add(address, port, "false")
     targets.extend(pods.uncovered())
-    return TargetGroup(f"endpoints/{meta.namespace}/{meta.name}", tuple(map(nonempty, targets)), labels)
+    return TargetGroup(f"endpoints/{meta.namespace}/{meta.name}", tuple(targets), labels)
 
 
-_SLICE = META + "endpointslice_"
+_SLICE = "__meta_kubernetes_endpointslice_"
 
 
 def _flag(value: bool | None) -> str | None:
@@ -168,10 +169,10 @@ def _flag(value: bool | None) -> str | None:
 
 def _slice_port_labels(port: EndpointPort) -> dict[str, str | None]:
     return {
-        _SLICE + "port": None if port.port is None else str(port.port),
-        _SLICE + "port_name": port.name,
-        _SLICE + "port_protocol": port.protocol,
-        _SLICE + "port_app_protocol": port.app_protocol,
+        "__meta_kubernetes_endpointslice_port": None if port.port is None else str(port.port),
+        "__meta_kubernetes_endpointslice_port_name": port.name,
+        "__meta_kubernetes_endpointslice_port_protocol": port.protocol,
+        "__meta_kubernetes_endpointslice_port_app_protocol": port.app_protocol,
     }
 
 
@@ -180,14 +181,14 @@ def _slice_endpoint_labels(endpoint: Endpoint) -> Labels:
     conditions, ref = endpoint.conditions, endpoint.target_ref
     labels = nonempty(
         {
-            _SLICE + "endpoint_conditions_ready": _flag(conditions.ready),
-            _SLICE + "endpoint_conditions_serving": _flag(conditions.serving),
-            _SLICE + "endpoint_conditions_terminating": _flag(conditions.terminating),
-            _SLICE + "endpoint_hostname": endpoint.hostname,
-            _SLICE + "endpoint_node_name": endpoint.node_name,
-            _SLICE + "endpoint_zone": endpoint.zone,
-            _SLICE + "address_target_kind": ref.kind if ref else "",
-            _SLICE + "address_target_name": ref.name if ref else "",
+            "__meta_kubernetes_endpointslice_endpoint_conditions_ready": _flag(conditions.ready),
+            "__meta_kubernetes_endpointslice_endpoint_conditions_serving": _flag(conditions.serving),
+            "__meta_kubernetes_endpointslice_endpoint_conditions_terminating": _flag(conditions.terminating),
+            "__meta_kubernetes_endpointslice_endpoint_hostname": endpoint.hostname,
+            "__meta_kubernetes_endpointslice_endpoint_node_name": endpoint.node_name,
+            "__meta_kubernetes_endpointslice_endpoint_zone": endpoint.zone,
+            "__meta_kubernetes_endpointslice_address_target_kind": ref.kind if ref else "",
+            "__meta_kubernetes_endpointslice_address_target_name": ref.name if ref else "",
         }
     )
     for key, value in (endpoint.deprecated_topology or {}).items():
@@ -218,7 +219,12 @@ def endpointslice_group(piece: Named, related: Related, attach: Attach) -> Targe
     assert isinstance(piece, EndpointSlice)
     meta = piece.metadata
     source = f"endpointslice/{meta.namespace}/{meta.name}"
-    labels = nonempty({_SLICE + "name": meta.name, _SLICE + "address_type": piece.address_type})
+    labels = nonempty(
+        {
+            "__meta_kubernetes_endpointslice_name": meta.name,
+            "__meta_kubernetes_endpointslice_address_type": piece.address_type,
+        }
+    )
     add_namespace(labels, meta, related, attach)
     service = add_service(labels, meta.namespace, service_of_slice(meta), related)
     add_object_labels(labels, "endpointslice", meta)
@@ -236,6 +242,6 @@ def endpointslice_group(piece: Named, related: Related, attach: Attach) -> Targe
                 if attach.node:
                     _add_endpoint_node(target, endpoint.node_name, endpoint.target_ref, related)
                 pods.add(target, endpoint.target_ref, port.port, None)
-                targets.append(nonempty(target))
+                targets.append(target)
     targets.extend(pods.uncovered())
     return TargetGroup(source, tuple(targets), labels)

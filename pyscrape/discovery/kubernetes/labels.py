@@ -20,7 +20,7 @@ from pyscrape.discovery.kubernetes.objects import (
 from pyscrape.model.names import sanitize_label_name
 
 META = "__meta_kubernetes_"
-NAMESPACE = META + "namespace"
+NAMESPACE = "__meta_kubernetes_namespace"
 ADDRESS = "__address__"
 
 
@@ -81,7 +81,7 @@ def add_namespace(labels: Labels, meta: Meta, related: Related, attach: Attach) 
 def add_node(labels: Labels, name: str, related: Related) -> None:
     node = related.nodes.get(("", name))
     if node is not None:
-        labels[META + "node_name"] = name
+        labels["__meta_kubernetes_node_name"] = name
         add_object_labels(labels, "node", node.metadata)
 
 
@@ -110,15 +110,15 @@ def pod_labels(pod: Pod) -> Labels:
     owner = controller_of(meta)
     labels = nonempty(
         {
-            META + "pod_name": meta.name,
-            META + "pod_ip": status.pod_ip,
-            META + "pod_ready": _pod_ready(pod),
-            META + "pod_phase": status.phase,
-            META + "pod_node_name": pod.spec.node_name,
-            META + "pod_host_ip": status.host_ip,
-            META + "pod_uid": meta.uid,
-            META + "pod_controller_kind": owner.kind if owner else "",
-            META + "pod_controller_name": owner.name if owner else "",
+            "__meta_kubernetes_pod_name": meta.name,
+            "__meta_kubernetes_pod_ip": status.pod_ip,
+            "__meta_kubernetes_pod_ready": _pod_ready(pod),
+            "__meta_kubernetes_pod_phase": status.phase,
+            "__meta_kubernetes_pod_node_name": pod.spec.node_name,
+            "__meta_kubernetes_pod_host_ip": status.host_ip,
+            "__meta_kubernetes_pod_uid": meta.uid,
+            "__meta_kubernetes_pod_controller_kind": owner.kind if owner else "",
+            "__meta_kubernetes_pod_controller_name": owner.name if owner else "",
         }
     )
     add_object_labels(labels, "pod", meta)
@@ -134,16 +134,19 @@ def containers(pod: Pod) -> Iterator[tuple[Container, bool]]:
 
 
 def container_labels(container: Container, init: bool) -> Labels:
-    return {
-        META + "pod_container_name": container.name,
-        META + "pod_container_image": container.image,
-        META + "pod_container_init": "true" if init else "false",
-    }
+    """What all targets of a container say of it."""
+    labels = {"__meta_kubernetes_pod_container_init": "true" if init else "false"}
+    if container.name:
+        labels["__meta_kubernetes_pod_container_name"] = container.name
+    if container.image:
+        labels["__meta_kubernetes_pod_container_image"] = container.image
+    return labels
 
 
-def container_port_labels(port: ContainerPort, protocol: str) -> Labels:
-    return {
-        META + "pod_container_port_name": port.name,
-        META + "pod_container_port_number": str(port.container_port),
-        META + "pod_container_port_protocol": protocol,
-    }
+def add_container_port(labels: Labels, port: ContainerPort, protocol: str) -> None:
+    """What a target says of the container port that it is."""
+    labels["__meta_kubernetes_pod_container_port_number"] = str(port.container_port)
+    if port.name:
+        labels["__meta_kubernetes_pod_container_port_name"] = port.name
+    if protocol:
+        labels["__meta_kubernetes_pod_container_port_protocol"] = protocol

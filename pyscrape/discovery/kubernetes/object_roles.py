@@ -10,11 +10,11 @@ from pyscrape.discovery.kubernetes.labels import (
     Attach,
     Labels,
     Related,
+    add_container_port,
     add_namespace,
     add_node,
     add_object_labels,
     container_labels,
-    container_port_labels,
     containers,
     controller_of,
     join_host_port,
@@ -41,7 +41,9 @@ def node_group(node: Named, _related: Related, _attach: Attach) -> TargetGroup |
     if host is None:
         return None
     name = node.metadata.name
-    labels = nonempty({META + "node_name": name, META + "node_provider_id": node.spec.provider_id})
+    labels = nonempty(
+        {"__meta_kubernetes_node_name": name, "__meta_kubernetes_node_provider_id": node.spec.provider_id}
+    )
     for condition in node.status.conditions or ():
         labels[sys.intern(f"{META}node_condition_{sanitize_label_name(condition.type.lower())}")] = (
             condition.status.lower()
@@ -69,23 +71,23 @@ def service_group(service: Named, related: Related, attach: Attach) -> TargetGro
     """One target per port of the service."""
     assert isinstance(service, Service)
     meta, spec = service.metadata, service.spec
-    labels: Labels = {META + "service_name": meta.name}
+    labels: Labels = {"__meta_kubernetes_service_name": meta.name}
     add_namespace(labels, meta, related, attach)
     add_object_labels(labels, "service", meta)
-    shared: Labels = {META + "service_type": spec.type}
+    shared: Labels = {"__meta_kubernetes_service_type": spec.type}
     if spec.type == "ExternalName":
-        shared[META + "service_external_name"] = spec.external_name
+        shared["__meta_kubernetes_service_external_name"] = spec.external_name
     else:
-        shared[META + "service_cluster_ip"] = spec.cluster_ip
+        shared["__meta_kubernetes_service_cluster_ip"] = spec.cluster_ip
     if spec.type == "LoadBalancer":
-        shared[META + "service_loadbalancer_ip"] = _load_balancer_ip(service)
+        shared["__meta_kubernetes_service_loadbalancer_ip"] = _load_balancer_ip(service)
     targets = tuple(
         nonempty(
             {
                 ADDRESS: f"{meta.name}.{meta.namespace}.svc:{port.port}",
-                META + "service_port_name": port.name,
-                META + "service_port_number": str(port.port),
-                META + "service_port_protocol": port.protocol,
+                "__meta_kubernetes_service_port_name": port.name,
+                "__meta_kubernetes_service_port_number": str(port.port),
+                "__meta_kubernetes_service_port_protocol": port.protocol,
                 **shared,
             }
         )
@@ -109,11 +111,11 @@ def _workload_labels(meta: Meta, related: Related, attach: Attach) -> Iterator[t
     maker = controller_of(made.metadata)
     kinds = (owner.kind, maker.kind if maker else "")
     if attach.deployment and maker and kinds == ("ReplicaSet", "Deployment"):
-        yield META + "pod_deployment_name", maker.name
+        yield "__meta_kubernetes_pod_deployment_name", maker.name
     if attach.job and owner.kind == "Job":
-        yield META + "pod_job_name", owner.name
+        yield "__meta_kubernetes_pod_job_name", owner.name
     if attach.cronjob and maker and kinds == ("Job", "CronJob"):
-        yield META + "pod_cronjob_name", maker.name
+        yield "__meta_kubernetes_pod_cronjob_name", maker.name
 
 
 def pod_group(pod: Named, related: Related, attach: Attach) -> TargetGroup | None:
@@ -141,19 +143,14 @@ def pod_group(pod: Named, related: Related, attach: Attach) -> TargetGroup | Non
     targets: list[Labels] = []
     for container, init in containers(pod):
         own = container_labels(container, init)
-        own[META + "pod_container_id"] = ids.get((container.name, init), "")
+        if container_id := ids.get((container.name, init)):
+            own["__meta_kubernetes_pod_container_id"] = container_id
         if not container.ports:
-            targets.append(nonempty({ADDRESS: ip, **own}))
-        targets += [
-            nonempty(
-                {
-                    ADDRESS: join_host_port(ip, port.container_port),
-                    **own,
-                    **container_port_labels(port, port.protocol),
-                }
-            )
-            for port in container.ports or ()
-        ]
+            targets.append({ADDRESS: ip, **own})
+        for port in container.ports or ():
+            target = {ADDRESS: join_host_port(ip, port.container_port), **own}
+            add_container_port(target, port, port.protocol)
+            targets.append(target)
     return TargetGroup(source, tuple(targets), labels)
 
 
@@ -171,10 +168,10 @@ def ingress_group(ingress: Named, related: Related, attach: Attach) -> TargetGro
     """One target per rule and path; its address is the rule's host."""
     assert isinstance(ingress, Ingress)
     meta, spec = ingress.metadata, ingress.spec
-    labels: Labels = {META + "ingress_name": meta.name}
+    labels: Labels = {"__meta_kubernetes_ingress_name": meta.name}
     add_namespace(labels, meta, related, attach)
     if spec.ingress_class_name:
-        labels[META + "ingress_class_name"] = spec.ingress_class_name
+        labels["__meta_kubernetes_ingress_class_name"] = spec.ingress_class_name
     add_object_labels(labels, "ingress", meta)
     targets: list[Labels] = []
     for rule in spec.rules or ():
@@ -183,9 +180,9 @@ def ingress_group(ingress: Named, related: Related, attach: Attach) -> TargetGro
         for path in paths:
             target = nonempty(
                 {
-                    META + "ingress_scheme": scheme,
-                    META + "ingress_host": rule.host,
-                    META + "ingress_path": path,
+                    "__meta_kubernetes_ingress_scheme": scheme,
+                    "__meta_kubernetes_ingress_host": rule.host,
+                    "__meta_kubernetes_ingress_path": path,
                 }
             )
             # The address stays even when it is empty: a target without the label would be no target.

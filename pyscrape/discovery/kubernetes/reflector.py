@@ -353,6 +353,8 @@ class Reflector:
 
     def _differences(self, snapshot: Snapshot) -> list[Change]:
         """What a new list changes."""
+        if not self.objects:
+            return [Change(key, new) for key, new in snapshot.objects.items()]
         changes = [Change(key, None) for key in self.objects.keys() - snapshot.objects.keys()]
         for key, new in snapshot.objects.items():
             old = self.objects.get(key)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pyscrape.discovery.kubernetes.objects import Key, Named, Narrow, Resource
+from pyscrape.discovery.kubernetes.objects import Key, Named, Narrow, Resource, key_of
 
 logger = logging.getLogger("pyscrape.discovery.kubernetes")
 
@@ -232,6 +232,8 @@ class Watch:
         self.version = version
         self._resource = resource
         self._decoders = decoders
+        kind = f'"object":{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",'
+        self._plain_starts = tuple(f'{{"type":"{event}",{kind}'.encode() for event in ("ADDED", "MODIFIED"))
 
     def feed(self, line: bytes) -> Change | Listed | None:
         """Take one line of a watch; None where there is nothing to do (a bookmark, an unknown event).
@@ -240,6 +242,19 @@ class Watch:
             ApiError: the server ended the watch with a Status; `.expired` says that a new list is needed.
             msgspec.DecodeError: the line is no JSON.
         """
+        if line.startswith(self._plain_starts):
+            # As servers write the events that matter; benchmark: kubernetes.py. Anything odd goes the long way.
+            try:
+                found = self._decoders.event(line).object
+            except msgspec.ValidationError:
+                pass
+            else:
+                self.version = found.metadata.resource_version or self.version
+                return Change(key_of(found.metadata), found)
+        return self._feed_any(line)
+
+    def _feed_any(self, line: bytes) -> Change | Listed | None:
+        """The long way: decide by the event's head, then decode what is needed."""
         try:
             head = _decode_head(line)
         except msgspec.ValidationError as error:

@@ -88,6 +88,24 @@ def test_an_object_that_cannot_be_read_is_no_longer_known() -> None:
     assert Watch(PODS, DECODERS).feed(event("MODIFIED", spec="?")) == Change(("ns", "a"), None)
 
 
+@given(
+    st.sampled_from(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "OTHER"]),
+    st.sampled_from(["Pod", "Node"]),
+    st.sampled_from(["v1", "v2"]),
+    st.sampled_from([{}, {"status": {"podIP": "1.2.3.4"}}, {"spec": "?"}, {"metadata": {}}]),
+    st.booleans(),
+)
+def test_the_short_way_says_what_the_long_way_says(
+    kind: str, of: str, version: str, more: dict[str, Any], compact: bool
+) -> None:
+    meta = {"name": "a", "namespace": "ns", "resourceVersion": "7"}
+    text = {"type": kind, "object": {"kind": of, "apiVersion": version, "metadata": meta, **more}}
+    line = json.dumps(text, separators=(",", ":") if compact else None).encode()
+    short, long = Watch(PODS, DECODERS, "5"), Watch(PODS, DECODERS, "5")
+    assert short.feed(line) == long._feed_any(line)
+    assert short.version == long.version
+
+
 LINES = [b'{"a":1}', b"{}", b"x" * 300]
 
 
