@@ -291,6 +291,9 @@ def compose_all(text: str, *, first_only: bool = False) -> list[Document]:
     for event in stream:
         if type(event) is not events.DocumentStartEvent:
             continue
+        if event.version not in (None, (1, 1)):
+            mark: Any = event.start_mark
+            raise YAMLError("yaml: found incompatible YAML document", int(mark.line) + 1, 1)
         root = _document(stream)
         documents.append(Document(root))
         if first_only:

@@ -83,6 +83,7 @@ def test_special_floats() -> None:
         ("a: *x", "yaml: unknown anchor 'x' referenced", 1, 4),
         ("a: &x [1, *x]", "yaml: anchor 'x' value contains itself", 1, 11),
         ("[" * (MAX_DEPTH + 1), f"yaml: exceeded max depth of {MAX_DEPTH}", 1, MAX_DEPTH + 1),
+        ("%YAML 1.2\n---\na: 1", "yaml: found incompatible YAML document", 1, 1),
         ("a: \x00", "yaml: control characters are not allowed", 1, 4),
         ("a: 1\nb: \ud800", "yaml: invalid Unicode character", 2, 4),
         ("a: !!binary '%'", "yaml: !!binary value contains invalid base64 data", 1, 4),
