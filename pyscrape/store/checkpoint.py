@@ -5,13 +5,12 @@ them are enough. Writing it happens in another thread. Packed rows go to data fi
 names the groups that it consists of. A data file of which less than half is still named is written anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyscrape.store.chunk import GROUP, Chunk
 from pyscrape.store.codec import pack
@@ -31,9 +30,9 @@ from pyscrape.store.records import (
     table_record,
 )
 from pyscrape.store.segment import Segment
-from pyscrape.store.shapes import FREE
 
 if TYPE_CHECKING:
+    from pyscrape.store.index import SeriesIndex
     from pyscrape.store.store import Store
 
 _FRAME_BYTES = 1 << 20
@@ -59,33 +58,28 @@ class _TablePicture:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything a checkpoint has; nothing in it changes any more."""
+    """Everything a checkpoint has.
+
+    Parts of tables do not change any more. Labels are copied when the picture is written; until `release` no id is
+    given to another series. Series that came after the picture was taken do no harm: the log has them too.
+    """
 
     writer: int
     first_log: int
     samples: int
-    symbols: tuple[tuple[int, str], ...]
-    shapes: tuple[tuple[tuple[int, ...], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]], ...]
+    index: "SeriesIndex"
     tables: tuple[_TablePicture, ...]
+    release: Callable[[], None]
 
 
 def take_picture(store: "Store", writer: int, first_log: int) -> Picture:
     """The store as it is now. Call it where samples are appended."""
-    index = store.index
-    with store.lock:
-        symbols = tuple(index.symbols.items())
-        shapes = []
-        for shape in index.shapes:
-            ids = shape.series.view
-            used = np.flatnonzero(ids != FREE)
-            if len(used):
-                ids = ids[used]
-                shapes.append((shape.names, ids, index.metrics(ids), shape.values.view[:, used]))
-        tables = tuple(
-            _TablePicture(table.number, table.name, table.autonomous, tuple(map(_still, table.parts)))
-            for table in store.tables()
-        )
-    return Picture(writer, first_log, store.stats().samples_appended, symbols, tuple(shapes), tables)
+    tables = tuple(
+        _TablePicture(table.number, table.name, table.autonomous, tuple(map(_still, table.parts)))
+        for table in store.tables()
+    )
+    samples = store.stats().samples_appended
+    return Picture(writer, first_log, samples, store.index, tables, store.hold_ids())
 
 
 def _still(part: Part) -> "Chunk | _Rows":
@@ -112,6 +106,12 @@ class CheckpointWriter:
 
     def write(self, picture: Picture, number: int) -> None:
         """The checkpoint of that number; it counts when this returns. OSError when the disk refuses."""
+        try:
+            self._write(picture, number)
+        finally:
+            picture.release()
+
+    def _write(self, picture: Picture, number: int) -> None:
         self._number = number
         out = bytearray()
         for one in self._records(picture):
@@ -134,19 +134,27 @@ class CheckpointWriter:
 
     def _records(self, picture: Picture) -> Iterator[bytes]:
         yield head_record(picture.writer, picture.first_log, picture.samples)
-        for at in range(0, len(picture.symbols), _SYMBOLS_A_RECORD):
-            some = picture.symbols[at : at + _SYMBOLS_A_RECORD]
+        series = list(picture.index.copies())
+        symbols = picture.index.symbols
+        for at in range(0, symbols.given, _SYMBOLS_A_RECORD):
+            codes = range(at, min(at + _SYMBOLS_A_RECORD, symbols.given))
+            some = [(code, text) for code in codes if (text := symbols.known(code)) is not None]
             yield symbols_record([code for code, _ in some], [text for _, text in some])
-        for names, ids, metric, values in picture.shapes:
+        known = np.zeros(picture.index.capacity, np.bool_)
+        for names, ids, metric, values in series:
+            known[ids] = True
             yield series_record(names, ids, metric, values)
         layouts: dict[int, int] = {}
         for table in picture.tables:
             yield table_record(table.number, table.autonomous, table.name)
             for part in table.parts:
+                columns = part.layout.columns
+                if not known[columns].all():
+                    continue  # retention has taken it since, and its series with it
                 number = layouts.get(id(part.layout))
                 if number is None:
                     number = layouts[id(part.layout)] = len(layouts) + 1
-                    yield layout_record(number, table.number, part.layout.columns)
+                    yield layout_record(number, table.number, columns)
                 yield self._part(number, part)
 
     def _part(self, layout: int, part: "Chunk | _Rows") -> bytes:

@@ -6,7 +6,7 @@ readers hold it for the passes over vectors and not while a regular expression r
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from operator import attrgetter, itemgetter
@@ -242,10 +242,15 @@ class SeriesIndex:
                 for column in (self._metric, self._shape, self._row):
                     column.cut(end)
 
-    def metrics(self, ids: Ids) -> Codes:
-        """The metric name's code of some series."""
-        codes: Codes = self._metric.data[ids]
-        return codes
+    def copies(self) -> Iterator[tuple[tuple[int, ...], Ids, Codes, Codes]]:
+        """(names, ids, metric names, values [names x series]) of all series, a shape at a time, as codes."""
+        for shape in list(self.shapes):
+            with self.lock:
+                used = np.flatnonzero(shape.series.view != FREE)
+                ids = shape.series.view[used]
+                copy = (shape.names, ids, self._metric.data[ids], shape.values.view[:, used])
+            if len(used):
+                yield copy
 
     def metric_codes(self) -> Codes:
         """The metric name's code of every series in use, 0 where it has none."""

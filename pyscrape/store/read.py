@@ -71,9 +71,10 @@ def find(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> lis
         places = seen.get(id(part.layout))
         if places is None:
             where = part.layout.positions(ids)
-            there = None if (where >= 0).all() else np.flatnonzero(where >= 0)
+            whole = where.item(0) >= 0 if len(where) == 1 else bool((where >= 0).all())
+            there = None if whole else np.flatnonzero(where >= 0)
             places = seen[id(part.layout)] = (where if there is None else where[there], there)
-        if len(places[0]):
+        if places[1] is None or len(places[0]):
             found.append(_Found(part, *places, first, times))
     return found
 

@@ -93,4 +93,8 @@ class Segment:
 
     def read(self, positions: NDArray[np.intp], first: int, count: int) -> Values:
         """Values of some columns, shape [rows x positions]."""
-        return self._values[first : first + count].take(positions, axis=1)
+        rows = self._values[first : first + count]
+        if len(positions) == 1:
+            column = positions.item(0)
+            return rows[:, column : column + 1].copy()
+        return rows.take(positions, axis=1)

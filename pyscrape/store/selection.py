@@ -79,8 +79,11 @@ def blocks_of(columns: list[_Columns]) -> tuple[Ids, tuple[Block, ...]]:
     row = 0
     rows = np.arange(sum(len(one.ids) for one in columns))
     for group in groups.values():
-        count = sum(len(one.ids) for one in group)
-        values = group[0].values if len(group) == 1 else np.concatenate([one.values for one in group], axis=1)
+        if len(group) == 1:
+            count, values = len(group[0].ids), group[0].values
+        else:
+            count = sum(len(one.ids) for one in group)
+            values = np.concatenate([one.values for one in group], axis=1)
         blocks.append(Block(rows[row : row + count], group[0].times, values))
         ids += [one.ids for one in group]
         row += count

@@ -4,7 +4,7 @@ Writers (the event loop) own tables and the index; readers (worker threads) take
 that moment and need nothing else of it. Only changes of the index and passes over it take the lock.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import count
@@ -249,6 +249,12 @@ class Store:
         """The selections that run now."""
         return frozenset(self._reading)
 
+    def hold_ids(self) -> Callable[[], None]:
+        """Until the answer is called, ids that are removed are not given to other series."""
+        token = next(self._tokens)
+        self._reading.add(token)
+        return lambda: self._reading.discard(token)
+
     def used_bytes(self) -> int:
         """Bytes that the store accounts for: sealed and open rows, labels, symbols."""
         return (
@@ -323,12 +329,11 @@ class Store:
     @contextmanager
     def _read(self) -> Iterator[None]:
         """While inside, ids that are removed are not given to other series."""
-        token = next(self._tokens)
-        self._reading.add(token)
+        release = self.hold_ids()
         try:
             yield
         finally:
-            self._reading.discard(token)
+            release()
 
     def _chosen(
         self, matchers: Sequence[Matcher]

@@ -58,10 +58,6 @@ class StoreSymbols(Symbols):
         """How many codes were ever given out; every code is smaller."""
         return len(self._texts)
 
-    def items(self) -> list[tuple[int, str]]:
-        """Codes and strings of everything that can be found."""
-        return [(code, text) for text, code in self._codes.items()]
-
     def known(self, code: int) -> str | None:
         """The string behind a code, None where it was given back."""
         return self._texts[code]
