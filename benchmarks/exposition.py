@@ -42,7 +42,8 @@ class FakePage:
         return f'http_request_duration_seconds_bucket{{handler="/api/v1/orders/{index // 8}",code="200",le="{bound}"}}'
 
     def _cpu(self, index: int) -> str:
-        return f'node_cpu_seconds_total{{cpu="{index // 8}",mode="{("idle", "user", "system")[index % 3]}",node="n-{index}"}}'
+        mode = ("idle", "user", "system")[index % 3]
+        return f'node_cpu_seconds_total{{cpu="{index // 8}",mode="{mode}",node="n-{index}"}}'
 
     def _container(self, index: int) -> str:
         return (
@@ -128,7 +129,7 @@ def measure(full: bool) -> list[Row]:
     like("a like page of 200 series", FakePage(200), size=200)
 
     layout = PageReader().feed(FakePage(SERIES).body()).layout
-    labels = best_ns(iter([b""] * repeats), SERIES, lambda _: layout.labels_of(layout.births.tolist()))
+    labels = best_ns(iter([b""] * repeats), SERIES, lambda _: list(layout.labels_of(layout.births)))
     rows.append(Row("labels of new series", labels, "ns/series", "<= 1,000"))
 
     client = best_ns(pages(FakePage(SERIES), 3), SERIES, prometheus_client)

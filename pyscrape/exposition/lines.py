@@ -25,26 +25,35 @@ from pyscrape.exposition.series import NORMALISED_BY_TYPE, Normalised, parse_exe
 from pyscrape.exposition.values import CLOCK_DIGITS
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n]*+(?:\\[^\n\0][^"\\\n]*+)*+"'
-_SERIES = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+(?:\{(?:" + _LABEL + rb"(?:," + _LABEL + rb")*+,?+)?+\})?+"
+
+
+def _series_pattern(after_comma: bytes) -> bytes:
+    labels = _LABEL + rb"(?:," + after_comma + _LABEL + rb")*+,?+"
+    return rb"([a-zA-Z_:][a-zA-Z0-9_:]*+(?:\{(?:" + labels + rb")?+\})?+)"
+
+
+# Some exporters write a blank after a comma.
+_TEXT_SERIES = _series_pattern(rb" ?+")
+_OM_SERIES = _series_pattern(rb"")
 _USUAL: Mapping[Format, re.Pattern[bytes]] = {
-    "text": re.compile(rb"(" + _SERIES + rb") [^ \t\n{\0]++(?: ([0-9]++))?+\n"),
-    "openmetrics": re.compile(rb"(" + _SERIES + rb") [^ \n\0]++\n"),
+    "text": re.compile(_TEXT_SERIES + rb" [^ \t\n{\0]++(?: ([0-9]++))?+\n"),
+    "openmetrics": re.compile(_OM_SERIES + rb" [^ \n\0]++\n"),
 }
 
 # All lines of a page that has only usual samples and comments: an item a line, empty for a comment. A match ends
 # where a line ends, and what it leaves out at the start of a line later makes two words of the line's value; so a
 # page is right if there are as many items as lines and every value is a number.
 _WHOLE: Mapping[Format, re.Pattern[bytes]] = {
-    "text": re.compile(rb"(?:(" + _SERIES + rb") [^ \t\n{\0]++|#[^\n]*+|)\n"),
-    "openmetrics": re.compile(rb"(?:(" + _SERIES + rb") [^ \n\0]++|#[^\n]*+)\n"),
+    "text": re.compile(rb"(?:" + _TEXT_SERIES + rb" [^ \t\n{\0]++|#[^\n]*+|)\n"),
+    "openmetrics": re.compile(rb"(?:" + _OM_SERIES + rb" [^ \n\0]++|#[^\n]*+)\n"),
 }
 
 _FIELD = rb"([^ \n\0]++)"
 # Lines that the grammar would take 20 us for, and that some pages have many of.
 _LESS_USUAL: Mapping[Format, re.Pattern[bytes]] = {
-    "text": re.compile(rb"(" + _SERIES + rb")[ \t]++([^ \t\n{\0]++)(?:[ \t]++([0-9]++))?+[ \t]*+\n"),
+    "text": re.compile(_TEXT_SERIES + rb"[ \t]++([^ \t\n{\0]++)(?:[ \t]++([0-9]++))?+[ \t]*+\n"),
     "openmetrics": re.compile(
-        rb"(" + _SERIES + rb") " + _FIELD + rb"(?: ([^ #\n\0][^ \n\0]*+))?+"
+        _OM_SERIES + rb" " + _FIELD + rb"(?: ([^ #\n\0][^ \n\0]*+))?+"
         rb"(?: # \{((?:"
         + _LABEL
         + rb"(?:,"
@@ -142,10 +151,10 @@ class Lines:
 
     def text(self, index: int) -> bytes:
         """The series text of sample `index`."""
-        start = int(self.starts[index])
-        return self.body[start : start + int(self.lengths[index])]
+        start: int = self.starts.item(index)
+        return self.body[start : start + self.lengths.item(index)]
 
-    def texts(self, indices: Offsets | None = None) -> list[bytes]:
+    def texts(self, indices: NDArray[np.integer] | None = None) -> list[bytes]:
         """The series texts of some samples, or of all."""
         body = self.body
         starts = self.starts if indices is None else self.starts[indices]

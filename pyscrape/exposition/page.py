@@ -5,7 +5,7 @@ or moves, so that whoever keeps something per series (columns, labels) does noth
 Lined pages go the fast way of `follow`; the plain way, entry by entry, reads every other page and every mistake.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -26,8 +26,8 @@ class SeriesTexts(Protocol):
     def text(self, index: int) -> bytes:
         """Series text of one sample."""
 
-    def texts(self) -> list[bytes]:
-        """Series texts of all samples."""
+    def texts(self, indices: NDArray[np.integer] | None = None) -> list[bytes]:
+        """Series texts of some samples, or of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class _Texts:
     def text(self, index: int) -> bytes:
         return self.all[index]
 
-    def texts(self) -> list[bytes]:
-        return self.all
+    def texts(self, indices: NDArray[np.integer] | None = None) -> list[bytes]:
+        return self.all if indices is None else [self.all[index] for index in indices.tolist()]
 
 
 class Layout:
@@ -81,12 +81,12 @@ class Layout:
 
     def labels(self, index: int) -> dict[str, str]:
         """Labels of series `index` with `__name__`, normalised. Raises DuplicateLabelError."""
-        return parse_labels(self._source.text(index), NORMALISED[self._normalised[index]])
+        return parse_labels(self._source.text(index), NORMALISED[self._normalised.item(index)])
 
-    def labels_of(self, indices: Iterable[int]) -> list[dict[str, str]]:
-        """Labels of many series. Raises DuplicateLabelError."""
-        text, normalised = self._source.text, self._normalised
-        return [parse_labels(text(index), NORMALISED[normalised[index]]) for index in indices]
+    def labels_of(self, indices: NDArray[np.integer]) -> Iterator[dict[str, str]]:
+        """Labels of many series, faster than one by one; DuplicateLabelError is raised where its series is reached."""
+        normalised = [NORMALISED[label] for label in self._normalised[indices].tolist()]
+        return map(parse_labels, self._source.texts(indices), normalised)
 
     def __repr__(self) -> str:
         return f"Layout({self.size} series, {len(self.births)} new)"

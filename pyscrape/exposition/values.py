@@ -76,7 +76,8 @@ def _decode_few(body: bytes, starts: list[int], ends: list[int]) -> NDArray[np.f
     """As `decode_values`: below a few hundred numbers, slices cost less than calls of numpy."""
     texts = [body[start:end] for start, end in zip(starts, ends, strict=True)]
     joined = b",".join(texts)
-    if b"-0" not in joined and joined.split() == [joined]:
+    # "-0" would lose its sign, and a blank would be no mistake.
+    if b",-0" not in joined and joined[:2] != b"-0" and joined.split() == [joined]:
         try:
             found = _decoder.decode(b"[" + joined + b"]")
         except msgspec.DecodeError:
