@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyscrape.model.names import quoted
-from pyscrape.model.problems import Path, Problem, format_path
+from pyscrape.model.problems import Path, Problem, Severity, format_path
 from pyscrape.model.settings import Decoder, Section, decode_node
 from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, decode_bytes, place_inside
 from pyscrape.rules.settings import RuleGroups
@@ -88,18 +88,25 @@ def _expression(rule: Section, lines: Sequence[str], context: str) -> Iterator[P
     from pyscrape.promql.parser import parse_expr
 
     try:
-        # What a file may hold depends on flags of the server: everything that some flag allows is let through.
-        parse_expr(text, experimental=True, extended_ranges=True, fill=True)
+        parse_expr(text)
+        return
     except QueryParseError as error:
-        # The first fault is what Prometheus says; the others mostly follow from it.
-        fault = error.faults[0]
-        # A text that ends too early is shown where it ends, not on the line after it.
-        start = min(fault.start, len(text.rstrip()))
-        before = text[:start]
-        line, column = before.count("\n") + 1, start - before.rfind("\n")
-        reason = f"{Position(text, fault.start)}: parse error: {fault.message}"
-        message = f"{context}: could not parse expression: {reason}"
-        yield _problem(rule, node, place_inside(node, lines, line, column), "expr", message)
+        first = error
+    try:
+        # What a server takes depends on its flags: what some flag allows is no error of the file.
+        parse_expr(text, experimental=True, extended_ranges=True, fill=True)
+        severity: Severity = "warning"
+    except QueryParseError as error:
+        first, severity = error, "error"
+    # The first fault is what Prometheus says; the others mostly follow from it.
+    fault = first.faults[0]
+    # A text that ends too early is shown where it ends, not on the line after it.
+    start = min(fault.start, len(text.rstrip()))
+    before = text[:start]
+    place = place_inside(node, lines, before.count("\n") + 1, start - before.rfind("\n"))
+    reason = f"{Position(text, fault.start)}: parse error: {fault.message}"
+    found = _problem(rule, node, place, "expr", f"{context}: could not parse expression: {reason}")
+    yield found if severity == "error" else found._replace(severity="warning", id="needs-feature-flag")
 
 
 def _templates(rule: Section, lines: Sequence[str], context: str) -> Iterator[Problem]:

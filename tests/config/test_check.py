@@ -102,6 +102,12 @@ def test_rule_files() -> None:
     ]  # fmt: skip
 
 
+def test_expressions_that_need_a_flag() -> None:
+    report = check_bytes(b"groups: [{name: g, rules: [{record: a, expr: 'limitk(1, up)'}]}]")
+    assert report.valid
+    assert [problem.id for problem in report.problems] == ["needs-feature-flag"]
+
+
 def test_target_lists() -> None:
     text = '[{"targets": ["a:1", "http://b"], "labels": {"x": "y"}}, {"target": []}, null]'
     report = check_bytes(text.encode(), "targets.json")
