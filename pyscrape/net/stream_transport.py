@@ -7,6 +7,7 @@ run over both.
 """
 
 import asyncio
+import os
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -248,7 +249,9 @@ class StreamTransport(httpx.AsyncBaseTransport):
         except ssl.SSLError as error:
             raise httpx.ConnectError(tls_error(error).text, request=request) from error
         except OSError as error:
-            raise httpx.ConnectError(str(error), request=request) from error
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            text = f"cannot connect to {url.host}:{port}: {reason}"
+            raise httpx.ConnectError(text, request=request) from error
         return context, connection, True
 
     def _release(
