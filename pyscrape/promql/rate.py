@@ -43,13 +43,17 @@ def extrapolated(panel: Panel, spans: Spans, *, counter: bool, per_second: bool)
     near = mean_s * NEAR_EDGE
     to_start_s = np.where(to_start_s >= near, mean_s / 2, to_start_s)
     to_end_s = np.where(to_end_s >= near, mean_s / 2, to_end_s)
-    if counter:
-        to_zero_s = sampled_s * (first / growth)
-        nearer = (growth > 0) & (first >= 0) & (to_zero_s < to_start_s)
-        to_start_s = np.where(nearer, to_zero_s, to_start_s)
     factor = (sampled_s + to_start_s + to_end_s) / sampled_s
     if per_second:
         factor = factor / spans.range_s
+    if counter:
+        # a counter that would have been below 0 at the window's start was 0 some time after it
+        young = first < growth * (to_start_s / sampled_s)
+        if young.any() and (young := young & (first >= 0)).any():
+            factor = np.broadcast_to(factor, growth.shape).copy()
+            sampled, to_end = (np.broadcast_to(part, growth.shape)[young] for part in (sampled_s, to_end_s))
+            to_zero = sampled * (first[young] / growth[young])
+            factor[young] = (sampled + to_zero + to_end) / sampled / (spans.range_s if per_second else 1.0)
     growth *= factor
     return growth, enough
 
