@@ -16,8 +16,10 @@ from functools import cache, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from pyscrape.model.names import valid_utf8
 from pyscrape.model.regex_emit import FLAGS, emit
-from pyscrape.model.regex_shape import finite_set, has_empty_loop, hazard, prefix, wildcard
+from pyscrape.model.regex_factor import factor
+from pyscrape.model.regex_shape import common_start, finite_set, has_empty_loop, hazard, prefix, wildcard
 from pyscrape.model.regex_syntax import Node, RegexError, parse, unwrap
 
 if TYPE_CHECKING:
@@ -31,11 +33,16 @@ Captures = tuple[str | None, ...]
 _Answer = TypeVar("_Answer")
 _UNDECIDED: Captures = ("",)  # told from answers by identity
 
+# Characters that mean themselves, alternatives, and escapes of what is neither letter nor digit (nor a bar, which
+# would not part alternatives).
+_LISTED = re.compile(r"(?:[^\\.+*?()\[\]{}^$]|\\[!-/:-@\[-`{}~])*")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SAFE_LOG2_STEPS = 14.0  # 16,000 steps of `re` are well below a millisecond
 _GUARDED_S = 0.005
 _LINEAR_NS = 40_000_000
 _TIMEOUTS_BEFORE_REFUSAL = 3
 _CACHED_PATTERNS = 2048
+_LARGE_SET = 1_000
 
 
 class RegexTimeout(RuntimeError):  # noqa: N818 - the name is part of the public surface
@@ -210,53 +217,67 @@ class Pattern:
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
-        parsed = parse(f"^(?s:{pattern})$")
-        self.groups = parsed.groups
-        self.names = parsed.names
-        inner = unwrap(parsed.node)
-        self.alternatives = None if inner is None else finite_set(inner)
-        """All texts that match, where they are finitely many (at most 1,000)."""
-        self.literal = self.alternatives[0] if self.alternatives and len(self.alternatives) == 1 else None
-        """The one text that matches, where there is one."""
-        self.prefix = "" if inner is None else prefix(inner)
-        """A start that every matching text has."""
+        self.groups = 0
+        self.names: tuple[tuple[str, int], ...] = ()
         self.engine = "none"
         """What answers: "none", "re", or "guarded" (`regex` under a time limit, then the linear matcher)."""
-        shape = None if inner is None else wildcard(inner)
+        self.prefix = ""
+        """A start that every matching text has."""
+        self.alternatives = _listed(pattern)
+        """All texts that match, where they are finitely many: 1,000, or as many as the pattern is long."""
+        if self.alternatives is None:
+            self._parse()
+        else:
+            self._take_set(self.alternatives, lambda text: (text,))
+            self.prefix = common_start(self.alternatives)
+        self.literal = self.alternatives[0] if self.alternatives and len(self.alternatives) == 1 else None
+        """The one text that matches, where there is one."""
+
+    def _parse(self) -> None:
+        parsed = parse(f"^(?s:{self.pattern})$")
+        self.groups, self.names = parsed.groups, parsed.names
+        inner = unwrap(parsed.node)
+        if inner is None:
+            engine = self._choose(parsed.node, False)
+            self.matches, self.captures = engine.matches, engine.captures
+            return
+        self.prefix = prefix(inner)
+        self.alternatives = finite_set(inner, max(_LARGE_SET, len(self.pattern)))
+        shape = wildcard(inner)
         if self.alternatives is not None:
-            texts = frozenset(self.alternatives)
-            self.matches = texts.__contains__
-            self.captures = self._set_captures(texts, inner)
+            self._take_set(self.alternatives, self._captures_of_one(inner))
         elif shape is not None:
             self.captures = shape.captures
             self.matches = lambda text: shape.captures(text) is not None
         else:
-            engine = self._choose(parsed.node, inner)
-            self.matches = engine.matches
-            self.captures = engine.captures
+            engine = self._choose(factor(inner), True)
+            self.matches, self.captures = engine.matches, engine.captures
 
-    def _set_captures(self, texts: frozenset[str], inner: Node | None) -> Callable[[str], Captures | None]:
+    def _take_set(self, texts: Iterable[str], captures: Callable[[str], Captures | None]) -> None:
+        members = frozenset(texts)
+        self.matches = members.__contains__
+        self.captures = lambda text: captures(text) if text in members else None
+
+    def _captures_of_one(self, inner: Node) -> Callable[[str], Captures | None]:
+        """The groups of a text that is known to match, by an engine that is made when it is first needed."""
         if not self.groups:
-            return lambda text: (text,) if text in texts else None
-        assert inner is not None
-        engine = _Guarded(self.pattern, inner, self.groups, True, None)
-        known: dict[str, Captures | None] = {}  # as many as there are texts
+            return lambda text: (text,)
+        engine: list[_Engine] = []
 
+        @lru_cache(maxsize=_LARGE_SET)
         def captures(text: str) -> Captures | None:
-            if text not in texts:
-                return None
-            if text not in known:
-                known[text] = engine.captures(text)
-            return known[text]
+            if not engine:
+                engine.append(self._choose(factor(inner), True))
+                self.engine = "none"
+            return engine[0].captures(text)
 
         return captures
 
-    def _choose(self, whole: Node, inner: Node | None) -> _Engine:
-        node = whole if inner is None else inner
+    def _choose(self, node: Node, anchored: bool) -> _Engine:
         danger = hazard(node)
-        if inner is None or (self.groups and has_empty_loop(node)):
+        if not anchored or (self.groups and has_empty_loop(node)):
             self.engine = "guarded"
-            return _Guarded(self.pattern, node, self.groups, inner is not None, None)
+            return _Guarded(self.pattern, node, self.groups, anchored, None)
         engine = re.compile(emit(node), FLAGS)
         if danger.degree <= 1 and danger.branches <= _SAFE_LOG2_STEPS / 2:
             self.engine = "re"
@@ -279,6 +300,13 @@ class Pattern:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return compile_re2, (self.pattern,)
+
+
+def _listed(pattern: str) -> tuple[str, ...] | None:
+    """The texts of a pattern that is nothing but `one|two|three`, which needs no parser; None for any other."""
+    if _LISTED.fullmatch(pattern) is None or not valid_utf8(pattern):
+        return None
+    return tuple(dict.fromkeys(_ESCAPED.sub(r"\1", part) for part in pattern.split("|")))
 
 
 class _Plain:

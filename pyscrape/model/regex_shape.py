@@ -4,6 +4,8 @@ The shapes spare most relabel rules and matchers an engine. The worst case (`Haz
 backtracking engine may need for a text of n characters, so that only patterns that can go wrong pay for a guard.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import inf, log2
 from typing import NamedTuple
 
@@ -129,15 +131,18 @@ def _prefix(node: Node) -> tuple[str, bool]:
         return start, True
     if isinstance(node, Alternate):
         starts = [_prefix(option) for option in node.options]
-        return _common([start for start, _ in starts]), starts[0][1] and len(set(starts)) == 1
+        return common_start([start for start, _ in starts]), starts[0][1] and len(set(starts)) == 1
     if isinstance(node, Repeat) and node.low > 0:
         return _prefix(node.body)[0], False
     return "", False
 
 
-def _common(texts: list[str]) -> str:
+def common_start(texts: Sequence[str]) -> str:
+    """The longest text that all of `texts` (at least one) begin with."""
     first, last = min(texts), max(texts)
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    length = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
+    )
     return first[:length]
 
 
@@ -247,7 +252,7 @@ def _first(node: Node) -> tuple[Ranges, bool]:
     if isinstance(node, Group):
         return _first(node.body)
     if isinstance(node, Concat):
-        return _first_of(list(node.parts))
+        return _first_of(node.parts)
     if isinstance(node, Alternate):
         firsts = [_first(option) for option in node.options]
         return union(r for ranges, _ in firsts for r in ranges), any(empty for _, empty in firsts)
@@ -255,10 +260,11 @@ def _first(node: Node) -> tuple[Ranges, bool]:
     return ranges, empty or node.low == 0
 
 
-def _first_of(parts: list[Node]) -> tuple[Ranges, bool]:
+def _first_of(parts: Sequence[Node], start: int = 0) -> tuple[Ranges, bool]:
+    """As `_first`, for the parts of a sequence from `start` on."""
     found: list[tuple[int, int]] = []
-    for part in parts:
-        ranges, empty = _first(part)
+    for index in range(start, len(parts)):
+        ranges, empty = _first(parts[index])
         found.extend(ranges)
         if not empty:
             return union(found), False
@@ -271,18 +277,27 @@ def _overlap(left: Ranges, right: Ranges) -> bool:
     )
 
 
+def _any_overlap(sets: list[Ranges]) -> bool:
+    """Whether any two of the sets share a character."""
+    ordered = sorted(span for ranges in sets for span in ranges)
+    return any(high >= low for (_, high), (low, _) in pairwise(ordered))
+
+
 def _walk(parts: list[Node], follow: Ranges, walk: _Walk) -> None:
     """Add the cost of `parts` in a row, after which one of `follow` or the end of the text comes."""
     before: Ranges | None = None
     for index, part in enumerate(parts):
-        after, may_end = _first_of(parts[index + 1 :])
+        if isinstance(part, Chars):
+            before = part.ranges
+            continue
+        after, may_end = _first_of(parts, index + 1)
         if may_end:
             after = union((*after, *follow))
         if isinstance(part, Alternate):
             _walk_options(part, after, walk)
         elif isinstance(part, Repeat):
             _walk_repeat(part, before, after, walk)
-        before = part.ranges if isinstance(part, Chars) else None
+        before = None
 
 
 def _walk_options(node: Alternate, after: Ranges, walk: _Walk) -> None:
@@ -292,7 +307,7 @@ def _walk_options(node: Alternate, after: Ranges, walk: _Walk) -> None:
         ranges, empty = _first(option)
         empties += empty
         firsts.append(union((*ranges, *after)) if empty else ranges)
-    if empties > 1 or any(_overlap(ranges, other) for i, ranges in enumerate(firsts) for other in firsts[:i]):
+    if empties > 1 or _any_overlap(firsts):
         walk.branches += log2(len(node.options))
     start = walk.arrivals
     most = start

@@ -496,6 +496,8 @@ def _repeats_fit(node: Node, limit: int) -> bool:
 
 def _check_limits(root: Node, text: str) -> None:
     """Refuse what Go refuses for its depth or size (walked without recursion: depth is what is in doubt)."""
+    if text.count("(") < _MAX_HEIGHT // 4 and ("{" not in text or len(text) * MAX_REPEAT < _MAX_SIZE):
+        return  # neither limit is near
     order: list[tuple[Node, int]] = [(root, 1)]
     for node, depth in order:
         if depth > _MAX_HEIGHT:

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyscrape.model.regex import RegexError, RegexTimeout, compile_re2
+from pyscrape.model.regex_emit import emit
+from pyscrape.model.regex_factor import factor
 from pyscrape.model.regex_linear import LinearMatcher, stops_at
 from pyscrape.model.regex_shape import hazard
 from pyscrape.model.regex_syntax import parse, unwrap
@@ -81,7 +83,7 @@ def test_match(pattern: str, text: str, groups: tuple[str | None, ...] | None) -
         ("(a+)+b", "guarded", None, None, "a"),
         ("(.*)(.*)x", "guarded", None, None, ""),
         ("(a?)*", "guarded", None, None, ""),
-        ("b+|([ab](?:|))+?aa{2}", "guarded", None, None, ""),
+        ("(a(?:b*|c*))+d", "guarded", None, None, "a"),
     ],
 )
 def test_the_cheapest_safe_engine(
@@ -183,6 +185,49 @@ def test_stops_at() -> None:
     assert stops_at("[0-9]+;x", "80;y") == 3
     assert stops_at("[0-9]+;x", "80") == 2
     assert stops_at("a)|(b", "x") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "emitted"),
+    [
+        ("ab|ac|d", "(?:a(?:b|c)|d)"),
+        ("ab|d|ac", "(?:a(?:b|c)|d)"),
+        ("ab|.d|ac", "(?:ab|.d|ac)"),
+        ("a|ab|a", "a(?:|b)"),
+        ("(a)b|(a)c", "(?:(a)b|(a)c)"),
+        ("a(b)|a(c)", "a(?:(b)|(c))"),
+    ],
+)
+def test_common_beginnings(pattern: str, emitted: str) -> None:
+    assert emit(factor(parse(pattern).node)) == emitted.replace(".", r"[^\x0a]")
+
+
+def test_long_lists_are_cheap() -> None:
+    names = [f"metric_name_{number}" for number in range(5000)]
+    begin = time.process_time()
+    listed = compile_re2("|".join(names))
+    grouped = compile_re2(f"({'|'.join(names[:500])})_[a-z]+")
+    assert time.process_time() - begin < 1
+    assert listed.alternatives == tuple(names)
+    assert listed.prefix == "metric_name_"
+    assert grouped.engine == "re"
+    match = grouped.fullmatch("metric_name_77_total")
+    assert match is not None
+    assert match.groups() == ("metric_name_77",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        (r"10\.0\.0\.1:90|b", ("10.0.0.1:90", "b")),
+        (r"a\|b", ("a|b",)),
+        ("", ("",)),
+        ("a||b|a", ("a", "", "b")),
+        ("é|中", ("é", "中")),
+    ],
+)
+def test_lists_without_a_parser(pattern: str, texts: tuple[str, ...]) -> None:
+    assert compile_re2(pattern).alternatives == texts
 
 
 def test_copies_are_the_same_pattern() -> None:
