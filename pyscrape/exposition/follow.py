@@ -297,14 +297,14 @@ def _look_up(
         if known
         else []
     )
-    kinds = [PLAIN] * len(starts)
+    kinds: list[int] = [PLAIN] * len(starts)
     moved = [known.get(text, -1) for text in texts] or [-1] * len(starts)
     rows = [row for row, index in enumerate(moved) if index < 0]
     for row in rows:
         check_text(body[starts[row] : ends[row]])
     read = read_lines(body, [starts[row] for row in rows], [ends[row] for row in rows], form)
     if len(rows) == len(starts):
-        texts, kinds = read
+        texts, kinds = read.texts, list(read.kinds)
     else:
         for row, text, kind in zip(rows, *read, strict=True):
             texts[row], kinds[row] = text, kind

@@ -73,3 +73,49 @@ def test_a_broken_page_leaves_the_layout() -> None:
 def test_nan_is_the_ordinary_one() -> None:
     row = PageReader().feed(b"a NaN\nb nan\n")
     assert row.values.view(np.uint64).tolist() == [0x7FF8000000000001] * 2
+
+
+def test_an_empty_body_is_a_page_without_samples() -> None:
+    reader = PageReader()
+    before = reader.feed(b"a 1\n")
+    assert reader.feed(b"", "text/html").layout.size == 0
+    after = reader.feed(b"a 2\n").layout
+    assert before.layout.size == after.size == 1
+    assert after.births.tolist() == [0]
+
+
+def test_the_format_may_change_between_pages() -> None:
+    reader = PageReader()
+    first = reader.feed(b"a 1\nb 2\n", "text/plain")
+    second = reader.feed(b"a 3\nb 4 1.5\n# EOF\n", OPENMETRICS)
+    assert second.layout is first.layout
+    assert second.values.tolist() == [3.0, 4.0]
+    assert second.times_ms is not None
+    assert second.times_ms.tolist() == [NO_TIME, 1500]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'a{b="' + b"x" * 1_000_000 + b'"} 1\n',
+        b'a{b="' + b"\\\\" * 500_000 + b'"} 1\n',
+        b"a{" + b",".join(b'l%d="x"' % i for i in range(100_000)) + b"} 1\n",
+        b"a" + b" " * 1_000_000 + b"1\n",
+    ],
+    ids=["long value", "escapes", "100,000 labels", "blanks"],
+)
+def test_hostile_lines_take_no_more_than_their_length(body: bytes) -> None:
+    # A quadratic way would not end within the test's time limit.
+    reader = PageReader()
+    first = reader.feed(body)
+    assert reader.feed(body).layout is first.layout
+    assert first.layout.labels(0)["__name__"] == "a"
+
+
+def test_labels_in_bulk() -> None:
+    layout = PageReader().feed(b'# TYPE a histogram\na{le="1"} 1\nb 2\nc{d="e",d="f"} 3\n').layout
+    found = layout.labels_of(layout.births)
+    assert next(found) == {"__name__": "a", "le": "1.0"}
+    assert next(found) == {"__name__": "b"}
+    with pytest.raises(ValueError, match='label name "d" is not unique'):
+        next(found)
