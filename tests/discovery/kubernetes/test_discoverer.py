@@ -2,10 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import pytest
 
-from pyscrape.discovery.kubernetes import Clusters
+from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.kubernetes import Clusters, KubernetesDiscoverer
+from pyscrape.discovery.manager import DiscoveryManager, WantedJob
+from pyscrape.discovery.settings import KubernetesSDConfig
+from pyscrape.model.settings import from_mapping
 from tests.discovery.kubernetes import manifests as make
 from tests.discovery.kubernetes.conftest import discovering, eventually
 from tests.helpers.fake_kubernetes import FakeKubernetes
@@ -21,6 +26,29 @@ async def test_an_event_reaches_the_hand_over_at_once() -> None:
         await asyncio.sleep(0.3)
         server.delete("Pod", "a", "default")
         assert await eventually(lambda: found.names == {"b"}) < 0.1
+
+
+async def test_an_event_reaches_the_jobs_within_a_tenth_of_a_second() -> None:
+    """By way of the manager, which gathers what several discoveries of a job find."""
+    clusters = Clusters()
+    delivered: dict[str, set[str]] = {}
+
+    def deliver(job: str, groups: Sequence[TargetGroup]) -> None:
+        delivered[job] = {group.source for group in groups}
+
+    async with FakeKubernetes([make.pod("a"), make.service("s")]) as server:
+        configs = [
+            from_mapping(KubernetesSDConfig, {"role": role, "api_server": server.url})
+            for role in ("pod", "service")
+        ]
+        manager = DiscoveryManager(lambda config: KubernetesDiscoverer(config, clusters), deliver)  # type: ignore[arg-type]
+        manager.apply({"both": WantedJob((), tuple(configs))})
+        await eventually(lambda: delivered.get("both") == {"pod/default/a", "svc/default/s"})
+        await asyncio.sleep(0.6)
+        server.apply(make.pod("b"))
+        assert await eventually(lambda: "pod/default/b" in delivered["both"]) < 0.1
+        await manager.stop()
+        await clusters.close()
 
 
 async def test_churn_is_gathered() -> None:

@@ -173,6 +173,35 @@ async def test_cut_in_the_middle_of_the_first_list() -> None:
             assert len(found.updates) == 1, "half a list is never handed over"
 
 
+async def test_watches_that_end_in_time_are_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server ends each watch after its timeoutSeconds: nothing is listed again, nothing in between is lost."""
+    monkeypatch.setattr(reflector_module, "WATCH_LASTS_S", (1, 1))
+    monkeypatch.setattr(reflector_module, "SHORT_WATCH_S", 0.1)
+    async with three() as server, discovering(server.url) as found:
+        await eventually(lambda: found.synced)
+        for n in range(30):
+            server.apply(pod(f"n{n}"))
+            await asyncio.sleep(0.08)
+        await eventually(lambda: found.names == {"a", "b", "c", *(f"n{n}" for n in range(30))})
+        requests = server.asked("pods")
+        assert len(requests) >= 3
+        assert ["sendInitialEvents" in request.params for request in requests].count(True) == 1
+
+
+async def test_a_server_that_was_restored_from_a_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its versions are lower than ours: a watch from ours is taken, and says nothing for ever."""
+    monkeypatch.setattr(reflector_module, "WATCH_SILENCE_S", 0.5)
+    async with three() as server, discovering(server.url) as found:
+        for n in range(50):
+            server.apply(pod("c", f"10.0.1.{n}"))
+        await eventually(lambda: found.synced)
+        await server.kill()
+        restored = FakeKubernetes([pod("a"), pod("z")])
+        restored.port = server.port
+        async with restored:
+            await eventually(lambda: found.names == {"a", "z"})
+
+
 async def test_silence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No bookmark for too long: the version is not trusted either (a restored backup never reaches it)."""
     monkeypatch.setattr(reflector_module, "WATCH_SILENCE_S", 0.3)
