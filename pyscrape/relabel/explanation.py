@@ -96,6 +96,9 @@ class Step(NamedTuple):
         place = f"  ({self.place})" if self.place else ""
         said = self.reason if self.reason.startswith(self.outcome) else f"{self.outcome}: {self.reason}"
         lines = [f"rule {self.number}: {describe_rule(self.rule)}{place}", f"  {said}"]
+        if self.groups and self.rule.regex != "(.*)":
+            texts = ("took no part" if text is None else quoted(text) for text in self.groups)
+            lines.append("    " + ", ".join(f"${number} {text}" for number, text in enumerate(texts, 1)))
         lines += [f"    {change}" for change in self.changes]
         return "\n".join(lines)
 
