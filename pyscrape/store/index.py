@@ -140,15 +140,23 @@ class SeriesIndex:
     def _resolve(self, shape: Shape, metric: Codes, values: Codes) -> Ids:
         """Ids for one shape's label sets, made where they are new."""
         keys = self._keys(shape, metric, values)
+        found = self._fingerprints.find(keys)
+        if (found == MISSING).all():
+            ordered = np.sort(keys)
+            if (ordered[1:] != ordered[:-1]).all():  # a first page: nothing to compare with
+                return self._create(shape, keys, metric, values)
         out = np.full(len(keys), MISSING, np.int32)
         waiting = np.arange(len(keys))
         while len(waiting):
             found = self._fingerprints.find(keys[waiting])
-            new = found == MISSING
-            if new.any():
-                found[new] = self._create(
-                    shape, keys[waiting[new]], metric[waiting[new]], values[:, waiting[new]]
+            new = np.flatnonzero(found == MISSING)
+            if len(new):
+                places = waiting[new]
+                _, first, inverse = np.unique(keys[places], return_index=True, return_inverse=True)
+                ids = self._create(
+                    shape, keys[places[first]], metric[places[first]], values[:, places[first]]
                 )
+                found[new] = ids[inverse.ravel()]
             same = self._same(shape, found, metric[waiting], values[:, waiting])
             out[waiting[same]] = found[same]
             waiting = waiting[~same]  # two label sets with one fingerprint: go on with another one
@@ -170,30 +178,27 @@ class SeriesIndex:
         return alike
 
     def _create(self, shape: Shape, keys: NDArray[np.uint64], metric: Codes, values: Codes) -> Ids:
-        """New series; of several with one key the first is made and its id given for all."""
-        keys, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        by_place = np.argsort(first, kind="stable")  # ids in the order of the page
-        first = first[by_place]
-        count = len(first)
+        """New series; keys are distinct."""
+        count = len(keys)
         reused = [heappop(self._free) for _ in range(min(count, len(self._free)))]
         start = self._shape.size
+        end = start + count - len(reused)
         for column in (self._metric, self._shape, self._row):
-            column.resize(start + count - len(reused))
+            column.resize(end)
         if self.on_capacity is not None:
-            self.on_capacity(self._shape.size)
-        ids = np.array([*reused, *range(start, self._shape.size)], np.int32)
-        self._metric.data[ids] = metric[first]
-        self._row.data[ids] = shape.add(values[:, first], ids)
+            self.on_capacity(end)
+        ids = np.arange(start, end, dtype=np.int32)
+        if reused:
+            ids = np.concatenate([np.array(reused, np.int32), ids])
+        self._metric.data[ids] = metric
+        self._row.data[ids] = shape.add(values, ids)
         self._shape.data[ids] = shape.number
-        self._fingerprints.insert(keys[by_place], ids)
+        self._fingerprints.insert(keys, ids)
         self.series += count
         self.version += 1
         if self.journal is not None:
-            self.journal.series(shape.names, ids, metric[first], np.ascontiguousarray(values[:, first]))
-        place_of_key = np.empty(count, np.intp)
-        place_of_key[by_place] = np.arange(count)
-        found: Ids = ids[place_of_key[inverse.ravel()]]
-        return found
+            self.journal.series(shape.names, ids, metric, np.ascontiguousarray(values))
+        return ids
 
     @property
     def capacity(self) -> int:

@@ -41,7 +41,9 @@ class Shape:
         fresh = count - len(reused)
         self.values.resize(start + fresh)
         self.series.resize(start + fresh)
-        rows = np.array([*reused, *range(start, start + fresh)], np.int32)
+        rows = np.arange(start, start + fresh, dtype=np.int32)
+        if reused:
+            rows = np.concatenate([np.array(reused, np.int32), rows])
         self.values.data[:, rows] = values
         self.series.data[rows] = series
         return rows

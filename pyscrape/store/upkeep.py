@@ -14,7 +14,7 @@ import numpy as np
 
 from pyscrape.store.chunk import GROUP, Chunk
 from pyscrape.store.codec import MAX_ROWS, pack
-from pyscrape.store.layout import Columns, Layout
+from pyscrape.store.layout import Columns, Layout, union
 from pyscrape.store.read import Part, Times, Values, find, on_axis, unite
 from pyscrape.store.table import NEVER, Table
 
@@ -27,7 +27,7 @@ MERGED = 8
 """So many chunks of one size become one of the next."""
 _LAST_LEVEL = 2
 _MOST_MERGED_ROWS = 1024
-_SPARSE = 4
+_SPARSE = 2
 _IDLE_MS = 600_000
 _GRACE_MS = 600_000
 _ALWAYS = 2**63 - 1
@@ -224,7 +224,7 @@ def _one_layout(parts: Sequence[Part]) -> Layout:
     first = parts[0].layout
     if all(part.layout is first for part in parts):
         return first
-    return Layout(np.unique(np.concatenate([part.layout.columns for part in parts])))
+    return Layout(union([part.layout.columns for part in parts]))
 
 
 def _joined(parts: Sequence[Part]) -> tuple[Layout, Times, Values]:
