@@ -54,6 +54,7 @@ class AnsweringTransport(asyncio.Transport):
             buffer[:size] = response[:size]
             response = response[size:]
             self.connection.buffer_updated(size)
+            del buffer
 
     def abort(self) -> None:
         pass
@@ -87,6 +88,7 @@ async def scrape_cost_s(series: int, *, read: bool) -> float:
             tick += 1
             loop.due(tick << 1, loop._first_s + tick * 3600)
             transport.answer()
+            await asyncio.sleep(0)
         best = min(best, time.process_time() - started)
         await asyncio.sleep(0)
     assert loop.status.health == "up" and loop.status.scraped == series, loop.status

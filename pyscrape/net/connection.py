@@ -210,10 +210,10 @@ class Connection(asyncio.BufferedProtocol):
             if self._direct_view is not None:
                 self._got += nbytes
                 if self._got == self._need:
-                    self._finish()
+                    self._finish_soon()
             elif self._state == "head":
                 self._take_head(nbytes)
-            elif self._state == "idle":
+            elif self._state in ("idle", "finishing"):
                 self.close()  # bytes that nobody asked for: the next answer could not be trusted
             else:
                 self._take_body(_SHARED_VIEW[:nbytes])
@@ -231,7 +231,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        if self._answered is None:
+        if self._answered is None or self._state == "finishing":
             return
         if self._state == "to_end" and exc is None:
             try:
@@ -356,14 +356,29 @@ class Connection(asyncio.BufferedProtocol):
                 raise ExchangeError("body_limit", "body size limit exceeded", while_reading=True)
             self._pieces.append(bytes(piece))
 
+    def _finish_soon(self) -> None:
+        """`_finish`, once the event loop has let go of the piece of the body that it filled last.
+
+        While somebody looks at its buffer, BytesIO can only give a copy, which for a page of 5,000 series costs more
+        than a turn of the event loop (0.4 ms against 10 us: the pages of the copy are new to the process).
+        """
+        self._state = "finishing"
+        assert self._direct_view is not None
+        self._direct_view.release()
+        self._direct_view = None
+        asyncio.get_running_loop().call_soon(self._finish_direct)
+
+    def _finish_direct(self) -> None:
+        if self._answered is not None:
+            self._finish()
+
     def _finish(self) -> None:
         head, parser, answered = self._head, self._parser, self._answered
         assert head is not None and answered is not None
         if self._inflater is not None:
             body = self._inflater.finish()
         elif self._direct is not None:
-            assert self._direct_view is not None
-            self._direct_view.release()
+            self._direct_view = None
             body = self._direct.getvalue()
         else:
             body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
