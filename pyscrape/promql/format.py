@@ -25,13 +25,16 @@ def format_sample(value: float) -> str:
     >>> format_sample(1e21), format_sample(1e-7), format_sample(1e16), format_sample(-0.0)
     ('1e+21', '1e-07', '10000000000000000', '-0')
     """
+    text = repr(value)
+    if text[-2:] == ".0":  # nearly all samples end here or at the next line
+        return text[:-2]
+    if "e" not in text and "n" not in text:
+        return text
     special = _special(value)
     if special is not None:
         return special
     size = abs(value)
-    if size and (size < 1e-6 or size >= 1e21):
-        return repr(value)
-    return format_float(value)
+    return text if size < 1e-6 or size >= 1e21 else _plain(text)
 
 
 def go_number(value: float) -> str:

@@ -31,10 +31,13 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 DENSE_CELLS = 4096
 """A block with fewer steps x columns than this joins the flat panel: numpy's cost per call would rule."""
 
+DENSE_SAMPLES = 1 << 15
+"""But not one with so many samples, which the flat panel would have to copy."""
+
 FLAT_SAMPLES = 1 << 18
 """A flat panel copies its samples: no more than so many at a time, so that memory stays bounded."""
 
-SLICE_CELLS = 1 << 16
+SLICE_CELLS = 1 << 15
 """Kernels work on about so many cells at once: temporaries stay in the cache, and the GIL is held briefly."""
 
 
@@ -149,7 +152,8 @@ def _parts(
     block: Block, starts_ms: Times, ends_ms: Times, markers: bool, *, alone: bool
 ) -> Iterator[Panel | Block]:
     """A dense panel of the columns that have no gap, and what is left for the flat one in blocks of bounded size."""
-    if not alone and len(starts_ms) * len(block.series) < DENSE_CELLS:
+    few = len(starts_ms) * len(block.series) < DENSE_CELLS
+    if not alone and few and block.values.size < DENSE_SAMPLES:
         yield block
         return
     low, high = np.searchsorted(block.times_ms, (starts_ms[0], ends_ms[-1]), side="right").tolist()
