@@ -153,9 +153,10 @@ class SeriesIndex:
             if len(new):
                 places = waiting[new]
                 _, first, inverse = np.unique(keys[places], return_index=True, return_inverse=True)
-                ids = self._create(
-                    shape, keys[places[first]], metric[places[first]], values[:, places[first]]
-                )
+                in_order = np.argsort(first)  # ids follow the page, so that layouts are ascending as a rule
+                made = places[first[in_order]]
+                ids = np.empty(len(made), np.int32)
+                ids[in_order] = self._create(shape, keys[made], metric[made], values[:, made])
                 found[new] = ids[inverse.ravel()]
             same = self._same(shape, found, metric[waiting], values[:, waiting])
             out[waiting[same]] = found[same]
