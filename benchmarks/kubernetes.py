@@ -17,9 +17,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from benchmarks.runner import Row
 
 SETS: dict[str, list[dict[str, Any]]] = {
     "node": [{"role": "node"}],
@@ -33,7 +36,6 @@ SETS: dict[str, list[dict[str, Any]]] = {
     "six": [{"role": "node"}, {"role": "endpoints"}, {"role": "pod"}, {"role": "ingress"},
             {"role": "endpoints", "selectors": []}, {"role": "node", "selectors": []}],
 }  # fmt: skip
-JOBS_OF_SIX = {"node": 2, "endpoints": 2, "pod": 1, "ingress": 1}
 
 
 def rss_mib() -> float:
@@ -122,8 +124,10 @@ async def discover(url: str, configs: list[dict[str, Any]], stay_s: float) -> di
     return figures
 
 
-def measure(port: int, name: str, pipe: Any, churn: int, stay_s: float) -> None:
-    """Run one set in a fresh process and print its row."""
+def run_set(
+    port: int, name: str, pipe: Any, churn: int, stay_s: float
+) -> tuple[float, dict[str, Any], dict[str, Any]]:
+    """Run one set in a fresh process: seconds until all was listed, the figures then, and those a while later."""
     command = [
         sys.executable,
         "-m",
@@ -142,12 +146,35 @@ def measure(port: int, name: str, pipe: Any, churn: int, stay_s: float) -> None:
             pipe.send(churn)
             time.sleep(1)
         later = json.loads(process.stdout.readline())
-    print(
-        f"{name:16} targets {listed['targets']:6}  listed {took_s:5.2f} s  CPU {listed['cpu_s']:5.2f} s  "
-        f"RSS {listed['rss_mib']:5.0f} MiB, later {later['rss_mib']:5.0f}  then {later['cores']:.3f} cores, "
-        f"{later['updates']} updates",
-        flush=True,
-    )
+    return took_s, listed, later
+
+
+@contextmanager
+def api_server(pods: int, watch_list: bool = True) -> Iterator[tuple[int, Any]]:
+    """An API server in a process of its own: its port, and the pipe by which pods are changed."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=serve, args=(theirs, pods, watch_list), daemon=True)
+    server.start()
+    try:
+        yield ours.recv(), ours
+    finally:
+        server.terminate()
+        server.join()
+
+
+def measure(full: bool) -> list[Row]:
+    """The figures that have goals; a fifth of the cluster unless `full`."""
+    rows = []
+    with api_server(5000 if full else 1000) as (port, pipe):
+        for name, goals in (("pod", ("2", "1", "200")), ("six", ("4", "", "400"))):
+            took_s, listed, later = run_set(port, name, pipe, churn=20 if name == "pod" else 0, stay_s=5)
+            rows.append(Row(f"{name}: {listed['targets']} targets listed", took_s, "s", goals[0]))
+            rows.append(Row(f"{name}: CPU from the start", listed["cpu_s"], "s", goals[1]))
+            rows.append(Row(f"{name}: resident then", listed["rss_mib"], "MiB", goals[2]))
+            if name == "pod":
+                rows.append(Row("pod: 20 pods change a second", later["cores"], "cores", "0.1"))
+    return rows
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -214,15 +241,15 @@ def main() -> None:
     if args.outage:
         asyncio.run(outage(args.outage, args.polite))
         return
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    server = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(theirs, args.pods, not args.paged), daemon=True
-    )
-    server.start()
-    port = ours.recv()
-    for name in names:
-        measure(port, name, ours, args.churn, args.stay)
-    server.terminate()
+    with api_server(args.pods, not args.paged) as (port, pipe):
+        for name in names:
+            took_s, listed, later = run_set(port, name, pipe, args.churn, args.stay)
+            print(
+                f"{name:16} targets {listed['targets']:6}  listed {took_s:5.2f} s  CPU {listed['cpu_s']:5.2f} s  "
+                f"RSS {listed['rss_mib']:5.0f} MiB, later {later['rss_mib']:5.0f}  then {later['cores']:.3f} cores, "
+                f"{later['updates']} updates",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
