@@ -146,6 +146,7 @@ class Settings:
     """Base of all settings classes. `go_type` is the type's name in Prometheus' messages, `title` the section's."""
 
     settings: ClassVar[dict[str, Setting]] = {}
+    defaults: ClassVar[dict[str, Any]] = {}
     keys: ClassVar[dict[str, tuple[str, Setting]]] = {}
     go_type: ClassVar[str] = "config.plain"
     extensions: ClassVar[tuple[tuple[str, Any], ...]] = ()
@@ -165,6 +166,7 @@ class Settings:
                 setattr(cls, name, declared.default)
         # Own fields first: Prometheus prints the service discoveries (a base class here) last.
         cls.settings |= inherited
+        cls.defaults = {name: declared.default for name, declared in cls.settings.items()}
         cls.keys = {}
         for name, declared in cls.settings.items():
             if declared.hidden:
@@ -178,16 +180,17 @@ class Settings:
                 cls.keys[declared.key] = ("", declared)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        values = self.__dict__
-        settings = type(self).settings
+        cls, values = type(self), self.__dict__
         if args:
-            kwargs.update(zip(settings, args, strict=False))
-        for name, declared in settings.items():
-            values[name] = kwargs.pop(name, declared.default)
-        if extensions := kwargs.pop("extensions", ()):
+            kwargs.update(zip(cls.settings, args, strict=False))
+        extensions = kwargs.pop("extensions", ())
+        values.update(cls.defaults)
+        values.update(kwargs)
+        if len(values) > len(cls.defaults):
+            unknown = ", ".join(name for name in kwargs if name not in cls.settings)
+            raise TypeError(f"{cls.__name__} has no field {unknown}")
+        if extensions:
             values["extensions"] = extensions
-        if kwargs:
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(kwargs)}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen")
@@ -257,7 +260,7 @@ class Decoder:
         self.base_dir = base_dir
         self.problems: list[Problem] = []
         self.document: type[Settings] | None = None
-        self._steps_left = text_size // 2 + 100_000
+        self._steps_left = text_size // 2 + 50_000
 
     def add(
         self,

@@ -7,7 +7,7 @@ trees. Values are resolved later, by the type that the reader wants (`as_bool`, 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import yaml
@@ -16,7 +16,7 @@ from yaml import events
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 1_000
 # A second of reading and 100 MB of nodes; the largest configurations that are known have a tenth of it.
-MAX_NODES = 500_000
+MAX_NODES = 300_000
 
 _STR_TAG = "tag:yaml.org,2002:str"
 _NULL_TAG = "tag:yaml.org,2002:null"
@@ -233,30 +233,11 @@ def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _events(text: str) -> Iterator[Any]:
-    try:
-        for count, event in enumerate(yaml.parse(text, Loader=_loader())):
-            if count > MAX_NODES:
-                start: Any = event.start_mark
-                line = int(start.line) + 1
-                raise YAMLError(f"the text has more than the {MAX_NODES} nodes that are read", line, 1)
-            yield event
-    except yaml.MarkedYAMLError as error:
-        mark: Any = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        context = f" {error.context}" if error.context and "while" in error.context else ""
-        problem = error.problem or "could not read the document"
-        raise YAMLError(
-            f"yaml: line {line}:{context and ''} {problem}".replace(":  ", ": "), line, column
-        ) from error
-    except yaml.reader.ReaderError as error:
-        place = _control_character(text)
-        raise YAMLError("yaml: control characters are not allowed", *place) from error
-    except UnicodeEncodeError as error:
-        before = text[: error.start]
-        raise YAMLError(
-            "yaml: invalid Unicode character", before.count("\n") + 1, error.start - before.rfind("\n")
-        ) from error
+def _as_go(error: yaml.MarkedYAMLError) -> YAMLError:
+    """The reader's error in the words of Go's library, which reads as libyaml does."""
+    mark: Any = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return YAMLError(f"yaml: line {line}: {error.problem or 'could not read the document'}", line, column)
 
 
 def _control_character(text: str) -> tuple[int, int]:
@@ -275,7 +256,7 @@ def compose(text: str) -> Document:
     """The first document of a YAML text as nodes.
 
     Raises:
-        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB or 500,000 nodes, or an anchor inside its own
+        YAMLError: no YAML, deeper than 1,000 levels, larger than 16 MB or 300,000 nodes, or an anchor inside its own
             value.
     """
     if len(text) > MAX_BYTES:
@@ -286,33 +267,52 @@ def compose(text: str) -> Document:
 
 def compose_all(text: str, *, first_only: bool = False) -> list[Document]:
     """All documents of a YAML text (Kubernetes manifests); with `first_only` as `compose`."""
-    stream = _events(text)
+    try:
+        loader = _loader()(text)
+        try:
+            return _documents(loader.get_event, first_only)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        raise _as_go(error) from error
+    except yaml.reader.ReaderError as error:
+        place = _control_character(text)
+        raise YAMLError("yaml: control characters are not allowed", *place) from error
+    except UnicodeEncodeError as error:
+        before = text[: error.start]
+        place = before.count("\n") + 1, error.start - before.rfind("\n")
+        raise YAMLError("yaml: invalid Unicode character", *place) from error
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _documents(get_event: Callable[[], Any], first_only: bool) -> list[Document]:
     documents: list[Document] = []
-    for event in stream:
+    while type(event := get_event()) is not events.StreamEndEvent:
         if type(event) is not events.DocumentStartEvent:
             continue
         if event.version not in (None, (1, 1)):
-            mark: Any = event.start_mark
-            raise YAMLError("yaml: found incompatible YAML document", int(mark.line) + 1, 1)
-        root = _document(stream)
-        documents.append(Document(root))
+            raise YAMLError("yaml: found incompatible YAML document", _line(event), 1)
+        root = _document(get_event)
         if first_only:
-            return [Document(root, _second_document(stream))]
+            return [Document(root, _second_document(get_event))]
+        documents.append(Document(root))
     return documents
 
 
-def _second_document(stream: Iterator[Any]) -> int:
+def _second_document(get_event: Callable[[], Any]) -> int:
     try:
-        for event in stream:
+        while type(event := get_event()) is not events.StreamEndEvent:
             if type(event) is events.DocumentStartEvent:
-                mark: Any = event.start_mark
-                return int(mark.line) + 1
-    except YAMLError:
+                return _line(event)
+    except yaml.YAMLError:
         return 0  # Go never reads past the first document either
     return 0
 
 
-def _document(stream: Iterator[Any]) -> Node | None:
+def _document(get_event: Callable[[], Any]) -> Node | None:
     """Build the nodes of one document from its events, without recursion."""
     anchors: dict[str, Node] = {}
     open_nodes: list[Node] = []
@@ -320,33 +320,21 @@ def _document(stream: Iterator[Any]) -> Node | None:
     root: Node | None = None
     scalar, alias = events.ScalarEvent, events.AliasEvent
     map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
-    for event in stream:
+    for _ in range(MAX_NODES):
+        event = get_event()
         kind = type(event)
         if kind is scalar:
-            mark = event.start_mark
-            tag = event.tag or ""
-            style = event.style or ""
+            mark, tag, style = event.start_mark, event.tag or "", event.style or ""
+            plain = not style and not tag
             tag = "" if tag == "!" else tag
-            node = Node(
-                "scalar", event.value, mark.line + 1, mark.column + 1, not style and not event.tag, tag, style
-            )
+            node = Node("scalar", event.value, mark.line + 1, mark.column + 1, plain, tag, style)
         elif kind is map_start or kind is list_start:
             mark = event.start_mark
             node = Node("map" if kind is map_start else "list", [], mark.line + 1, mark.column + 1)
             if len(open_nodes) >= MAX_DEPTH:
                 raise YAMLError(f"yaml: exceeded max depth of {MAX_DEPTH}", node.line, node.column)
         elif kind is alias:
-            mark = event.start_mark
-            found = anchors.get(event.anchor)
-            if found is None:
-                raise YAMLError(
-                    f"yaml: unknown anchor '{event.anchor}' referenced", mark.line + 1, mark.column + 1
-                )
-            if found in open_nodes:
-                raise YAMLError(
-                    f"yaml: anchor '{event.anchor}' value contains itself", mark.line + 1, mark.column + 1
-                )
-            node = found
+            node = _alias(event, anchors, open_nodes)
         elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
             open_nodes.pop()
             pending.pop()
@@ -367,7 +355,18 @@ def _document(stream: Iterator[Any]) -> Node | None:
         if kind is map_start or kind is list_start:
             open_nodes.append(node)
             pending.append(None)
-    return root
+    line = open_nodes[0].line if open_nodes else 1
+    raise YAMLError(f"the document has more than the {MAX_NODES} nodes that are read", line, 1)
+
+
+def _alias(event: Any, anchors: Mapping[str, Node], open_nodes: Sequence[Node]) -> Node:
+    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    found = anchors.get(event.anchor)
+    if found is None:
+        raise YAMLError(f"yaml: unknown anchor '{event.anchor}' referenced", line, column)
+    if found in open_nodes:
+        raise YAMLError(f"yaml: anchor '{event.anchor}' value contains itself", line, column)
+    return found
 
 
 def place_inside(node: Node, lines: Sequence[str], line: int, column: int) -> tuple[int, int]:

@@ -4,8 +4,8 @@ Rules are compiled elsewhere (`relabel.engine`); this module only says what may 
 """
 
 import re
-from collections.abc import Mapping, Set
-from typing import Any
+from collections.abc import Set
+from typing import Any, Protocol
 
 from pyscrape.model.kinds import LABEL_NAMES, TEXT, EnumKind, IntKind, TextKind
 from pyscrape.model.names import ValidationScheme, quoted, valid_label_name
@@ -24,6 +24,12 @@ _NEEDS_TARGET = {"replace", "hashmod", "lowercase", "uppercase", "keepequal", "d
 _NO_REPLACEMENT = {"lowercase", "uppercase", "keepequal", "dropequal"}
 # Prometheus' pattern without its nested repetitions, which would take for ever on some texts.
 _LEGACY_TEMPLATE = r"(?:[a-zA-Z_]|\$(?:\{\w+\}|\w))(?:\w|\$(?:\{\w+\}|\w))*"
+
+
+class Fields(Protocol):
+    """The fields of a rule by name: a mapping, or a section that has defaults for what is not given."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class RegexKind(TextKind):
@@ -92,7 +98,7 @@ class Rule(Settings, go_type="relabel.plain"):
         # An empty list of source labels is more than none, a null is not.
         given = {name for name, node in section.nodes.items() if name != "source_labels" or not node.is_null}
         before = len(section.decoder.problems)
-        _note(section, rule_mistake({name: section[name] for name in cls.keys}, given=given, scheme="utf8"))
+        _note(section, rule_mistake(section, given=given, scheme="utf8"))
         if len(section.decoder.problems) > before:
             section.failed.add("action")  # not a rule that lints or the legacy scheme should look at
 
@@ -101,9 +107,7 @@ def check_legacy_rules(section: Section, field: str) -> None:
     """Hold the rules of a list field to the legacy names too: which names are valid is said elsewhere in the file."""
     for child in section.items(field):
         if not child.failed:
-            _note(
-                child, rule_mistake({name: child[name] for name in Rule.keys}, given=set(), scheme="legacy")
-            )
+            _note(child, rule_mistake(child, given=set(), scheme="legacy"))
 
 
 def _note(section: Section, found: tuple[str, str] | None) -> None:
@@ -115,9 +119,7 @@ def _note(section: Section, found: tuple[str, str] | None) -> None:
     section.error(message, place, problem_id="bad-relabel-rule", hint=hint)
 
 
-def rule_mistake(
-    rule: Mapping[str, Any], *, given: Set[str], scheme: ValidationScheme
-) -> tuple[str, str] | None:
+def rule_mistake(rule: Fields, *, given: Set[str], scheme: ValidationScheme) -> tuple[str, str] | None:
     """Prometheus' text about a rule that cannot be, and the field it is about; None for a good rule.
 
     `given` are the fields that were written out: `regex: (.*)` is more than the default for keepequal.
@@ -132,7 +134,7 @@ def rule_mistake(
     return _bad_names(rule, scheme) or _superfluous(rule, given)
 
 
-def _bad_names(rule: Mapping[str, Any], scheme: ValidationScheme) -> tuple[str, str] | None:
+def _bad_names(rule: Fields, scheme: ValidationScheme) -> tuple[str, str] | None:
     action, target, replacement = rule["action"], rule["target_label"], rule["replacement"]
     bad_target = f"{quoted(target)} is invalid 'target_label' for {action} action", "target_label"
     if action == "replace":
@@ -156,7 +158,7 @@ def _valid_template(text: str, scheme: ValidationScheme) -> bool:
     return re.fullmatch(_LEGACY_TEMPLATE, text, re.ASCII) is not None
 
 
-def _superfluous(rule: Mapping[str, Any], given: Set[str]) -> tuple[str, str] | None:
+def _superfluous(rule: Fields, given: Set[str]) -> tuple[str, str] | None:
     action = rule["action"]
     changed = {
         name

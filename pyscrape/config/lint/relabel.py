@@ -378,9 +378,12 @@ def no_ops(chain: Chain) -> Iterator[Finding]:
             yield Finding(
                 link.section, f"copies `{rule.target_label}` to itself", "target_label", "delete the rule"
             )
-        if rule in seen and rule.action not in {"replace", "labelmap"}:
-            yield Finding(link.section, f"the same rule as rule {seen[rule]}", "", "delete one of the two")
-        seen.setdefault(rule, link.number)
+        if rule.action in {"replace", "labelmap"}:
+            continue  # a label may be set again after it was changed
+        what = (rule.action, rule.source_labels, rule.separator, rule.regex, rule.target_label, rule.modulus)
+        if what in seen:
+            yield Finding(link.section, f"the same rule as rule {seen[what]}", "", "delete one of the two")
+        seen.setdefault(what, link.number)
 
 
 def probe_without_address(chain: Chain) -> Iterator[Finding]:
