@@ -8,7 +8,7 @@ from pyscrape.web.admin_api import AdminApi
 from pyscrape.web.answers import Answer, text
 from pyscrape.web.federate import FederateApi
 from pyscrape.web.lifecycle_api import LifecycleApi
-from pyscrape.web.pages import Pages
+from pyscrape.web.pages.site import Pages
 from pyscrape.web.query_api import QueryApi
 from pyscrape.web.routes import Call, Mount, Runner
 from pyscrape.web.rules_api import RulesApi

@@ -1,0 +1,95 @@
+"""Values as people read them: ages, durations, sizes, and long texts cut. Pure functions, used as template filters."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+LONGEST_VALUE = 500
+"""A label value longer than this is cut where many are listed, so that no page grows without bound."""
+
+
+def ago(seconds: float | None) -> str:
+    """
+    >>> ago(3.21), ago(75), ago(4000), ago(None)
+    ('3.2s', '1m 15s', '1h 6m', '')
+    """
+    if seconds is None:
+        return ""
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, left = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {left}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+
+
+def took(seconds: float) -> str:
+    """
+    >>> took(0.00321), took(2.5)
+    ('3.2ms', '2.50s')
+    """
+    return f"{seconds:.2f}s" if seconds >= 1 else f"{seconds * 1000:.1f}ms"
+
+
+def size(count: float) -> str:
+    """
+    >>> size(512), size(2048), size(5 * 2**30)
+    ('512 B', '2.0 KiB', '5.0 GiB')
+    """
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1024:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} TiB"
+
+
+def number(count: float) -> str:
+    """
+    >>> number(1234567)
+    '1,234,567'
+    """
+    return f"{count:,}"
+
+
+def cut(text: str) -> str:
+    """`text`, or its start and how much is missing."""
+    if len(text) <= LONGEST_VALUE:
+        return text
+    return f"{text[:LONGEST_VALUE]}… ({len(text) - LONGEST_VALUE:,} more characters)"
+
+
+def moment(at_s: float | None) -> str:
+    """A time in UTC to the second; empty for None."""
+    return "" if at_s is None else datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def pairs(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Label pairs by name, cut values."""
+    items = labels.items() if isinstance(labels, Mapping) else labels
+    return [(name, cut(value)) for name, value in sorted(items)]
+
+
+def weight(labels: Iterable[tuple[str, str]]) -> int:
+    """About how many bytes a list of pairs takes on a page."""
+    return sum(60 + 2 * len(name) + 3 * min(len(value), LONGEST_VALUE) for name, value in labels)
+
+
+def label_id(labels: Mapping[str, str]) -> str:
+    """16 hex digits that name a set of discovered labels in links."""
+    text = "\x00".join(f"{name}\x01{labels[name]}" for name in sorted(labels))
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+FILTERS = {
+    "ago": ago,
+    "took": took,
+    "size": size,
+    "number": number,
+    "cut": cut,
+    "moment": moment,
+    "pairs": pairs,
+}

@@ -1,0 +1,30 @@
+"""All pages: which there are, and what leads to them."""
+
+from pyscrape.web.answers import Answer
+from pyscrape.web.pages import assets
+from pyscrape.web.pages.discovery_page import DiscoveryPage
+from pyscrape.web.pages.render import Renderer
+from pyscrape.web.pages.status_page import StatusPage
+from pyscrape.web.pages.targets_page import TargetsPage
+from pyscrape.web.routes import Call, Mount
+from pyscrape.web.services import Services
+
+PAGES = (TargetsPage, DiscoveryPage, StatusPage)
+
+
+class Pages:
+    """The pages of one server."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._render = Renderer(services)
+
+    def mounts(self) -> list[Mount]:
+        own = [Mount("/", self.home), Mount("/favicon.ico", self.icon), *assets.mounts()]
+        return own + [mount for page in PAGES for mount in page(self._services, self._render).mounts()]
+
+    def home(self, call: Call) -> Answer:
+        return self._render.redirect("/targets")
+
+    def icon(self, call: Call) -> Answer:
+        return self._render.redirect(assets.asset_path("icon.svg"))

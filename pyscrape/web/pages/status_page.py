@@ -1,0 +1,91 @@
+"""The status: this process, what it runs with, what it holds in memory, and what it does not do."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from pyscrape.web.answers import Answer
+from pyscrape.web.pages.render import Renderer
+from pyscrape.web.pages.shape import cut, moment, number, size
+from pyscrape.web.routes import Call, Mount
+from pyscrape.web.services import Services
+
+MOST_RANKED = 10
+MOST_CONFIG_CHARACTERS = 1_000_000
+SECTIONS = ("runtime", "storage", "cardinality", "config", "flags", "build")
+# Prometheus' own pages lead to the section that shows the same.
+ALIASES = {"/config": "config", "/flags": "flags", "/tsdb-status": "cardinality"}
+
+
+class StatusPage:
+    """`/status`, and Prometheus' names of its parts."""
+
+    def __init__(self, services: Services, renderer: Renderer) -> None:
+        self._services = services
+        self._render = renderer
+
+    def mounts(self) -> list[Mount]:
+        own = [Mount("/status", self.show)]
+        return own + [Mount(path, self._alias(section)) for path, section in ALIASES.items()]
+
+    def _alias(self, section: str) -> Callable[[Call], Answer]:
+        def lead(_call: Call) -> Answer:
+            return self._render.redirect(f"/status#{section}")
+
+        return lead
+
+    async def show(self, call: Call) -> Answer:
+        """The page; the runtime's figures belong to the loop, the store's are counted aside."""
+        runtime = self._services.runtime()
+        return await asyncio.to_thread(self._page, runtime)
+
+    def _page(self, runtime: Mapping[str, object]) -> Answer:
+        services = self._services
+        config = services.config_yaml()
+        lines = config[:MOST_CONFIG_CHARACTERS].split("\n")
+        return self._render.page(
+            "status.html",
+            "status",
+            sections=SECTIONS,
+            notes=services.notes(),
+            runtime={name: cut(str(value)) for name, value in runtime.items()},
+            build=services.build,
+            flags=sorted(services.flags.items()),
+            storage=self._storage(),
+            rankings=self._rankings(),
+            config="\n".join(lines),
+            config_cut=len(config) > MOST_CONFIG_CHARACTERS,
+        )
+
+    def _storage(self) -> list[tuple[str, str]]:
+        stats = self._services.store.stats()
+        kept = stats.samples_appended - stats.evicted
+        rows = [
+            ("Series", number(stats.series)),
+            ("Samples appended", number(stats.samples_appended)),
+            ("Chunks", number(stats.chunks)),
+            ("Oldest sample", moment(None if stats.min_ms is None else stats.min_ms / 1000)),
+            ("Newest sample", moment(None if stats.max_ms is None else stats.max_ms / 1000)),
+            ("Memory of the store", size(stats.total_bytes)),
+        ]
+        rows += [(f"Memory: {part}", size(count)) for part, count in stats.bytes.items()]
+        if kept > 0:
+            rows.append(("Bytes a sample, everything counted", f"{stats.total_bytes / kept:.2f}"))
+        if stats.series:
+            rows.append(
+                ("Bytes a series, everything counted", number(round(stats.total_bytes / stats.series)))
+            )
+        rows += [
+            ("Refused: out of order", number(stats.out_of_order)),
+            ("Refused: duplicates", number(stats.duplicates)),
+            ("Refused: too old", number(stats.too_old)),
+        ]
+        return rows
+
+    def _rankings(self) -> list[tuple[str, list[tuple[str, int]]]]:
+        found = self._services.store.cardinality(MOST_RANKED)
+        rankings = []
+        for name, rows in found.items():
+            if isinstance(rows, list):
+                ranked = [(cut(str(row["name"])), int(row["value"])) for row in rows]
+                rankings.append((name, ranked))
+        return rankings

@@ -1,0 +1,244 @@
+"""The pages in process: what they show, that texts from outside stay texts, and that they stay small."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from pyscrape.web.pages.assets import MEDIA_TYPES, asset, asset_path
+from pyscrape.web.pages.search import cuts, wanted
+from pyscrape.web.pages.shape import ago, cut, label_id, size, took
+from pyscrape.web.params import Params
+from tests.helpers.pages import Site, site_of
+from tests.helpers.web_client import client_of, make_services, store_with
+
+CONFIG = """
+scrape_configs:
+  - job_name: node
+    relabel_configs:
+      - {source_labels: [__meta_zone], regex: away, action: drop}
+      - {source_labels: [__meta_zone], target_label: zone}
+      - {source_labels: [__meta_broken], regex: 'yes', target_label: __address__, replacement: a/b}
+"""
+TARGETS = (
+    {"__address__": "one:9100", "__meta_zone": "here"},
+    {"__address__": "two:9100", "__meta_zone": "away"},
+    {"__address__": "three:9100", "__meta_zone": "here", "__meta_broken": "yes"},
+)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "\u202egnirts\u2066",
+    "</textarea></style></title>",
+    "javascript:alert(1)",
+    "\x00\x1b[31m\ud7ff",
+    "x" * 65_536,
+)
+
+
+@asynccontextmanager
+async def node_site(**options: Any) -> AsyncIterator[Site]:
+    async with site_of(CONFIG, {"node": TARGETS}, **options) as site:
+        yield site
+
+
+async def test_targets_show_their_state() -> None:
+    async with node_site() as site:
+        site.loop("one:9100").status.health = "down"
+        site.loop("one:9100").status.last_error = "connection refused"
+        site.loop("one:9100").status.reason = "refused"
+        site.loop("one:9100").status.advice = "is it running?"
+        page = await site.text("/targets")
+    for text in (
+        "http://one:9100/metrics",
+        "connection refused",
+        "refused",
+        "is it running?",
+        "0 / 1 up",
+        "1 down",
+    ):
+        assert text in page, text
+    assert "two:9100" not in page
+    assert "1 could not be built" in page
+
+
+async def test_discovery_names_the_rule() -> None:
+    async with node_site() as site:
+        page = await site.text("/service-discovery")
+    for text in (
+        "3 found",
+        "1 active",
+        "1 dropped",
+        "1 failed",
+        "rule 1",
+        "drop [__meta_zone]",
+        "&#34;a/b&#34;",
+    ):
+        assert text in page, text
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "absent"),
+    [
+        ("q=one:", ["one:9100"], ["two:9100"]),
+        ("q=zone=here", ["one:9100"], ["two:9100"]),
+        ("state=dropped", ["two:9100"], ["one:9100"]),
+        ("state=failed", ["three:9100"], ["two:9100"]),
+        ('q={__meta_zone="away"}', ["two:9100"], ["three:9100"]),
+        ("q={nonsense", ["no selector"], ["one:9100"]),
+        ("q=nobody", ["No target matches"], ["one:9100"]),
+        ("job=node&page=99", ["one:9100"], []),
+        ("page=x&job=other", ["No target matches"], ["one:9100"]),
+    ],
+)
+async def test_filters_of_discovery(query: str, there: list[str], absent: list[str]) -> None:
+    async with node_site() as site:
+        page = await site.text(f"/service-discovery?{query}")
+    shown = page[page.index('id="live"') :]
+    assert all(text in shown for text in there)
+    assert not any(text in shown for text in absent)
+
+
+async def test_status_shows_all_parts() -> None:
+    services = make_services(
+        store_with({"up job=a": lambda k: 1.0}), notes=lambda: ("remote_read is not supported",)
+    )
+    async with client_of(services) as client:
+        page = (await client.get("/status")).text
+    for text in (
+        "remote_read is not supported",
+        "query.timeout",
+        "global: {}",
+        "3.14.0",
+        "Bytes a sample",
+        "job=a",
+    ):
+        assert text in page, text
+
+
+@pytest.mark.parametrize(
+    ("path", "section"), [("/config", "config"), ("/flags", "flags"), ("/tsdb-status", "cardinality")]
+)
+async def test_names_of_prometheus_lead_to_the_section(path: str, section: str) -> None:
+    async with client_of(make_services(prefix="/p")) as client:
+        assert (await client.get(f"/p{path}")).headers["location"] == f"/p/status#{section}"
+
+
+@pytest.mark.parametrize("path", ["/targets", "/service-discovery", "/status"])
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+async def test_hostile_texts_stay_texts(path: str, text: str) -> None:
+    targets = [{"__address__": "one:9100", "x": text, "__meta_y": text, "__param_z": text}]
+    async with site_of("scrape_configs: [{job_name: '<b id=evil>'}]", {"<b id=evil>": targets}) as site:
+        site.loop("one:9100").status.last_error = text
+        site.loop("one:9100").status.advice = text
+        response = await site.client.get(path, q=text[:100] if path == "/targets" else "")
+        page = response.text
+    assert response.status_code == 200
+    assert len(page) < 60_000
+    for evil in ("<script>alert", "<img src=x", "<b id=evil>", "</textarea>"):
+        assert evil not in page, evil
+    assert not re.search(r'href="javascript:', page)
+    assert not re.search(r"\son\w+=\"", page)
+    assert "<style" not in page
+    assert "style=" not in page
+
+
+@pytest.mark.parametrize("path", ["/targets", "/service-discovery", "/status", "/"])
+async def test_every_link_has_the_prefix(path: str) -> None:
+    async with node_site(prefix="/deep/er") as site:
+        response = await site.client.get(f"/deep/er{path}")
+    if response.status_code == 302:
+        assert response.headers["location"].startswith("/deep/er/")
+        return
+    links = re.findall(r'(?:href|src|action)="([^"]*)"', response.text)
+    assert links
+    own = [link for link in links if not link.startswith(("?", "#", "http://one:9100"))]
+    assert all(link.startswith("/deep/er/") for link in own)
+
+
+async def test_the_policy_lets_nothing_else_in() -> None:
+    async with client_of(make_services()) as client:
+        first, second = (await client.get("/targets")).headers, (await client.get("/targets")).headers
+    policy = first["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert policy != second["content-security-policy"]
+    assert first["x-content-type-options"] == "nosniff"
+
+
+async def test_static_files_are_kept_and_packed() -> None:
+    async with client_of(make_services()) as client:
+        path = asset_path("app.css")
+        packed = await client.http.get(path, headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.content == asset("app.css").plain
+        assert "immutable" in packed.headers["cache-control"]
+        again = await client.http.get(path, headers={"If-None-Match": packed.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        stale = await client.http.get("/static/0/app.css", headers={"Accept-Encoding": "identity"})
+        assert (stale.content, stale.headers["cache-control"]) == (packed.content, "no-cache")
+        for name in ("none.css", "..%2fapp.py", "LICENSE", "app.py"):
+            assert (await client.get(f"/static/0/{name}")).status_code == 404
+
+
+def many(count: int) -> list[Mapping[str, str]]:
+    return [
+        {"__address__": f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}:9100", "zone": "here"}
+        | {f"__meta_kubernetes_pod_label_{k}": f"value-{n}-{k}" for k in range(20)}
+        for n in range(count)
+    ]
+
+
+async def test_ten_thousand_targets_make_small_pages() -> None:
+    async with site_of("scrape_configs: [{job_name: big}]", {"big": many(10_000)}) as site:
+        for path in (
+            "/targets",
+            "/targets?q=10.0.3",
+            "/service-discovery",
+            "/service-discovery?job=big&page=7",
+        ):
+            begin = time.process_time()
+            response = await site.client.get(path)
+            assert time.process_time() - begin < 1.0, path
+            assert response.status_code == 200
+            assert "10,000" in response.text
+            assert len(response.content) < 2_000_000
+
+
+def test_numbers_as_people_read_them() -> None:
+    assert [ago(s) for s in (None, -1, 0.04, 59.9, 60, 3600, 200_000)] == [
+        "", "0.0s", "0.0s", "59.9s", "1m 0s", "1h 0m", "2d 7h",
+    ]  # fmt: skip
+    assert (took(0.5), took(1.25), size(1023), size(1 << 20)) == ("500.0ms", "1.25s", "1023 B", "1.0 MiB")
+    assert cut("a" * 600).startswith("a" * 500 + "… (100 more")
+
+
+def test_label_ids_do_not_depend_on_order() -> None:
+    assert label_id({"a": "1", "b": "2"}) == label_id({"b": "2", "a": "1"}) != label_id({"a": "1b", "": "2"})
+
+
+@pytest.mark.parametrize(
+    ("weights", "starts"),
+    [([], [0]), ([1] * 250, [0, 100, 200]), ([10**9] * 3, [0, 1, 2]), ([500_000, 500_000, 1], [0, 1])],
+)
+def test_pages_are_cut_by_rows_and_weight(weights: list[int], starts: list[int]) -> None:
+    assert cuts(weights) == starts
+
+
+def test_a_filter_keeps_itself_in_links() -> None:
+    want = wanted(Params([("q", "a&b"), ("scrapePool", "x"), ("page", "3")]))
+    assert want.link(page=4) == "q=a%26b&job=x&page=4"
+    assert want.link(page=1, job="") == "q=a%26b"
+
+
+def test_media_types_cover_the_static_files() -> None:
+    from importlib.resources import files
+
+    names = [one.name for one in (files("pyscrape.web") / "static").iterdir()]
+    assert names
+    assert all(name.rpartition(".")[2] in MEDIA_TYPES for name in names)
