@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from pyscrape.promql.windows import Scope
 
 MAX_STEPS = 11_000
 """Points per series that the API allows; the engine itself has no such limit."""
+
+KEPT_TREES = 256
+KEPT_LENGTH = 4_096
+"""Parsed queries that an engine keeps: so many, none of them longer."""
 
 
 class Engine:
@@ -55,6 +60,9 @@ class Engine:
         self._delayed_names = experimental if delayed_names is None else delayed_names
         self._max_samples = max_samples
         self._timeout_s = timeout_s
+        self._lock = Lock()
+        self._trees: dict[str, Expr] = {}
+        self._texts: dict[int, str] = {}
         self._syntax = {
             "experimental": experimental,
             "extended_ranges": experimental if extended_ranges is None else extended_ranges,
@@ -62,8 +70,24 @@ class Engine:
         }
 
     def parse(self, query: str) -> Expr:
-        """The query's tree by this engine's options; raises QueryParseError."""
-        return parse_expr(query, **self._syntax)
+        """The query's tree by this engine's options; raises QueryParseError.
+
+        Dashboards ask the same again and again: trees of late are kept, and with them the text that annotations need.
+        """
+        tree = self._trees.get(query)
+        if tree is None:
+            tree = parse_expr(query, **self._syntax)
+            if len(query) <= KEPT_LENGTH:
+                self._keep(query, tree)
+        return tree
+
+    def _keep(self, query: str, tree: Expr) -> None:
+        with self._lock:
+            while len(self._trees) >= KEPT_TREES:
+                oldest = next(iter(self._trees))
+                self._texts.pop(id(self._trees.pop(oldest)), None)
+            self._trees[query] = tree
+            self._texts[id(tree)] = query
 
     def instant(
         self,
@@ -131,7 +155,10 @@ class Engine:
         ranged: bool,
     ) -> Result:
         begin = time.perf_counter()
-        text, expr = (query, self.parse(query)) if isinstance(query, str) else (text, query)
+        if isinstance(query, str):
+            text, expr = query, self.parse(query)
+        else:
+            text, expr = text or self._texts.get(id(query), ""), query
         if ranged and expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             raise QueryError(
                 f'invalid expression type "{expr.type.documented}" for range query, must be Scalar or instant Vector'

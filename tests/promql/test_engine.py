@@ -127,3 +127,14 @@ def test_a_staleness_marker_ends_a_series() -> None:
     ]
     assert engine.instant("count_over_time(x[1m])", 60).values[0, 0] == 3 - 1 + 0
     assert math.isclose(engine.instant("sum_over_time(x[2m])", 60).values[0, 0], 7)
+
+
+def test_a_tree_keeps_its_text_for_annotations() -> None:
+    engine = Engine(store())
+    tree = engine.parse("rate(up[5m])")
+    assert engine.parse("rate(up[5m])") is tree
+    assert [text[-6:] for text in engine.instant(tree, 1800).infos] == [" (1:6)"]
+    for number in range(300):
+        engine.parse(f"up + {number}")
+    assert engine.instant(tree, 1800).infos[0].endswith("(unknown position)")
+    assert engine.instant(tree, 1800, text="rate(up[5m])").infos[0].endswith(" (1:6)")
