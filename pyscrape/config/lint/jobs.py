@@ -182,16 +182,20 @@ def secret_refs(root: Section) -> Iterator[Finding]:
                 )
 
 
+# Top-level sections that `pyscrape run` has no use for; a row goes when the program learns what it is about.
+NOT_RUN = {
+    "alerting": "sending alerts is not supported by pyscrape run yet",
+    "rule_files": "rules are checked here and not evaluated by pyscrape run yet",
+    "remote_write": "remote write is not supported by pyscrape run yet",
+    "remote_read": "remote read is not supported by pyscrape run",
+    "tracing": "tracing is not supported by pyscrape run",
+    "otlp": "the OTLP receiver is not supported by pyscrape run",
+}
+
+
 def not_run_yet(root: Section) -> Iterator[Finding]:
     """Sections that are checked here and have no effect in `pyscrape run`."""
-    for name, what in (
-        ("alerting", "sending alerts is not supported by pyscrape run yet"),
-        ("rule_files", "rules are checked here and not evaluated by pyscrape run yet"),
-        ("remote_write", "remote write is not supported by pyscrape run yet"),
-        ("remote_read", "remote read is not supported by pyscrape run"),
-        ("tracing", "tracing is not supported by pyscrape run"),
-        ("otlp", "the OTLP receiver is not supported by pyscrape run"),
-    ):
+    for name, what in NOT_RUN.items():
         if root.given(name) and not root.nodes[name].is_null:
             yield Finding(root, what, name)
 
