@@ -50,5 +50,8 @@ def _advise_status(error: ApiError, source: Source) -> str:
         return f"{who} lacks a right. Add this rule to {bound} that is bound to it:\n{rule_for(source)}"
     if error.status == 404:
         resource = source.resource
-        return f"The API server has no {resource.plural} in {resource.api_version}: is it a Kubernetes API server?"
+        return (
+            f"The API server has no {resource.plural} in {resource.api_version}: it is too old for that, "
+            "or is it a Kubernetes API server at all?"
+        )
     return ""

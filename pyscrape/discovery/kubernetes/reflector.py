@@ -85,11 +85,7 @@ Batch = Snapshot | list[Change]
 
 
 class UnsupportedError(Exception):
-    """The server does not begin a watch with all objects; `lasting`: it said so, rather than nothing."""
-
-    def __init__(self, text: str, *, lasting: bool) -> None:
-        super().__init__(text)
-        self.lasting = lasting
+    """The server does not begin a watch with all objects."""
 
 
 class Reflector:
@@ -224,7 +220,7 @@ class Reflector:
             try:
                 return await self._stream_list(watch, stack)
             except UnsupportedError as error:
-                self._stream_lists_refused = error.lasting
+                self._stream_lists_refused = True
                 logger.debug("Falling back to paged lists: %s", error, extra=self._where())
             except StreamError as error:
                 if not error.silent:
@@ -263,7 +259,7 @@ class Reflector:
                 await self._check(answer)
             except ApiError as error:
                 if error.status in {400, 405, 406, 415, 422, 501}:
-                    raise UnsupportedError(str(error), lasting=True) from error
+                    raise UnsupportedError(str(error)) from error
                 raise
             objects: dict[Key, Named] = {}
             lines = await own.enter_async_context(aclosing(self._lines(answer)))
@@ -274,7 +270,7 @@ class Reflector:
                     async with asyncio.timeout(LIST_SILENCE_S):
                         some = await anext(lines, None)
                 except TimeoutError as error:
-                    raise UnsupportedError("no end of the initial events", lasting=False) from error
+                    raise UnsupportedError("no end of the initial events") from error
                 if some is None:
                     raise StreamError("the stream ended before all objects had been sent")
                 with paused_collector():
