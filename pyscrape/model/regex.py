@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pyscrape.model.names import valid_utf8
 from pyscrape.model.regex_emit import FLAGS, emit
 from pyscrape.model.regex_factor import factor
-from pyscrape.model.regex_shape import common_start, finite_set, has_empty_loop, hazard, prefix, wildcard
+from pyscrape.model.regex_shape import (
+    common_start,
+    finite_set,
+    has_empty_loop,
+    hazard,
+    last_characters,
+    prefix,
+    wildcard,
+)
 from pyscrape.model.regex_syntax import Node, RegexError, parse, unwrap
 
 if TYPE_CHECKING:
@@ -343,6 +351,7 @@ class _Guarded:
         self.groups = groups
         self.anchored = anchored
         self.short = short
+        self.last = last_characters(node) if anchored else None
         self.linear: LinearMatcher | None = None
         self.lock = Lock()  # the automaton grows while it runs; PromQL may run in threads
         self.slow = 0
@@ -368,6 +377,8 @@ class _Guarded:
         engine, safe_length = self.short
         if len(text) <= safe_length:
             found = engine.fullmatch(text)
+        elif self.last is not None and not any(low <= ord(text[-1]) <= high for low, high in self.last):
+            return None
         elif self.slow < _TIMEOUTS_BEFORE_REFUSAL:
             try:
                 found = _guarded_engine(engine.pattern).fullmatch(text, timeout=_GUARDED_S)

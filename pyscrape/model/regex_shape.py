@@ -271,6 +271,37 @@ def _first_of(parts: Sequence[Node], start: int = 0) -> tuple[Ranges, bool]:
     return union(found), True
 
 
+def last_characters(node: Node) -> Ranges | None:
+    """The characters with which a matching text may end; None where it may be empty.
+
+    >>> from pyscrape.model.regex_syntax import parse
+    >>> last_characters(parse("(a+)+(b|c?d)").node)
+    ((98, 98), (100, 100))
+    """
+    ranges, empty = _last(node)
+    return None if empty else ranges
+
+
+def _last(node: Node) -> tuple[Ranges, bool]:
+    if isinstance(node, Group):
+        return _last(node.body)
+    if isinstance(node, Repeat):
+        ranges, empty = _last(node.body)
+        return ranges, empty or node.low == 0
+    if isinstance(node, Alternate):
+        lasts = [_last(option) for option in node.options]
+        return union(r for ranges, _ in lasts for r in ranges), any(empty for _, empty in lasts)
+    if isinstance(node, Concat):
+        found: list[tuple[int, int]] = []
+        for part in reversed(node.parts):
+            ranges, empty = _last(part)
+            found.extend(ranges)
+            if not empty:
+                return union(found), False
+        return union(found), True
+    return _first(node)
+
+
 def _overlap(left: Ranges, right: Ranges) -> bool:
     return any(
         low <= other_high and other_low <= high for low, high in left for other_low, other_high in right

@@ -43,7 +43,7 @@ class _Names:
 class RuleRunner:
     """A rule with its memories, which all plans share."""
 
-    __slots__ = ("changes", "conversions", "replacements", "rule", "target", "verdicts")
+    __slots__ = ("changes", "conversions", "renames", "replacements", "rule", "target", "verdicts")
 
     def __init__(self, rule: CompiledRule) -> None:
         self.rule = rule
@@ -53,6 +53,7 @@ class RuleRunner:
         self.conversions: Memo[str] = Memo(rule.converted)
         self.replacements: Memo[str | None] = Memo(rule.replacer())
         self.changes: Memo[tuple[str, str] | None] = Memo(rule.replaced)
+        self.renames: Memo[str | None] = Memo(rule.renamed)
 
 
 def _value_reader(rule: CompiledRule) -> Callable[[dict[str, str]], str]:
@@ -214,8 +215,8 @@ def _plan_conversion(runner: RuleRunner, names: _Names) -> Step | None:
 def _plan_labelmap(runner: RuleRunner, names: _Names) -> Step | None:
     if names.open:
         raise _PlainOnly
-    renamed = runner.rule.renamed
-    pairs = [(name, further) for name in names.names if (further := renamed(name)) is not None]
+    renames = runner.renames
+    pairs = [(name, further) for name in names.names if (further := renames[name]) is not None]
     targets = {further for _, further in pairs}
     if len(targets) < len(pairs):
         raise _PlainOnly  # two labels become one: which wins depends on their order
