@@ -321,10 +321,12 @@ class Table:
                 self._rows_to_cut = self._store.rows_to_cut(max(len(part.layout) for part in cut))
                 self._store.wait_for_seal(self)
 
-    def replace(self, old: Sequence[Part], new: Sequence[Part]) -> None:
-        """Put other parts in the place of some."""
+    def replace(self, old: Sequence[Part], new: Sequence[Part]) -> bool:
+        """Put other parts in the place of some; False, and nothing done, where those are not all there any more."""
         with self._store.lock:
             gone = set(map(id, old))
+            if not gone <= set(map(id, self.parts)):
+                return False
             place = next(k for k, part in enumerate(self.parts) if id(part) in gone)
             kept = [part for part in self.parts if id(part) not in gone]
             kept[place:place] = new
@@ -335,6 +337,7 @@ class Table:
                 self.cut += [part for part in new if not isinstance(part, Chunk)]
             if self._open is not None and id(self._open) in gone:
                 self._open = None
+            return True
 
     def restore(self, chunk: Chunk) -> None:
         """A chunk that was read from disk."""

@@ -105,7 +105,8 @@ class Upkeep:
             self._swap(table, batch, chunks)
 
     def _swap(self, table: Table, old: Sequence[Part], new: Sequence[Chunk]) -> None:
-        table.replace(old, new)
+        if not table.replace(old, new):
+            return  # somebody else has sealed them meanwhile
         self._count(new, 1)
         self._count([part for part in old if isinstance(part, Chunk)], -1)
         opened = sum(part.nbytes for part in old if not isinstance(part, Chunk))

@@ -162,3 +162,15 @@ def test_queries_beside_appends_and_upkeep() -> None:
         for reader in readers:
             reader.join()
     assert not problems
+
+
+def test_library_appends_between_slices_of_upkeep() -> None:
+    store = Store(seal_rows=2)
+    for step in range(0, 400, 4):
+        for k in range(3):
+            store.append({"__name__": "x", "k": str(k)}, range(step, step + 4), [float(step)] * 4)
+        for table in store.tables():
+            table.cut_rows()
+        store.maintain(step, 0.0)
+    settle(store, 400)
+    assert [len(times) for _, times, _ in store.samples([])] == [400] * 3
