@@ -10,6 +10,9 @@ import pytest
 
 from pyscrape.cli import survey
 from pyscrape.cli.main import main
+from pyscrape.cli.sd import differences
+from pyscrape.config import parse_config
+from pyscrape.discovery.kubernetes.lookup import Wanted, parse_wanted
 from tests.discovery.kubernetes import manifests as make
 from tests.helpers.fake_kubernetes import FakeKubernetes
 from tests.helpers.threaded_server import in_thread
@@ -176,3 +179,21 @@ def test_unknown_job(config: str, capsys: pytest.CaptureFixture[str], command: l
 def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sd", str(tmp_path / "none.yml"), "--job", "x"]) == 2
     assert "none.yml" in capsys.readouterr().err
+
+
+def test_watching_prints_what_came_and_went() -> None:
+    job = parse_config("scrape_configs: [{job_name: j, static_configs: [{targets: [a, b]}]}]").scrape_configs[
+        0
+    ]
+    before = survey.Survey(job).outcomes()
+    after = [outcome for outcome in before if "a" not in outcome.result.discovered["__address__"]]
+    assert list(differences(before, after)) == ["- active  http://a/metrics  0"]
+    assert list(differences(after, before)) == ["+ active  http://a/metrics  0"]
+    assert list(differences(before, before)) == []
+
+
+def test_names_are_read_as_people_write_them() -> None:
+    assert parse_wanted("svc/shop/cart") == Wanted("services", "shop", "cart")
+    assert parse_wanted("shop/cart") == Wanted("", "shop", "cart")
+    assert parse_wanted("node/n1") == Wanted("nodes", "", "n1")
+    assert parse_wanted("10.0.0.1") == Wanted("", "", "10.0.0.1")

@@ -48,9 +48,10 @@ class Wanted:
 def parse_wanted(text: str) -> Wanted:
     """Read a name as it is given on a command line.
 
-    >>> parse_wanted("svc/shop/cart"), parse_wanted("shop/cart"), parse_wanted("node/n1")
-    (Wanted(plural='services', namespace='shop', name='cart'), Wanted(plural='', namespace='shop', name='cart'), \
-Wanted(plural='nodes', namespace='', name='n1')) \
+    >>> parse_wanted("svc/shop/cart")
+    Wanted(plural='services', namespace='shop', name='cart')
+    >>> parse_wanted("shop/cart")
+    Wanted(plural='', namespace='shop', name='cart')
     """
     parts = text.split("/")
     known = {resource.kind.lower(): resource.plural for resource in RESOURCES.values()}
