@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.lines import CLOCKED, Lines, Offsets, Small
+from pyscrape.exposition.lines import Lines, Offsets, Small
 from pyscrape.exposition.values import CLOCK_DIGITS, Bytes
 
 _NEWLINE = ord("\n")
@@ -18,6 +18,7 @@ _NEWLINE = ord("\n")
 _SAMPLES_WORTH_A_STEP = 200
 _MOST_STEPS = 32
 _SAMPLES_AT_ONCE = 512
+_SAMPLES_TRIED = 16
 _WORD = 8
 _LARGE_BYTES = 100_000
 # By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.
@@ -40,17 +41,21 @@ class Difference(NamedTuple):
 
 
 def difference(
-    old: Bytes, new: Bytes, starts: Offsets | Small, ends: Offsets | Small, lines: Lines, part: slice
+    old: Bytes,
+    new: Bytes,
+    starts: Offsets | Small,
+    ends: Offsets | Small,
+    lengths: Small,
+    clocked: Mask | None,
 ) -> Difference:
-    """Compare `new`, whose samples lie at `starts` and `ends`, with `old` in line with it.
+    """Compare `new` with `old` in line with it.
 
-    `part` is the run of samples of `lines` that they are compared with, as many as `starts` and at least one.
+    The samples of `new`, at least one, lie at `starts` and `ends` and have series texts of `lengths`; `clocked` marks
+    those that end with a timestamp.
     """
-    value_starts = starts + lines.lengths[part]
+    value_starts = starts + lengths
     value_starts += 1
-    value_ends = ends
-    if lines.clocked:
-        value_ends = ends - np.where(lines.kinds[part] == CLOCKED, CLOCK_DIGITS + 1, 0)
+    value_ends = ends if clocked is None else ends - np.where(clocked, CLOCK_DIGITS + 1, 0)
     places = _Places(starts, value_starts, value_ends, ends)
     values = np.zeros(len(starts), np.bool_)
     offsets = (_suspects if len(new) >= _LARGE_BYTES else _every)(old, new, places, values)
@@ -217,25 +222,38 @@ def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None
     return starts, ends, np.flatnonzero(sizes != lines.ends - lines.starts)
 
 
-def aligned(lines: Lines, part: slice, body: bytes, starts: Offsets, ends: Offsets) -> tuple[Bytes, Mask]:
-    """The old page's samples `part` copied to where samples stand in `body`, and a mask of those whose length differs.
+def alike_at(lines: Lines, body: bytes, starts: Offsets | Small) -> bool:
+    """Whether most of a few samples have their series text at `starts`: it is not worth comparing pages otherwise."""
+    step = max(1, len(starts) // _SAMPLES_TRIED)
+    tried = range(0, len(starts), step)
+    same = sum(body.startswith(lines.text(index), starts.item(index)) for index in tried)
+    return 2 * same >= len(tried)
 
-    Of a sample whose length differs the series text alone is copied. Between samples the new bytes stand.
+
+def aligned(lines: Lines, origin: Small, body: bytes, starts: Offsets, ends: Offsets) -> tuple[Bytes, Mask]:
+    """Old samples copied to where `body` has those whose `origin` they are, and a mask of those of another length.
+
+    Of a sample of another length the series text alone is copied. Everywhere else the new bytes stand.
     """
-    old_starts = lines.starts[part].astype(np.int64)
-    old_ends = lines.ends[part].astype(np.int64)
-    moved = starts - old_starts
-    resized = (ends - starts) != (old_ends - old_starts)
+    target, source = bytearray(body), lines.body
+    resized = np.zeros(len(starts), np.bool_)
+    matched = np.flatnonzero(origin >= 0)
+    if not len(matched):
+        return np.frombuffer(target, np.uint8), resized
+    origins = origin[matched]
+    old_starts = lines.starts[origins].astype(np.int64)
+    old_ends = lines.ends[origins].astype(np.int64)
+    moved = starts[matched] - old_starts
+    other_size = (ends[matched] - starts[matched]) != (old_ends - old_starts)
+    resized[matched] = other_size
+    # A run of lines that moved alike is copied at once, with what lies between them.
     last = np.append(np.flatnonzero(moved[1:] != moved[:-1]), len(moved) - 1)
     first = np.concatenate(([0], last[:-1] + 1))
-    text_ends = old_starts[last] + lines.lengths[part][last] + 1
-    stops = np.where(resized[last], text_ends, old_ends[last])
-    target, source = bytearray(body), lines.body
-    limit = len(body)
-    for start, stop, shift in zip(
-        old_starts[first].tolist(), stops.tolist(), moved[first].tolist(), strict=True
-    ):
-        stop = min(stop, limit - shift)
+    text_ends = old_starts[last] + lines.lengths[origins[last]] + 1
+    stops = np.where(other_size[last], text_ends, old_ends[last])
+    stops = np.minimum(stops, len(body) - moved[first])
+    runs = zip(old_starts[first].tolist(), stops.tolist(), moved[first].tolist(), strict=True)
+    for start, stop, shift in runs:
         target[start + shift : stop + shift] = source[start:stop]
     assert len(target) == len(body)
     return np.frombuffer(target, np.uint8), resized

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.diff import Mask, aligned, difference, shifted
+from pyscrape.exposition.diff import Mask, aligned, alike_at, difference, shifted
 from pyscrape.exposition.lines import (
     CLOCKED,
     ODD,
@@ -31,6 +31,7 @@ from pyscrape.exposition.lines import (
     read_tail,
     types_from,
 )
+from pyscrape.exposition.matching import guess_origins
 from pyscrape.exposition.negotiation import Format
 from pyscrape.exposition.values import CLOCK_DIGITS, decode_clocks, decode_values
 
@@ -103,15 +104,16 @@ def _in_place(old: Lines, body: bytes) -> _Match | None:
     """The match of a page whose lines are the old ones but for numbers and, in place, some series texts."""
     new = np.frombuffer(body, np.uint8)
     starts, ends, found = old.starts, old.ends, None
+    clocked = old.kinds == CLOCKED if old.clocked else None
     resized: Offsets = np.empty(0, np.int64)
-    if len(body) == len(old.body):
-        found = difference(np.frombuffer(old.body, np.uint8), new, starts, ends, old, slice(None))
+    if len(body) == len(old.body) and alike_at(old, body, starts):
+        found = difference(np.frombuffer(old.body, np.uint8), new, starts, ends, old.lengths, clocked)
     if found is None or found.outside:
         moved = shifted(old, body)
-        if moved is None:
+        if moved is None or not alike_at(old, body, moved.starts):
             return None
         copy, starts, ends, resized = moved
-        found = difference(copy, new, starts, ends, old, slice(None))
+        found = difference(copy, new, starts, ends, old.lengths, clocked)
         if found.outside:
             return None
     found.values[resized] = True
@@ -237,41 +239,19 @@ def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
 
 
 def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:
-    """Match samples by position, from the start and from the end; -1 where neither fits. Also: whose value differs."""
-    size, old_size = len(found.starts), len(old.starts)
-    origin = np.full(size, -1, np.int32)
-    changed = np.ones(size, np.bool_)
-    common = min(size, old_size)
-    others, values = _compare(old, body, found, slice(0, common), slice(0, common))
-    lead = common
-    if size != old_size and others.any():
-        lead = int(others.argmax())
-        others[lead:] = True
-    here = np.flatnonzero(~others)
-    origin[here] = here
-    changed[here] = values[here]
-    rest = common - lead
-    if rest:
-        new_part, old_part = slice(size - rest, size), slice(old_size - rest, old_size)
-        others, values = _compare(old, body, found, new_part, old_part)
-        there = np.flatnonzero(~others)
-        origin[there + size - rest] = there + old_size - rest
-        changed[there + size - rest] = values[there]
-    return origin, changed
-
-
-def _compare(old: Lines, body: bytes, found: Geometry, new_part: slice, old_part: slice) -> tuple[Mask, Mask]:
-    """Masks of the samples whose series text, and whose value, differs from that of the old sample at their place."""
-    starts, ends = found.starts[new_part], found.ends[new_part]
-    if not len(starts):
-        return np.zeros(0, np.bool_), np.zeros(0, np.bool_)
-    copy, resized = aligned(old, old_part, body, starts, ends)
-    # What lies outside the part was copied from the new page itself and cannot differ.
-    result = difference(copy, np.frombuffer(body, np.uint8), starts, ends, old, old_part)
-    others = ends - starts <= old.lengths[old_part]
+    """For each sample the old one with the same series text, -1 where none was found; and whose value differs."""
+    if not len(found.starts):
+        return np.empty(0, np.int32), np.empty(0, np.bool_)
+    origin = guess_origins(old, body, found)
+    copy, resized = aligned(old, origin, body, found.starts, found.ends)
+    clocked = old.kinds[origin] == CLOCKED if old.clocked else None
+    # Samples without an origin were copied from the new page itself and cannot differ.
+    result = difference(
+        copy, np.frombuffer(body, np.uint8), found.starts, found.ends, old.lengths[origin], clocked
+    )
     if result.texts is not None:
-        others |= result.texts
-    return others, result.values | resized
+        origin[result.texts] = -1
+    return origin, result.values | resized | (origin < 0)
 
 
 class _Found(NamedTuple):
