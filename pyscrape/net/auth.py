@@ -64,6 +64,8 @@ class Credentials:
 
 def plain_headers(config: HTTPClientConfig) -> list[tuple[str, str]]:
     """The headers that need no asking: `http_headers`, `basic_auth`, `authorization`."""
+    refuse_references(config.basic_auth, "username_ref", "password_ref")
+    refuse_references(config.authorization, "credentials_ref")
     found: list[tuple[str, str]] = []
     for name, header in config.http_headers.items():
         found += [(name, value) for value in header.values]
@@ -80,6 +82,12 @@ def plain_headers(config: HTTPClientConfig) -> list[tuple[str, str]]:
         if secret:
             found.append(("Authorization", f"{authorization.type or 'Bearer'} {secret}"))
     return found
+
+
+def refuse_references(section: object, *fields: str) -> None:
+    """Raise for a secret that is to come from a secret manager: there is none."""
+    if any(getattr(section, field, "") for field in fields):
+        raise ExchangeError("credentials", "cannot use secret ref without manager")
 
 
 def read_secret(path: str, what: str) -> str:
@@ -153,6 +161,7 @@ class TokenSource:
 
     async def _ask(self) -> httpx.Response:
         settings = self._settings
+        refuse_references(settings, "client_secret_ref")
         if settings.grant_type not in ("", "client_credentials"):
             raise ExchangeError("credentials", f"oauth2: grant_type {settings.grant_type} is not supported")
         secret = (

@@ -84,6 +84,8 @@ class TLSSource:
 
 def make_context(settings: TLSConfig) -> ssl.SSLContext:
     """A client context for `settings`; raises ExchangeError (`credentials`)."""
+    if settings.ca_ref or settings.cert_ref or settings.key_ref:
+        raise ExchangeError("credentials", "cannot use secret ref without manager")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = VERSIONS[settings.min_version or "TLS12"]
     if settings.max_version:

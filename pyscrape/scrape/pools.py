@@ -97,7 +97,6 @@ class ScrapePools:
             around = self._with_seed(external_labels or {})
             for name in [name for name in self.pools if name not in jobs]:
                 self.pools.pop(name).close(mark=True)
-                self.stats.prometheus_target_scrape_pools_total -= 1
             for name, job in jobs.items():
                 given = (groups or {}).get(name)
                 pool = self.pools.get(name)

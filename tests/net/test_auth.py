@@ -127,6 +127,23 @@ async def test_oauth2_tokens_are_fetched_once(in_body: bool) -> None:
     assert asked[-1]["scope"] == ["a b"]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"basic_auth": {"username": "u", "password_ref": "x"}},
+        {"authorization": {"credentials_ref": "x"}},
+        {"oauth2": {"client_id": "i", "token_url": "http://a/", "client_secret_ref": "x"}},
+        {"tls_config": {"ca_ref": "x"}},
+    ],
+    ids=str,
+)
+async def test_references_to_a_secret_manager_fail_the_scrape(config: dict[str, object]) -> None:
+    client = JobClient(from_mapping(HTTPClientConfig, config))
+    with pytest.raises(ExchangeError, match="cannot use secret ref without manager"):
+        await client.fetcher("https://127.0.0.1:1/").fetch(asyncio.get_running_loop().time() + 1)
+    await client.aclose()
+
+
 async def test_oauth2_that_refuses_is_a_failure_of_credentials() -> None:
     async with fake_target(answering(b"no", status="403 Forbidden")) as refusing:
         oauth2 = {"client_id": "id", "client_secret": "s", "token_url": refusing.url}
