@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Values
 from pyscrape.model.symbols import NAME
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from pyscrape.promql.evaluator import Evaluator
 
 Fold = Callable[[Values, Mask | None, Groups], Values]
+
+COUNTED_CELLS = 1 << 20
+"""Cells that count_values looks at together."""
 
 
 def aggregate(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
@@ -247,17 +251,50 @@ def _count_values(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     code = ev.symbols.code(label)
     names = {ev.symbols.code(name) for name in node.grouping}
     kept = drop(vector.frame, {*names, NAME, code}) if node.without else keep(vector.frame, names - {code})
-    steps, series = np.nonzero(vector.mask())
-    cells = vector.values[steps, series]
-    cells[np.isnan(cells)] = np.nan  # one NaN, whatever its bits
-    distinct, value = np.unique(cells.view(np.uint64), return_inverse=True)
-    texts = [ev.symbols.code(format_float(x)) for x in distinct.view(np.float64).tolist()]
-    pairs, pair = np.unique(series * len(distinct) + value, return_inverse=True)
-    frame = with_label(take(kept, pairs // len(distinct)), code, np.array(texts)[pairs % len(distinct)])
+    stride = _stride(vector)
+    spans = [slice(start, start + stride) for start in range(0, grid.count, stride)]
+    found = [_distinct_values(vector, span) for span in spans]
+    distinct = np.unique(np.concatenate([bits for _, bits in found]))
+    number = [series * len(distinct) + np.searchsorted(distinct, bits) for series, bits in found]
+    pairs = np.unique(np.concatenate(number))
+    texts = np.array(
+        [ev.symbols.code(format_float(x)) for x in distinct.view(np.float64).tolist()], dtype=np.int32
+    )
+    frame = with_label(take(kept, pairs // len(distinct)), code, texts[pairs % len(distinct)])
     merged, ids = group_series(frame, frame.names, without=False)
-    counts: Ids = np.bincount(steps * len(merged) + ids[pair], minlength=grid.count * len(merged))
-    table = counts.reshape(grid.count, len(merged))
-    return Vector(merged, table.astype(np.float64), None if (table > 0).all() else table > 0)
+    ev.limits.room_for(grid.count * len(merged))
+    table = np.zeros((grid.count, len(merged)))
+    for span in spans:
+        ev.limits.check()
+        steps, series, bits = _values_of(vector, span)
+        pair = np.searchsorted(pairs, series * len(distinct) + np.searchsorted(distinct, bits))
+        part = table[span]
+        cells = steps * len(merged) + ids[pair]
+        part += np.bincount(cells, minlength=part.size).reshape(part.shape)
+    return Vector(merged, table, None if (table > 0).all() else table > 0)
+
+
+def _stride(vector: Vector) -> int:
+    """How many steps are looked at together, to bound memory."""
+    return max(1, COUNTED_CELLS // max(1, len(vector.frame)))
+
+
+def _distinct_values(vector: Vector, span: slice) -> tuple[Ids, NDArray[np.uint64]]:
+    """Every pair of series and value bits in some steps, once."""
+    _, series, bits = _values_of(vector, span)
+    distinct, place = np.unique(bits, return_inverse=True)
+    pairs = np.unique(series * max(1, len(distinct)) + place)
+    return pairs // max(1, len(distinct)), distinct[pairs % max(1, len(distinct))]
+
+
+def _values_of(vector: Vector, span: slice) -> tuple[Ids, Ids, NDArray[np.uint64]]:
+    """The cells that are present in some steps: step within the span, series, and value as bits."""
+    values = vector.values[span]
+    present = np.ones(values.shape, dtype=np.bool_) if vector.present is None else vector.present[span]
+    steps, series = np.nonzero(present)
+    cells = values[steps, series]
+    cells[np.isnan(cells)] = np.nan  # one NaN, whatever its bits
+    return steps, series, cells.view(np.uint64)
 
 
 _WITH_PARAMETER: dict[str, Callable[["Evaluator", AggregateExpr, Grid], Vector]] = {
