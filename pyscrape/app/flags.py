@@ -93,7 +93,10 @@ FLAGS: tuple[Flag, ...] = (
     Flag("storage.tsdb.min-block-duration", "duration", 7_200_000, "", "moot", "there are no blocks here"),
     Flag("storage.tsdb.max-block-duration", "duration", 0, "", "moot", "there are no blocks here"),
     Flag(
-        "storage.remote.flush-deadline", "duration", 60_000, "", "moot", "nothing is sent by remote write yet"
+        "storage.remote.flush-deadline",
+        "duration",
+        60_000,
+        "longest time for remote write to send the rest",
     ),
     Flag("web.console.templates", "text", "consoles", "", "moot", "console templates are not supported"),
     Flag(

@@ -10,6 +10,7 @@ from pyscrape.config.load import ConfigError, load_bytes
 from pyscrape.config.settings import Config
 from pyscrape.discovery.make import supported
 from pyscrape.model.problems import Problem
+from pyscrape.remote.settings import PROTOBUF_V1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,22 @@ def notes(config: Config, skipped: Sequence[Problem] = ()) -> list[str]:
     rows = [
         (config.rule_files, "rule_files: rules are not evaluated yet"),
         (config.alerting is not None and config.alerting.alertmanagers, "alerting: alerts are not sent yet"),
-        (config.remote_write, "remote_write: samples are not forwarded yet"),
         (config.remote_read, "remote_read is not supported"),
         (config.tracing is not None, "tracing is not supported"),
         (config.global_.query_log_file, "query_log_file: queries are not logged yet"),
     ]
+    for remote in config.remote_write:
+        where = f"remote_write {remote.name or remote.url}"
+        rows.append(
+            (remote.protobuf_message != PROTOBUF_V1, f"{where}: protocol 2.0 is not supported; 1.0 is sent")
+        )
+        rows.append((remote.send_exemplars, f"{where}: exemplars are not sent"))
+        rows.append((remote.send_native_histograms, f"{where}: native histograms are not supported"))
+        rows.append((remote.round_robin_dns, f"{where}: round_robin_dns is not supported"))
+        signed = remote.sigv4 or remote.azuread or remote.google_iam
+        rows.append(
+            (signed, f"{where}: sigv4, azuread and google_iam are not supported; requests are not signed")
+        )
     for job in config.scrape_configs:
         rows.append(
             (job.scrape_native_histograms, f"job {job.job_name}: native histograms are not supported")

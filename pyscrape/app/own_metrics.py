@@ -1,11 +1,13 @@
 """The counters of the parts as families of /metrics: one function a part."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pyscrape.app.metrics import Family, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
 from pyscrape.discovery.manager import DiscoveryManager
+from pyscrape.net.settings import redacted_url
+from pyscrape.remote.writer import RemoteWriter, RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
 
@@ -91,6 +93,51 @@ def discovery_families(discovery: DiscoveryManager) -> Iterable[Family]:
         ({"config": job, "kind": s.kind}, float(bool(s.last_error))) for jobs, s, _ in rows for job in jobs
     ]
     yield Family("gauge", "pyscrape_sd_failing", "1 while a discovery's last look failed.", failed)
+
+
+def remote_families(writers: RemoteWriters) -> Iterable[Family]:
+    """The queues of remote write, under Prometheus' names."""
+    rows: list[tuple[str, str, str, Callable[[RemoteWriter], float]]] = [
+        ("counter", "samples_total", "Samples sent.", lambda w: w.stats.samples_total),
+        (
+            "counter",
+            "samples_failed_total",
+            "Samples refused for good.",
+            lambda w: w.stats.samples_failed_total,
+        ),
+        ("counter", "samples_retried_total", "Samples sent again.", lambda w: w.stats.samples_retried_total),
+        (
+            "counter",
+            "samples_dropped_total",
+            "Samples dropped before sending.",
+            lambda w: w.stats.samples_dropped_total + w.queue.dropped,
+        ),
+        ("counter", "metadata_total", "Metadata entries sent.", lambda w: w.stats.metadata_total),
+        (
+            "counter",
+            "metadata_failed_total",
+            "Metadata entries refused.",
+            lambda w: w.stats.metadata_failed_total,
+        ),
+        ("counter", "bytes_total", "Bytes sent.", lambda w: w.stats.bytes_total),
+        ("gauge", "samples_pending", "Samples that wait.", lambda w: w.queue.pending),
+        ("gauge", "shards", "Shards in use.", lambda w: w.shards),
+        ("gauge", "shards_max", "Most shards.", lambda w: w.config.queue_config.max_shards),
+        ("gauge", "shards_min", "Fewest shards.", lambda w: w.config.queue_config.min_shards),
+        (
+            "gauge",
+            "queue_highest_sent_timestamp_seconds",
+            "Newest time that was sent.",
+            lambda w: w.highest_sent_ms / 1000,
+        ),
+    ]
+    labelled = [({"remote_name": w.name, "url": redacted_url(w.config.url)}, w) for w in writers.writers]
+    for kind, name, text, value in rows:
+        samples = [(labels, float(value(writer))) for labels, writer in labelled]
+        yield Family(kind, f"prometheus_remote_storage_{name}", text, samples)
+    newest_ms = max((writer.queue.newest_ms for writer in writers.writers), default=0)
+    name = "prometheus_remote_storage_highest_timestamp_in_seconds"
+    yield single("gauge", name, "Newest time that came into any queue.", newest_ms / 1000)
 
 
 class ReloadState:

@@ -17,6 +17,7 @@ from typing import Any
 from pyscrape import __version__
 from pyscrape.app import log
 from pyscrape.app.flags import Flags
+from pyscrape.app.forward import ForwardingStore, page_metadata
 from pyscrape.app.kubernetes_metrics import kubernetes_families
 from pyscrape.app.loading import Loaded, config_path, describe_source, load
 from pyscrape.app.metrics import OwnMetrics
@@ -24,11 +25,12 @@ from pyscrape.app.own_metrics import (
     ReloadState,
     build_families,
     discovery_families,
+    remote_families,
     scrape_families,
     store_families,
 )
 from pyscrape.app.runtime import BUILD, runtime_info
-from pyscrape.app.settings import SettingsError, listen_addresses, web_options
+from pyscrape.app.settings import SettingsError, listen_addresses, memory_limit_bytes, web_options
 from pyscrape.app.watch import watch, watched_files
 from pyscrape.app.web_config import WebSecurity, web_security
 from pyscrape.config.load import ConfigError
@@ -38,6 +40,7 @@ from pyscrape.discovery.manager import DiscoveryManager, WantedJob
 from pyscrape.discovery.static import static_groups
 from pyscrape.model.problems import Problem
 from pyscrape.promql.engine import Engine
+from pyscrape.remote.writer import RemoteWriters
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
@@ -49,6 +52,7 @@ from pyscrape.web.tls import TLSError
 logger = logging.getLogger("pyscrape")
 
 CERTIFICATE_LOOK_S = 10.0
+DEFAULT_EXEMPLARS = 100_000
 MAINTENANCE_PAUSE_S = 0.5
 MAINTENANCE_SLICE_S = 0.01
 # A busy query thread gives the loop its turn after so long at most.
@@ -80,6 +84,12 @@ def serve(flags: Flags) -> int:
         return 2
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
+    if path := flags.text("storage.tsdb.path"):
+        try:
+            server.store.open(path)
+        except OSError as error:
+            logger.error("opening storage failed", extra={"path": path, "err": str(error)})
+            return 1
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(server.run(sockets, server.services(options)))
 
@@ -122,7 +132,11 @@ class Server:
         self._stop: asyncio.Future[Stop] | None = None
         self._reload_lock = asyncio.Lock()
         self._reload_state = ReloadState()
-        self.store = Store(retention_ms=self._retention_ms(loaded.config))
+        self.store = Store(
+            retention_ms=self._retention_ms(loaded.config),
+            memory_max_bytes=flags.number("storage.memory.max") or memory_limit_bytes() // 2,
+            out_of_order_window_ms=self._out_of_order_ms(loaded.config),
+        )
         features = flags.many("enable-feature")
         self.engine = Engine(
             self.store,
@@ -134,8 +148,13 @@ class Server:
             max_samples=flags.number("query.max-samples"),
             timeout_s=flags.number("query.timeout") / 1000,
         )
-        self.exemplars = ExemplarStore()
-        self.pools = ScrapePools(self.store, exemplars=self.exemplars)
+        self.exemplars = ExemplarStore(self._exemplar_limit(loaded.config))
+        self.writers = RemoteWriters(
+            self.store,
+            lambda: page_metadata(self.pools),
+            flags.number("storage.remote.flush-deadline") / 1000,
+        )
+        self.pools = ScrapePools(ForwardingStore(self.store, self.writers), exemplars=self.exemplars)
         self.discovery = DiscoveryManager(make_discoverer, self.pools.update)
         self.metrics = OwnMetrics(
             [
@@ -143,6 +162,7 @@ class Server:
                 self._reload_state.families,
                 lambda: scrape_families(self.pools),
                 lambda: store_families(self.store),
+                lambda: remote_families(self.writers),
                 lambda: discovery_families(self.discovery),
                 lambda: kubernetes_families(self.discovery),
             ]
@@ -211,11 +231,14 @@ class Server:
                 await self.discovery.stop()
                 for task in work[1:]:
                     task.cancel()
+                await self.writers.stop()
                 web.stop()
         except BaseExceptionGroup as group:
             for error in group.exceptions:
                 logger.error("A part of the server failed", exc_info=error)
             return 1
+        finally:
+            self.store.close()
         logger.info("See you next time!")
         return 0
 
@@ -250,6 +273,9 @@ class Server:
         self._loaded = loaded
         config = loaded.config
         self.store.retention_ms = self._retention_ms(config)
+        self.store.out_of_order_window_ms = self._out_of_order_ms(config)
+        self.exemplars.limit = self._exemplar_limit(config)
+        await self.writers.apply(config.remote_write, config.global_.external_labels)
         await self.pools.apply(config.scrape_configs, external_labels=config.global_.external_labels)
         self.discovery.apply(
             {
@@ -266,6 +292,17 @@ class Server:
         if tsdb is not None and tsdb.retention is not None and tsdb.retention.time:
             return int(tsdb.retention.time)
         return self._flags.number("storage.tsdb.retention.time")
+
+    @staticmethod
+    def _out_of_order_ms(config: Config) -> int:
+        tsdb = config.storage.tsdb if config.storage is not None else None
+        return int(tsdb.out_of_order_time_window) if tsdb is not None else 0
+
+    @staticmethod
+    def _exemplar_limit(config: Config) -> int:
+        """`storage.exemplars.max_exemplars`: how many are kept in all; below 1 none."""
+        exemplars = config.storage.exemplars if config.storage is not None else None
+        return max(0, int(exemplars.max_exemplars)) if exemplars is not None else DEFAULT_EXEMPLARS
 
     async def _maintain(self) -> None:
         """Seal and drop chunks in slices, so that no scrape waits for it."""

@@ -104,5 +104,6 @@ def web_options(flags: Flags) -> WebOptions:
         external_url=url,
         query_timeout_s=flags.number("query.timeout") / 1000,
         lookback_ms=flags.number("query.lookback-delta"),
+        storage_path=flags.text("storage.tsdb.path"),
         max_concurrency=flags.number("query.max-concurrency"),
     )

@@ -58,11 +58,27 @@ class Asker:
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise AskError(f'Get "{url}": {error or type(error).__name__}') from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, response.reason_phrase, headers, response.content)
+        return _reply(response)
+
+    async def post(self, url: str, body: bytes, attempt: int = 0) -> Reply:
+        """The answer to a POST, whatever its status; `attempt` counts from 0 and is told to the server.
+
+        Raises:
+            AskError: there is none.
+        """
+        headers = [*self._headers, ("Retry-Attempt", str(attempt))] if attempt else self._headers
+        try:
+            return _reply(await self._client.post(url, content=body, headers=headers))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise AskError(f'Post "{url}": {error or type(error).__name__}') from error
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _reply(response: httpx.Response) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, response.reason_phrase, headers, response.content)
 
 
 async def get_json(url: str, params: Pairs, headers: Pairs = (), timeout_s: float = 30.0) -> Any:

@@ -1,12 +1,13 @@
-"""`/api/v1/admin/tsdb/*`, behind `--web.enable-admin-api`."""
+"""`/api/v1/admin/tsdb/*`, behind `--web.enable-admin-api`: delete series, clean up, write a snapshot."""
 
-from collections.abc import Callable
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
 
-from pyscrape.web.answers import Answer, ApiError
+from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.routes import Call, Mount
+from pyscrape.web.series_api import matcher_sets, window_ms
 from pyscrape.web.services import Services
-
-NAMES = ("delete_series", "clean_tombstones", "snapshot")
 
 
 class AdminApi:
@@ -14,12 +15,40 @@ class AdminApi:
         self._services = services
 
     def mounts(self) -> list[Mount]:
-        return [Mount(f"/api/v1/admin/tsdb/{name}", self._endpoint(name), ("POST", "PUT")) for name in NAMES]
+        base = "/api/v1/admin/tsdb"
+        changing = ("POST", "PUT")
+        return [
+            Mount(f"{base}/delete_series", self.delete_series, changing),
+            Mount(f"{base}/clean_tombstones", self.clean_tombstones, changing),
+            Mount(f"{base}/snapshot", self.snapshot, changing),
+        ]
 
-    def _endpoint(self, name: str) -> Callable[[Call], Answer]:
-        def answer(call: Call) -> Answer:
-            if not self._services.options.enable_admin_api:
-                raise ApiError("unavailable", "admin APIs disabled")
-            raise ApiError("unavailable", f"{name} is not supported by pyscrape yet")
+    def _check(self) -> None:
+        if not self._services.options.enable_admin_api:
+            raise ApiError("unavailable", "admin APIs disabled")
 
-        return answer
+    def delete_series(self, call: Call) -> Answer:
+        self._check()
+        if not call.params.all("match[]"):
+            raise ApiError("bad_data", "no match[] parameter provided")
+        start_ms, end_ms = window_ms(call.params)
+        self._services.store.delete(matcher_sets(call.params), start_ms, end_ms)
+        return Answer(b"", 204)
+
+    def clean_tombstones(self, call: Call) -> Answer:
+        # Deleted samples are gone at once: there are no tombstones to clean.
+        self._check()
+        return Answer(b"", 204)
+
+    def snapshot(self, call: Call) -> Answer:
+        """A copy of everything under <storage.tsdb.path>/snapshots/<name>; the name is the answer."""
+        self._check()
+        path = self._services.options.storage_path
+        if not path:
+            raise ApiError("unavailable", "there is no --storage.tsdb.path to write a snapshot to")
+        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ-") + secrets.token_hex(8)
+        try:
+            self._services.store.snapshot(Path(path, "snapshots", name))
+        except OSError as error:
+            raise ApiError("internal", f"create snapshot: {error}") from error
+        return success({"name": name})

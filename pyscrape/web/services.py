@@ -27,6 +27,7 @@ class WebOptions:
     external_url: str = ""
     query_timeout_s: float = 120.0
     lookback_ms: int = 300_000
+    storage_path: str = ""
     max_concurrency: int = 20
 
 

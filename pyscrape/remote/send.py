@@ -1,0 +1,122 @@
+"""One request to a remote write endpoint, again until it is taken or refused for good.
+
+Source: the Prometheus Remote-Write 1.0 specification, "Retries & Backoff": network errors and 5xx are retried, 429
+where asked for, Retry-After is honoured; any other status drops the request.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from pyscrape.net.ask import Asker, AskError, Reply
+from pyscrape.remote.settings import RemoteWriteConfig
+
+logger = logging.getLogger("pyscrape.remote")
+
+HEADERS = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+]
+
+
+@dataclass(slots=True)
+class SendStats:
+    """Counts since the start, named as Prometheus' metrics without their prefix."""
+
+    samples_total: int = 0
+    samples_failed_total: int = 0
+    samples_retried_total: int = 0
+    samples_dropped_total: int = 0
+    metadata_total: int = 0
+    metadata_failed_total: int = 0
+    bytes_total: int = 0
+    requests_total: int = 0
+    last_error: str = ""
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def retry_after_s(text: str, now_s: float) -> float:
+    """Seconds of a Retry-After header, 0 where it says nothing: a number, or a date.
+
+    >>> retry_after_s("3", 0.0), retry_after_s("soon", 0.0)
+    (3.0, 0.0)
+    """
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_s)
+    except ValueError:
+        return 0.0
+
+
+class Endpoint:
+    """Sends requests to one endpoint."""
+
+    def __init__(
+        self,
+        config: RemoteWriteConfig,
+        stats: SendStats,
+        clock: Callable[[], float],
+        asker: Asker | None = None,
+    ) -> None:
+        self._config = config
+        self._queue = config.queue_config
+        self._stats = stats
+        self._clock = clock
+        headers = HEADERS + list(config.headers.items())
+        self._asker = asker or Asker(config.http, headers=headers, timeout_s=config.remote_timeout.seconds)
+
+    async def send(self, body: bytes, samples: int) -> bool:
+        """Send a compressed request of so many samples until it is taken (True) or refused for good (False)."""
+        backoff_s = self._queue.min_backoff.seconds
+        attempt = 0
+        while True:
+            wait_s = 0.0
+            try:
+                reply = await self._asker.post(self._config.url, body, attempt)
+            except AskError as error:
+                problem = str(error)
+            else:
+                if reply.status // 100 == 2:
+                    self._stats.requests_total += 1
+                    self._stats.bytes_total += len(body)
+                    self._stats.last_error = ""
+                    return True
+                problem = _describe(reply)
+                if not self._worth_another(reply.status):
+                    self._refused(problem, samples)
+                    return False
+                wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._clock())
+            if not attempt or self._stats.last_error != problem:
+                logger.warning(
+                    "Failed to send batch, retrying", extra={"remote": self._config.name, "err": problem}
+                )
+            self._stats.last_error = problem
+            self._stats.samples_retried_total += samples
+            attempt += 1
+            await asyncio.sleep(wait_s or backoff_s)
+            backoff_s = min(2 * backoff_s, self._queue.max_backoff.seconds)
+
+    def _worth_another(self, status: int) -> bool:
+        return status // 100 == 5 or (status == 429 and self._queue.retry_on_http_429)
+
+    def _refused(self, problem: str, samples: int) -> None:
+        self._stats.last_error = problem
+        if not self._stats.refused[problem]:
+            logger.error("non-recoverable error", extra={"remote": self._config.name, "err": problem})
+        if len(self._stats.refused) < 100:
+            self._stats.refused[problem] += samples
+
+    async def close(self) -> None:
+        await self._asker.close()
+
+
+def _describe(reply: Reply) -> str:
+    text = reply.body[:256].decode(errors="replace").split("\n", 1)[0]
+    return f"server returned HTTP status {reply.status} {reply.reason}: {text}"
