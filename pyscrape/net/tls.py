@@ -47,6 +47,9 @@ class TLSSource:
 
     def current(self) -> ssl.SSLContext:
         """The context for a new connection; raises ExchangeError (`credentials`) where a file cannot be read."""
+        settings = self._settings
+        if settings.ca_ref or settings.cert_ref or settings.key_ref:
+            raise ExchangeError("credentials", "cannot use secret ref without manager")
         stamp = self._look()
         if self._context is None or stamp != self._stamp:
             self._context = self._shared(stamp)
@@ -84,8 +87,6 @@ class TLSSource:
 
 def make_context(settings: TLSConfig) -> ssl.SSLContext:
     """A client context for `settings`; raises ExchangeError (`credentials`)."""
-    if settings.ca_ref or settings.cert_ref or settings.key_ref:
-        raise ExchangeError("credentials", "cannot use secret ref without manager")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = VERSIONS[settings.min_version or "TLS12"]
     if settings.max_version:
