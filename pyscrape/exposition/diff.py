@@ -224,7 +224,9 @@ def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None
 
 def alike_at(lines: Lines, body: bytes, starts: Offsets | Small) -> bool:
     """Whether most of a few samples have their series text at `starts`: it is not worth comparing pages otherwise."""
-    step = max(1, len(starts) // _SAMPLES_TRIED)
+    if len(starts) < _SAMPLES_AT_ONCE:
+        return True  # a small page is compared before it is tried
+    step = len(starts) // _SAMPLES_TRIED
     tried = range(0, len(starts), step)
     same = sum(body.startswith(lines.text(index), starts.item(index)) for index in tried)
     return 2 * same >= len(tried)

@@ -9,6 +9,7 @@ it does not know is given to the grammar alone. A page that is not lined, or hol
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import NamedTuple, cast
@@ -21,7 +22,13 @@ from pyscrape.exposition.errors import ParseError
 from pyscrape.exposition.floats import milliseconds, parse_float, parse_milliseconds
 from pyscrape.exposition.negotiation import Format
 from pyscrape.exposition.plain import GRAMMARS
-from pyscrape.exposition.series import NORMALISED_BY_TYPE, Normalised, parse_exemplar_labels
+from pyscrape.exposition.series import (
+    NORMALISED_BY_TYPE,
+    Normalised,
+    parse_exemplar_labels,
+    unescape,
+    unescape_help,
+)
 from pyscrape.exposition.values import CLOCK_DIGITS
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n]*+(?:\\[^\n\0][^"\\\n]*+)*+"'
@@ -65,6 +72,8 @@ _LESS_USUAL: Mapping[Format, re.Pattern[bytes]] = {
         + rb")?+)?+\n"
     ),
 }
+
+_USUAL_COMMENT = re.compile(rb"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*+) ([^ \t\n\0][^\n\0]*+)\n")
 
 PLAIN, CLOCKED, ODD = range(3)
 """How a line goes on after its series text: ` value`, ` value timestamp` of 13 digits, or anything else."""
@@ -207,6 +216,9 @@ def geometry(body: bytes, form: Format) -> Geometry:
 
 def comment_entries(text: bytes, form: Format) -> list[Entry]:
     """What comment lines say, an entry a line. Raises NotLined where they are wrong or are more than comments."""
+    usual = _usual_comments(text, form)
+    if usual is not None:
+        return usual
     grammar = GRAMMARS[form](text + (_END_MARK if form == "openmetrics" else b""))
     found: list[Entry] = []
     try:
@@ -217,6 +229,28 @@ def comment_entries(text: bytes, form: Format) -> list[Entry]:
     if len(found) != text.count(b"\n"):
         raise NotLined
     return found
+
+
+def _usual_comments(text: bytes, form: Format) -> list[Entry] | None:
+    """Comment lines that all are HELP or TYPE in their usual form; None for others, and for wrong ones."""
+    found = _USUAL_COMMENT.findall(text)
+    if len(found) != text.count(b"\n") or sum(map(len, chain.from_iterable(found))) + 5 * len(found) != len(
+        text
+    ):
+        return None
+    types = GRAMMARS[form].types
+    helped = unescape if form == "openmetrics" else unescape_help
+    entries: list[Entry] = []
+    try:
+        for keyword, name, said in found:
+            metric = name.decode()
+            if keyword == b"HELP":
+                entries.append(Help(metric, helped(said.decode())))
+            else:
+                entries.append(Type(metric, types[said]))
+    except (KeyError, UnicodeDecodeError):
+        return None
+    return entries
 
 
 def read_comments(text: bytes, form: Format) -> Comments:
