@@ -258,7 +258,7 @@ def _labels_of_absence(node: Expr) -> dict[str, str]:
 def _sort(descending: bool) -> Implementation:
     def implementation(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
         vector = ev.vector(call.args[0], grid)
-        if ev.scope.grid.count > 1:
+        if grid.count > 1 or ev.scope.range_ms > 0:
             ev.notes.warn(call, annotations.SORT_IN_RANGE)
             return vector
         keys = -vector.values[0] if descending else vector.values[0]
@@ -270,7 +270,7 @@ def _sort(descending: bool) -> Implementation:
 def _sort_by_label(descending: bool) -> Implementation:
     def implementation(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
         vector = ev.vector(call.args[0], grid)
-        if ev.scope.grid.count > 1:
+        if grid.count > 1 or ev.scope.range_ms > 0:
             ev.notes.warn(call, annotations.SORT_IN_RANGE)
             return vector
         names = [ev.symbols.code(ev.string(arg)) for arg in call.args[1:]]
