@@ -104,6 +104,8 @@ class ElastiCacheSDConfig(ECSSDConfig, go_type="aws.plain"):
 class RDSSDConfig(ECSSDConfig, go_type="aws.plain"):
     """Instances of RDS."""
 
+    filters: tuple[Filter, ...] = setting(_FILTERS, "Filters of the list request.", always=True)
+
 
 _AWS_ROLES = ("ec2", "ecs", "elasticache", "lightsail", "msk", "rds")
 
@@ -167,7 +169,7 @@ class DigitalOceanSDConfig(Settings, go_type="digitalocean.plain"):
     role: str = setting(
         EnumKind(
             ("droplets", "databases"),
-            lambda text: f"unknown role {quoted(text)}",
+            lambda text: f"unknown DigitalOcean SD role {quoted(text)}",
             go_type="digitalocean.Role",
         ),
         "What to find: droplets or databases.",
@@ -382,6 +384,7 @@ class NomadSDConfig(Settings, go_type="nomad.plain"):
 
 
 _OCI_METHODS = ("api_key", "instance_principal")
+_OCI_KEY = ("tenancy", "user", "fingerprint", "key_file", "key_passphrase", "key_passphrase_file")
 
 
 class OCISDConfig(Settings, go_type="oci.plain"):
@@ -393,6 +396,7 @@ class OCISDConfig(Settings, go_type="oci.plain"):
     fingerprint: str = _text("Fingerprint of the key.")
     key_file: str = setting(PATH, "File of the key.")
     key_passphrase: Secret = setting(SECRET, "Passphrase of the key.")
+    key_passphrase_file: str = setting(PATH, "File that holds the passphrase of the key.")
     region: str = _text("Region.")
     compartments: tuple[str, ...] = setting(TEXTS, "Compartments to look in.")
     http: HTTPClientConfig = http_block()
@@ -401,14 +405,25 @@ class OCISDConfig(Settings, go_type="oci.plain"):
 
     @classmethod
     def finish(cls, section: Section) -> None:
+        _need(section, "region", "oci_sd: region is required")
         auth = section["auth"]
         if auth not in _OCI_METHODS:
-            section.error(
-                f"oci_sd: unknown auth method {quoted(auth)}, expected "
-                + " or ".join(quoted(method) for method in _OCI_METHODS),
-                "auth",
-                problem_id="unknown-value",
-            )
+            known = " or ".join(quoted(method) for method in _OCI_METHODS)
+            message = f"oci_sd: unknown auth method {quoted(auth)}, expected {known}"
+            section.error(message, "auth", problem_id="unknown-value")
+        elif auth == "api_key":
+            for name in _OCI_KEY[:4]:
+                _need(section, name, f"oci_sd: api_key auth requires {name}")
+            message = "oci_sd: at most one of key_passphrase and key_passphrase_file must be configured"
+            at_most_one(section, message, "key_passphrase", "key_passphrase_file")
+        elif superfluous := next((name for name in _OCI_KEY if section[name]), ""):
+            forbidden = f"{', '.join(_OCI_KEY[:-1])}, or {_OCI_KEY[-1]}"
+            section.error(f"oci_sd: instance_principal auth must not have {forbidden} set", superfluous)
+        for index, compartment in enumerate(section["compartments"]):
+            if not compartment:
+                section.error(f"oci_sd: compartments[{index}] must not be empty", "compartments")
+        if not section["refresh_interval"]:
+            section.error("oci_sd: refresh_interval must be positive, got 0s", "refresh_interval")
 
 
 _OPENSTACK_ROLES = ("hypervisor", "instance", "loadbalancer")
