@@ -52,7 +52,12 @@ def _tied(cells: Values, kind: Kinds, order: Ids, k: Values, *, ordered: bool) -
     number = np.arange(1, size)[:, None, None]
     limit = k[None, :, None]
     decided = same & (number <= limit if ordered else number == limit) & (limit > 1)
-    yield from zip(*(found.tolist() for found in np.nonzero(decided.any(axis=0))), strict=True)
+    here = np.maximum(np.count_nonzero(what != ABSENT, axis=0) - 1, 0)
+    last = np.take_along_axis(value, here[None], axis=0)[0]
+    alike = (what[0] == NUMBER) & (
+        value[0] == last
+    )  # nothing moves in a heap of equal numbers: first come first
+    yield from zip(*(found.tolist() for found in np.nonzero(decided.any(axis=0) & ~alike)), strict=True)
 
 
 def _replay(cells: Values, kind: Kinds, rank: Ids, k: int) -> None:
