@@ -48,18 +48,17 @@ def sum_first_axis(values: Floats) -> Floats:
     return total[0] if lost is None else settle(total[0], lost[0])
 
 
-def window_sums(panel: Panel, values: Floats | None = None) -> Floats:
+def window_sums(panel: Panel) -> Floats:
     """Compensated sum of each window, [steps x series]; an empty window sums to -0.0.
 
     Every window is cut into runs of 1, 2, 4, ... samples by the bits of its length, and the sums of all runs of
     one length are made from those of half the length: no window is ever a difference of longer ones.
-    `values` stands in for the panel's own, same shape.
     """
-    run = panel.values if values is None else values
+    run = panel.values
     longest = int((panel.hi - panel.lo).max(initial=0))
     cells = panel.shape[0] * panel.shape[1]
     if cells * longest <= (run.size + cells) * longest.bit_length():
-        return _gathered_sums(panel, run, longest)
+        return _gathered_sums(panel, longest)
     position = panel.lo.copy()
     left = panel.hi - panel.lo
     total = np.full(panel.shape, NOTHING)
@@ -87,15 +86,15 @@ def window_sums(panel: Panel, values: Floats | None = None) -> Floats:
     return settle(total, lost)
 
 
-def _gathered_sums(panel: Panel, values: Floats, longest: int) -> Floats:
+def _gathered_sums(panel: Panel, longest: int) -> Floats:
     """Windows that hardly overlap: every sample is fetched once per window and the samples are added as one tree."""
     if not longest:
         return np.full(panel.shape, NOTHING)
     if len(panel.lo) == 1 and panel.dense:
-        return sum_first_axis(values[panel.lo[0] : panel.hi[0]])[None, :]
+        return sum_first_axis(panel.values[panel.lo[0] : panel.hi[0]])[None, :]
     at = panel.lo + np.arange(longest).reshape(-1, *[1] * panel.lo.ndim)
     inside = at < panel.hi
-    samples = values[np.minimum(at, len(values) - 1)]
+    samples = panel.values[np.minimum(at, len(panel.values) - 1)]
     samples[~inside] = NOTHING
     return sum_first_axis(samples)
 

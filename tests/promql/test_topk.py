@@ -1,4 +1,4 @@
-"""Which series topk chooses when values tie: the same as a heap that reads them one by one."""
+"""Which series topk chooses when values tie: the values a heap would keep, the first of equals."""
 
 import heapq
 import math
@@ -45,7 +45,7 @@ def test_one_of_equals_is_the_first(cells: list[float]) -> None:
 
 
 @given(st.lists(VALUES, min_size=2, max_size=9), st.integers(2, 4))
-def test_a_heap_chooses_the_same_series(cells: list[float], k: int) -> None:
+def test_a_heap_chooses_the_same_values(cells: list[float], k: int) -> None:
     heap: list[Worst] = []
     for series, key in enumerate(cells):
         if len(heap) < k:
