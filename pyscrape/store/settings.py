@@ -51,8 +51,10 @@ class TSDBConfig(Settings, go_type="config.plain"):
     @classmethod
     def finish(cls, section: Section) -> None:
         if not 0 <= section["stale_series_compaction_threshold"] <= 1:
-            section.error(
-                "'storage.tsdb.stale_series_compaction_threshold' must be in the range [0, 1]",
+            section.add(
+                "warning",
+                "out-of-range",
+                "stale_series_compaction_threshold is a share, from 0 to 1",
                 "stale_series_compaction_threshold",
             )
 
