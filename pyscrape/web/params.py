@@ -24,6 +24,10 @@ class Params:
         """The first value of `name`, empty where it is absent."""
         return next((value for key, value in self._items if key == name), "")
 
+    def items(self) -> list[tuple[str, str]]:
+        """All names and values."""
+        return list(self._items)
+
     def all(self, name: str) -> list[str]:
         return [value for key, value in self._items if key == name]
 

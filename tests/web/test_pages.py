@@ -203,7 +203,7 @@ async def test_ten_thousand_targets_make_small_pages() -> None:
             "/service-discovery?job=big&page=7",
         ):
             begin = time.process_time()
-            response = await site.client.get(path)
+            response = await site.client.http.get(path)
             assert time.process_time() - begin < 1.0, path
             assert response.status_code == 200
             assert "10,000" in response.text
@@ -242,3 +242,32 @@ def test_media_types_cover_the_static_files() -> None:
     names = [one.name for one in (files("pyscrape.web") / "static").iterdir()]
     assert names
     assert all(name.rpartition(".")[2] in MEDIA_TYPES for name in names)
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/", "/p/query"),
+        ("/graph", "/p/query"),
+        (
+            "/graph?g0.expr=rate(up%5B5m%5D)&g0.tab=0&x=a%26b",
+            "/p/query?g0.expr=rate%28up%5B5m%5D%29&g0.tab=0&x=a%26b",
+        ),
+    ],
+)
+async def test_old_links_lead_to_the_query_page(path: str, location: str) -> None:
+    async with client_of(make_services(prefix="/p")) as client:
+        assert (await client.http.get(f"/p{path}")).headers["location"] == location
+
+
+async def test_the_first_load_is_small() -> None:
+    async with client_of(make_services()) as client:
+        page = (await client.get("/query")).text
+        links = re.findall(r'(?:href|src)="(/static/[^"]*)"', page)
+        nonce = re.search(r'data-nonce="([^"]+)"', page)
+        again = (await client.get("/query")).text
+        assert nonce is not None
+        assert nonce[1] not in again
+    assert {link.rpartition("/")[2] for link in links} >= {"query.js", "query.css", "app.css", "page.js"}
+    total = sum(len(asset(link.rpartition("/")[2]).packed) for link in set(links))
+    assert total + len(page) < 250_000

@@ -3,13 +3,14 @@
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages import assets
 from pyscrape.web.pages.discovery_page import DiscoveryPage
+from pyscrape.web.pages.query_page import QueryPage
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.status_page import StatusPage
 from pyscrape.web.pages.targets_page import TargetsPage
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
-PAGES = (TargetsPage, DiscoveryPage, StatusPage)
+PAGES = (QueryPage, TargetsPage, DiscoveryPage, StatusPage)
 
 
 class Pages:
@@ -24,7 +25,7 @@ class Pages:
         return own + [mount for page in PAGES for mount in page(self._services, self._render).mounts()]
 
     def home(self, call: Call) -> Answer:
-        return self._render.redirect("/targets")
+        return self._render.redirect("/query")
 
     def icon(self, call: Call) -> Answer:
         return self._render.redirect(assets.asset_path("icon.svg"))

@@ -1,0 +1,40 @@
+// The server's API: answers become values, everything else an error with Prometheus' text.
+import { prefix, t } from "./dom.js";
+
+export class QueryError extends Error {}
+
+export async function ask(path, params = {}, signal = undefined) {
+  let answer;
+  try {
+    answer = await fetch(`${prefix}/api/v1/${path}`, {
+      method: "POST",
+      body: new URLSearchParams(params),
+      signal,
+    });
+    answer = await answer.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new QueryError(`${t.failed}: ${error.message}`);
+  }
+  if (answer.status !== "success") throw new QueryError(answer.error);
+  return answer;
+}
+
+export async function read(path) {
+  const answer = await fetch(`${prefix}/api/v1/${path}`);
+  const found = await answer.json();
+  if (found.status !== "success") throw new QueryError(found.error);
+  return found.data;
+}
+
+/** Labels in PromQL's form; the name first. */
+export function seriesText(metric) {
+  const { __name__: name = "", ...labels } = metric;
+  const plain = /^[a-zA-Z_:][\w:]*$/.test(name);
+  const parts = Object.entries(labels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`);
+  if (name && !plain) parts.unshift(JSON.stringify(name));
+  const shown = plain ? name : "";
+  return parts.length ? `${shown}{${parts.join(", ")}}` : shown || "{}";
+}
