@@ -42,6 +42,10 @@ class ParseError(ValueError):
         return f"{self}\n  {text}\n  {' ' * self.caret}^"
 
 
+class NotLined(Exception):  # noqa: N818 (no error: another way takes over)
+    """The page must be read by its grammar."""
+
+
 def decoded(text: bytes) -> str:
     """Bytes of a page as text; bytes that are no UTF-8 survive as lone surrogates."""
     return text.decode("utf-8", "surrogateescape")

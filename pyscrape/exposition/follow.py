@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.exposition.comments import Comments, read_comments
 from pyscrape.exposition.diff import Mask, aligned, alike_at, difference, shifted
+from pyscrape.exposition.errors import NotLined
 from pyscrape.exposition.lines import (
     CLOCKED,
     ODD,
     PLAIN,
-    Comments,
     Geometry,
     Lines,
-    NotLined,
     Offsets,
     Small,
     Tail,
@@ -26,7 +26,6 @@ from pyscrape.exposition.lines import (
     geometry,
     lined,
     normalised_at,
-    read_comments,
     read_lines,
     read_tail,
     types_from,

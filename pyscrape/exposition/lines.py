@@ -9,26 +9,19 @@ it does not know is given to the grammar alone. A page that is not lined, or hol
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import attrgetter, itemgetter
-from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.exposition.entries import Entry, Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
-from pyscrape.exposition.errors import ParseError
+from pyscrape.exposition.comments import END_MARK, Comments, read_comments
+from pyscrape.exposition.entries import Exemplar, Series
+from pyscrape.exposition.errors import NotLined, ParseError
 from pyscrape.exposition.floats import milliseconds, parse_float, parse_milliseconds
 from pyscrape.exposition.negotiation import Format
 from pyscrape.exposition.plain import GRAMMARS
-from pyscrape.exposition.series import (
-    NORMALISED_BY_TYPE,
-    Normalised,
-    parse_exemplar_labels,
-    unescape,
-    unescape_help,
-)
+from pyscrape.exposition.series import parse_exemplar_labels
 from pyscrape.exposition.values import CLOCK_DIGITS
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n]*+(?:\\[^\n\0][^"\\\n]*+)*+"'
@@ -73,8 +66,6 @@ _LESS_USUAL: Mapping[Format, re.Pattern[bytes]] = {
     ),
 }
 
-_USUAL_COMMENT = re.compile(rb"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*+) ([^ \t\n\0][^\n\0]*+)\n")
-
 PLAIN, CLOCKED, ODD = range(3)
 """How a line goes on after its series text: ` value`, ` value timestamp` of 13 digits, or anything else."""
 
@@ -85,26 +76,9 @@ _MAX_SIZE = int(np.iinfo(np.int32).max)
 
 _HASH = ord("#")
 _NEWLINE = ord("\n")
-_END_MARK = b"# EOF\n"
-NORMALISED: tuple[Normalised, ...] = ("", "le", "quantile")
-
 Offsets = NDArray[np.int64]
 Small = NDArray[np.int32]
 Flags = NDArray[np.uint8]
-
-
-class NotLined(Exception):  # noqa: N818 (no error: another way takes over)
-    """The page must be read by its grammar."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comments:
-    """The comment lines of a page: their bytes, what they say, and where types begin to hold."""
-
-    text: bytes
-    metadata: Mapping[str, Metadata]
-    normalised: tuple[tuple[int, int], ...]
-    """(number of the comment line, index in NORMALISED) of every TYPE line."""
 
 
 class Tail(NamedTuple):
@@ -206,68 +180,12 @@ def geometry(body: bytes, form: Format) -> Geometry:
     ]
     if form == "openmetrics":
         # The end mark must be the last line and the only one.
-        if not comment[-1] or pieces[-1] != _END_MARK:
+        if not comment[-1] or pieces[-1] != END_MARK:
             raise NotLined
         del pieces[-1]
         comment_starts = comment_starts[:-1]
     others = np.flatnonzero(~sample).astype(np.int32)
     return Geometry(starts[sample], ends[sample], comment_starts, b"".join(pieces), others, len(starts))
-
-
-def comment_entries(text: bytes, form: Format) -> list[Entry]:
-    """What comment lines say, an entry a line. Raises NotLined where they are wrong or are more than comments."""
-    usual = _usual_comments(text, form)
-    if usual is not None:
-        return usual
-    grammar = GRAMMARS[form](text + (_END_MARK if form == "openmetrics" else b""))
-    found: list[Entry] = []
-    try:
-        while (entry := grammar.next_entry()) is not None:
-            found.append(entry)
-    except ParseError:
-        raise NotLined from None
-    if len(found) != text.count(b"\n"):
-        raise NotLined
-    return found
-
-
-def _usual_comments(text: bytes, form: Format) -> list[Entry] | None:
-    """Comment lines that all are HELP or TYPE in their usual form; None for others, and for wrong ones."""
-    found = _USUAL_COMMENT.findall(text)
-    if len(found) != text.count(b"\n") or sum(map(len, chain.from_iterable(found))) + 5 * len(found) != len(
-        text
-    ):
-        return None
-    types = GRAMMARS[form].types
-    helped = unescape if form == "openmetrics" else unescape_help
-    entries: list[Entry] = []
-    try:
-        for keyword, name, said in found:
-            metric = name.decode()
-            if keyword == b"HELP":
-                entries.append(Help(metric, helped(said.decode())))
-            else:
-                entries.append(Type(metric, types[said]))
-    except (KeyError, UnicodeDecodeError):
-        return None
-    return entries
-
-
-def read_comments(text: bytes, form: Format) -> Comments:
-    """Metadata and types of comment lines. Raises NotLined."""
-    return comments_of(text, comment_entries(text, form))
-
-
-def comments_of(text: bytes, found: Sequence[Entry]) -> Comments:
-    """Metadata and types of comment lines whose entries are known."""
-    metadata: dict[str, Metadata] = {}
-    types: list[tuple[int, int]] = []
-    for line, entry in enumerate(found):
-        if isinstance(entry, Type | Help | Unit):
-            add_metadata(metadata, entry)
-        if isinstance(entry, Type):
-            types.append((line, NORMALISED.index(NORMALISED_BY_TYPE.get(entry.type, ""))))
-    return Comments(text, MappingProxyType(metadata), tuple(types))
 
 
 def types_from(found: Geometry, comments: Comments) -> Small:

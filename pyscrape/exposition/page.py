@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
+from pyscrape.exposition.errors import NotLined
 from pyscrape.exposition.follow import NO_TIME, Indices, Page, first_page, follow, origins
-from pyscrape.exposition.lines import NORMALISED, Lines, NotLined
+from pyscrape.exposition.lines import Lines
 from pyscrape.exposition.negotiation import Format, choose_parser
 from pyscrape.exposition.plain import entries
-from pyscrape.exposition.series import Normalised, parse_labels
+from pyscrape.exposition.series import NORMALISED, Normalised, parse_labels
 
 
 class SeriesTexts(Protocol):

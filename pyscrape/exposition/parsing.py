@@ -9,12 +9,14 @@ from itertools import islice, repeat
 
 import numpy as np
 
+from pyscrape.exposition.comments import comment_entries, comments_of
 from pyscrape.exposition.entries import Entry, Exemplar, Series
+from pyscrape.exposition.errors import NotLined
 from pyscrape.exposition.follow import NO_TIME, Page, numbered
-from pyscrape.exposition.lines import NORMALISED, NotLined, comment_entries, comments_of, lines_of, prove
+from pyscrape.exposition.lines import lines_of, prove
 from pyscrape.exposition.negotiation import Format, choose_parser
 from pyscrape.exposition.plain import entries
-from pyscrape.exposition.series import Normalised
+from pyscrape.exposition.series import NORMALISED, Normalised
 
 DEFAULT_CONTENT_TYPE = "text/plain; version=0.0.4"
 

@@ -15,6 +15,7 @@ from pyscrape.model.labels import METRIC_NAME
 Normalised = Literal["", "le", "quantile"]
 """Which label of a sample is rewritten as an OpenMetrics float: decided by the page's last TYPE line."""
 
+NORMALISED: tuple[Normalised, ...] = ("", "le", "quantile")
 NORMALISED_BY_TYPE: dict[str, Normalised] = {"histogram": "le", "summary": "quantile"}
 
 _TOKENS = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([a-zA-Z_][a-zA-Z0-9_]*)|([=,}])', re.DOTALL)
