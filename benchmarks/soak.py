@@ -94,8 +94,10 @@ async def poll(base: str, end: float, asked: Counter[str]) -> None:
             now = time.time()
             window = f"&start={now - 900}&end={now}&step=15"
             path = f"/api/v1/query_range?query={urllib.parse.quote(query)}{window}"
-            status = json.loads(await asyncio.to_thread(ask, base, path))["status"]
-            asked[status] += 1
+            try:
+                asked[json.loads(await asyncio.to_thread(ask, base, path))["status"]] += 1
+            except OSError as error:
+                asked[str(error)] += 1
         await asyncio.sleep(5)
 
 

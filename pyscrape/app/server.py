@@ -20,6 +20,7 @@ from pyscrape.app.flags import Flags
 from pyscrape.app.forward import ForwardingStore, page_metadata
 from pyscrape.app.kubernetes_metrics import kubernetes_families
 from pyscrape.app.loading import Loaded, config_path, describe_source, load
+from pyscrape.app.memory import TRIM_EVERY_S, give_back, limit_arenas
 from pyscrape.app.metrics import OwnMetrics
 from pyscrape.app.own_metrics import (
     ReloadState,
@@ -83,6 +84,7 @@ def serve(flags: Flags) -> int:
         logger.error("Error loading config (--config.file=%s): %s", config_path(flags), error)
         return 2
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    limit_arenas()
     server = Server(flags, loaded, security)
     if path := flags.text("storage.tsdb.path"):
         try:
@@ -216,6 +218,7 @@ class Server:
                     tasks.create_task(web.serve(), name="web server"),
                     tasks.create_task(self.pools.run(), name="scrape pools"),
                     tasks.create_task(self._maintain(), name="store maintenance"),
+                    tasks.create_task(self._give_memory_back(), name="memory"),
                     tasks.create_task(self._renew_certificate(), name="certificate renewal"),
                     tasks.create_task(self._watch_config(), name="configuration watch"),
                 ]
@@ -309,6 +312,11 @@ class Server:
         while True:
             more = self.store.maintain(round(time.time() * 1000), MAINTENANCE_SLICE_S)
             await asyncio.sleep(MAINTENANCE_SLICE_S if more else MAINTENANCE_PAUSE_S)
+
+    async def _give_memory_back(self) -> None:
+        while True:
+            await asyncio.sleep(TRIM_EVERY_S)
+            await asyncio.to_thread(give_back)
 
     async def _renew_certificate(self) -> None:
         """Take over a certificate whose files changed."""

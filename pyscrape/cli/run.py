@@ -7,10 +7,10 @@ Examples:
 """
 
 import argparse
-import os
 import sys
 
 from pyscrape.app.flags import BY_NAME, FLAGS, Flag, FlagError, Flags, FlagValue, parse_value, print_value
+from pyscrape.app.memory import prepare_environment
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
     except FlagError as error:
         print(f"pyscrape run: {error}", file=sys.stderr)
         return 2
-    # One thread is enough for the small matrices here; a BLAS pool costs start-up time and memory.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    prepare_environment()
     from pyscrape.app.server import serve
 
     return serve(flags)
