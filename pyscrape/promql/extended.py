@@ -10,7 +10,7 @@ import numpy as np
 
 from pyscrape.model.blocks import Times, Values
 from pyscrape.promql.panels import Mask, Panel, Positions
-from pyscrape.promql.rate import Spans, count_steps
+from pyscrape.promql.rate import Spans, changed, count_steps, fell
 
 ANCHORED = ("changes", "delta", "increase", "rate", "resets")
 SMOOTHED = ("delta", "increase", "rate")
@@ -104,11 +104,7 @@ def counted(extended: Extended, name: str) -> tuple[Values, Mask]:
     panel = extended.wide
     anchor = np.maximum(panel.lo, extended.after_start - 1)
     some: Mask = panel.wide(extended.after_start < panel.hi)
-    values = panel.values
-    if name == "resets":
-        happened = values[1:] < values[:-1]
-    else:
-        happened = (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    happened = fell(panel.values) if name == "resets" else changed(panel.values)
     return count_steps(replace(panel, lo=anchor), happened), some
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyscrape.model.blocks import Times, Values
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.panels import Mask, Panel
-from pyscrape.promql.rate import Spans, count_steps, extrapolated, of_last_two
+from pyscrape.promql.rate import Spans, changed, count_steps, extrapolated, fell, of_last_two
 from pyscrape.promql.sums import settle, sum_first_axis, two_sum, window_extremes, window_sums
 
 Kernel = Callable[..., tuple[Values, Mask]]
@@ -267,13 +267,11 @@ def double_exponential_smoothing(
 
 
 def changes(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    values = panel.values
-    changed = (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
-    return count_steps(panel, changed), _some(panel)
+    return count_steps(panel, changed(panel.values)), _some(panel)
 
 
 def resets(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    return count_steps(panel, panel.values[1:] < panel.values[:-1]), _some(panel)
+    return count_steps(panel, fell(panel.values)), _some(panel)
 
 
 def rate(panel: Panel, spans: Spans) -> tuple[Values, Mask]:

@@ -64,13 +64,13 @@ def _add_resets(panel: Panel, growth: Values) -> None:
     if highest - lowest < 2:
         return
     seen = panel.values[lowest:highest]
-    fell = seen[1:] < seen[:-1]
+    drops = fell(seen)
     if panel.dense:
-        columns = np.flatnonzero(fell.any(axis=0))
+        columns = np.flatnonzero(drops.any(axis=0))
         if not len(columns):
             return
         # events column by column; reset j of column c has number base[c] + j
-        events = fell[:, columns].T
+        events = drops[:, columns].T
         lost = seen[:-1, columns].T[events]
         upto = np.zeros((len(columns), len(seen)), dtype=np.int64)
         np.cumsum(events, axis=1, out=upto[:, 1:])
@@ -79,16 +79,16 @@ def _add_resets(panel: Panel, growth: Values) -> None:
         end = (upto[:, _inside(panel.last() - lowest, seen)] + base[:, None]).T
         growth[:, columns] = _with_events(growth[:, columns], lost, begin, end)
         return
-    if not fell.any():
+    if not drops.any():
         return
     upto_flat = np.zeros(len(seen), dtype=np.int64)
-    np.cumsum(fell, out=upto_flat[1:])
+    np.cumsum(drops, out=upto_flat[1:])
     begin = upto_flat[_inside(panel.first() - lowest, seen)]
     end = upto_flat[_inside(panel.last() - lowest, seen)]
     columns = np.flatnonzero((end > begin).any(axis=0))
     if len(columns):
         growth[:, columns] = _with_events(
-            growth[:, columns], seen[:-1][fell], begin[:, columns], end[:, columns]
+            growth[:, columns], seen[:-1][drops], begin[:, columns], end[:, columns]
         )
 
 
@@ -118,6 +118,17 @@ def of_last_two(panel: Panel, *, counter: bool, per_second: bool) -> tuple[Value
     if per_second:
         change /= panel.wide(panel.times_ms[last_at] - panel.times_ms[before_at]) / 1000.0
     return change, enough
+
+
+def fell(values: Values) -> Mask:
+    """Where a sample lies below the one before it: a counter's reset."""
+    return np.less(values[1:], values[:-1])
+
+
+def changed(values: Values) -> Mask:
+    """Where a sample differs from the one before it; NaN after NaN is no change."""
+    after, before = values[1:], values[:-1]
+    return np.not_equal(after, before) & ~(np.isnan(after) & np.isnan(before))
 
 
 def count_steps(panel: Panel, happened: NDArray[np.bool_]) -> NDArray[np.float64]:
