@@ -4,7 +4,10 @@ Source: the Prometheus Remote-Write 1.0 specification and Prometheus' receiver: 
 sample is refused for good (the good ones are kept); 415 for another content type or encoding.
 """
 
+import asyncio
+
 from pyscrape.remote.receive import BadWriteError, Receiver
+from pyscrape.store.journal import NotDurableError
 from pyscrape.web.answers import Answer, text
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
@@ -21,7 +24,7 @@ class WriteApi:
     def mounts(self) -> list[Mount]:
         return [Mount("/api/v1/write", self.write, ("POST",), most_body_bytes=MOST_BODY_BYTES)]
 
-    def write(self, call: Call) -> Answer:
+    async def write(self, call: Call) -> Answer:
         # On the loop: the store's tables belong to its thread, and a request of 10,000 samples takes some 5 ms.
         if not self._services.options.enable_receiver:
             return text(DISABLED, 404)
@@ -34,6 +37,11 @@ class WriteApi:
             return text(str(error), 400)
         if received.error:
             return text(received.error, 400)
+        try:
+            # With a storage path: what is acknowledged is on disk.
+            await asyncio.wrap_future(self._services.store.commit())
+        except NotDurableError as error:
+            return text(f"storage: {error}", 500)
         return Answer(b"", 204, "text/plain")
 
 
