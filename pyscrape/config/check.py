@@ -8,7 +8,7 @@
 # ruff: noqa: PTH120, PTH123
 
 import os
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from pyscrape.config import inputs
@@ -23,7 +23,11 @@ from pyscrape.config.load import (
     with_jobs,
 )
 from pyscrape.model.problems import Problem
+from pyscrape.model.settings import Section
 from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, compose_all, decode_bytes
+
+# Fields whose files are read and checked themselves.
+_READ_HERE = {("Config", "rule_files"), ("Config", "scrape_config_files"), ("FileSDConfig", "files")}
 
 
 class Options(NamedTuple):
@@ -145,8 +149,13 @@ def _check_config(
     problems = loaded.problems
     if loaded.section is not None:
         found = lint(loaded.section, loaded.job_sections, options.lints)
-        found += check_files(loaded.section, base_dir, options.missing_files, options.root)
-        found += _check_named(loaded, base_dir, options)
+        done: set[str] = set()
+        for section, own_dir, job in _parts(loaded, base_dir):
+            of_part = [
+                *check_files(section, own_dir, options.missing_files, options.root),
+                *_check_named(section, own_dir, options, done),
+            ]
+            found += [problem._replace(job=job) if job else problem for problem in of_part]
         problems = problems + with_jobs(_without_echo(found, problems), loaded.section, filename)
     return (_count(len(loaded.config.scrape_configs), "job"),), problems
 
@@ -159,35 +168,28 @@ def _without_echo(found: Sequence[Problem], errors: Sequence[Problem]) -> list[P
     return [problem for problem in found if (problem.file, problem.line, problem.column) not in places]
 
 
-def _check_named(loaded: Loaded, base_dir: str, options: Options) -> list[Problem]:
-    """Check the rule files and target lists that a configuration names."""
-    problems: list[Problem] = []
+def _parts(loaded: Loaded, base_dir: str) -> Iterator[tuple[Section, str, str]]:
+    """The main file and each job of its scrape_config_files: section, directory of relative paths, job name."""
     assert loaded.section is not None
-    sections = [
-        loaded.section,
-        *(
-            section
-            for section, _ in loaded.job_sections
-            if section.decoder.file != loaded.section.decoder.file
-        ),
-    ]
-    done: set[str] = set()
-    for section in sections:
-        own_dir = base_dir if section is loaded.section else os.path.dirname(section.decoder.file) or "."
-        for named in named_files(section, own_dir, options.root):
-            owner = named.section.cls.__name__
-            if (owner, named.field) not in {
-                ("Config", "rule_files"), ("Config", "scrape_config_files"), ("FileSDConfig", "files"),
-            }:  # fmt: skip
-                continue
-            paths = matching_files(named.path)
-            if not paths and (problem := missing(named, options.missing_files)) is not None:
-                problems.append(problem)
-            for path in paths if named.field != "scrape_config_files" else ():
-                if path not in done:
-                    done.add(path)
-                    problems += _check_named_file(path, named.field)
-    return problems
+    yield loaded.section, base_dir, ""
+    for section, job in loaded.job_sections:
+        file = section.decoder.file
+        if file != loaded.section.decoder.file:
+            yield section, os.path.dirname(file) or ".", job.job_name
+
+
+def _check_named(root: Section, base_dir: str, options: Options, done: set[str]) -> Iterator[Problem]:
+    """Check the rule files and target lists that a part of the configuration names; each file once."""
+    for named in named_files(root, base_dir, options.root):
+        if (named.section.cls.__name__, named.field) not in _READ_HERE:
+            continue
+        paths = matching_files(named.path)
+        if not paths and (problem := missing(named, options.missing_files)) is not None:
+            yield problem
+        for path in paths if named.field != "scrape_config_files" else ():
+            if path not in done:
+                done.add(path)
+                yield from _check_named_file(path, named.field)
 
 
 def _check_named_file(path: str, field: str) -> list[Problem]:

@@ -252,6 +252,20 @@ def test_missing_files(folder: Path) -> None:
     assert not [p for p in check_text(text) if p.id == "missing-file"]
 
 
+def test_files_named_in_included_files(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "main.yml").write_text("scrape_config_files: [more/*.yml]")
+    (tmp_path / "more" / "b.yml").write_text(
+        "scrape_configs: [{job_name: b, scheme: https, bearer_token_file: none, file_sd_configs: [{files: [t.json]}]}]"
+    )
+    (tmp_path / "more" / "t.json").write_text("[{}, 5]")
+    problems = check_file(str(tmp_path / "main.yml")).problems
+    assert [(Path(p.file).name, p.id, p.job) for p in problems if p.id != "deprecated-field"] == [
+        ("b.yml", "missing-file", "b"),
+        ("t.json", "wrong-type", "b"),
+    ]
+
+
 def test_root(folder: Path) -> None:
     (folder / "image" / "etc").mkdir(parents=True)
     (folder / "image" / "etc" / "token").write_text("x")
