@@ -2,7 +2,8 @@
 
     python -m benchmarks.soak [--minutes 30] [--interval 5]
 
-Runs `pyscrape run` as a process of its own and prints its memory once a minute; at the end the ratio of the last
+Runs `pyscrape run` as a process of its own and prints once a minute its memory between queries (the least of sixty
+looks) and with them (the greatest); at the end the ratio of the last
 minutes' memory to that after a third of the time (goal: at most 1.05), and every line of its log above INFO.
 Not part of `python -m benchmarks`: it takes as long as it is told to.
 """
@@ -121,9 +122,16 @@ async def soak(minutes: float, interval_s: int) -> None:
         pollers = [asyncio.create_task(poll(base, end, asked)) for _ in range(3)]
         sizes: list[float] = []
         while time.time() < end:
-            await asyncio.sleep(min(60.0, max(0.0, end - time.time())))
-            sizes.append(rss_mib(process.pid))
-            print(f"{len(sizes):3d} min  {sizes[-1]:7.1f} MiB  answers {dict(asked)}", flush=True)
+            seconds = []
+            for _ in range(int(min(60.0, max(1.0, end - time.time())))):
+                await asyncio.sleep(1)
+                seconds.append(rss_mib(process.pid))
+            sizes.append(min(seconds))
+            peak = max(seconds)
+            print(
+                f"{len(sizes):3d} min  {sizes[-1]:7.1f} MiB, at most {peak:.0f}  answers {dict(asked)}",
+                flush=True,
+            )
             exporter.change()
             path.write_text(config(port, interval_s, len(sizes)))
             await asyncio.to_thread(ask, base, "/-/reload", b"")
