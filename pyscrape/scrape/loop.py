@@ -249,10 +249,11 @@ class Loop:
             return
         try:
             row = self._read(scrape, content, content_type)
-            steps = iter(()) if row is None else self.intake.bind(row)
-            if next(steps, self) is None and row is not None:
-                self._spawn(self._bind_slowly(scrape, content, row, steps))
-                return
+            if row is not None and not self.series.bound(row.layout):
+                steps = self.intake.bind(row)
+                if next(steps, self) is None:
+                    self._spawn(self._bind_slowly(scrape, content, row, steps))
+                    return
             self._append(scrape, row)
         except Exception as error:
             self._end(scrape, self._refusal(scrape, content, error))

@@ -177,15 +177,20 @@ class TargetSeries:
 
     # A page's samples to columns.
 
+    def bound(self, layout: Layout) -> bool:
+        """Whether pages of this layout may be given to `ingest` at once."""
+        known = self._binding
+        return known is not None and known.layout is layout and (known.complete or known.refused is not None)
+
     def bind(self, layout: Layout) -> Iterator[None]:
         """Steps after which `ingest` takes pages of this layout; no step is long.
 
         A layout that cannot be taken is remembered with its reason, which `ingest` raises.
         """
+        if self.bound(layout):
+            return
         known = self._binding
         if known is not None and known.layout is layout:
-            if known.complete or known.refused is not None:
-                return
             column_of = known.column_of
         else:
             column_of = carried_over(known, layout)
