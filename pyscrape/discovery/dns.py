@@ -38,15 +38,15 @@ def lookup_by(resolver_of: Callable[[], dns.asyncresolver.Resolver]) -> Lookup:
     """Looks names up by UDP with EDNS, by TCP where an answer is cut; the search list is followed."""
 
     async def find(name: str, kind: str) -> Sequence[Rdata]:
-        resolver = resolver_of()
-        resolver.use_edns(0, 0, EDNS_BYTES)
         try:
+            resolver = resolver_of()
+            resolver.use_edns(0, 0, EDNS_BYTES)
             answer = await resolver.resolve(
                 name, kind, search=True, raise_on_no_answer=False, lifetime=LOOKUP_S
             )
         except dns.resolver.NXDOMAIN:
             return ()
-        except dns.exception.DNSException as error:
+        except (dns.exception.DNSException, OSError) as error:
             reason = "all servers responded with errors to at least one search domain"
             raise LookError(f"could not resolve {quoted(name)}: {reason} ({error})") from error
         return tuple(answer.rrset or ())

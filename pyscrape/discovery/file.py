@@ -24,6 +24,7 @@ logger = logging.getLogger("pyscrape.discovery")
 LABEL = "__meta_filepath"
 SETTLE_MS = 50
 FOLDER_LOOK_S = 5.0
+POLL_MS = 1000
 START_UP_S = 0.5
 
 Content = bytes | str
@@ -117,8 +118,13 @@ class FileDiscoverer(RefreshDiscoverer):
             await super().run(update)
 
     async def _watch(self) -> None:
-        """Wake the looker when a folder changes; look for folders that do not exist yet."""
+        """Wake the looker when a folder changes; look for folders that do not exist yet.
+
+        Where the system watches no more folders (its limit of inotify instances or watches is reached), they are
+        looked at again and again instead.
+        """
         changed = self._files.changed
+        polling = False
         while True:
             folders = self._files.folders()
             if not folders:
@@ -126,10 +132,26 @@ class FileDiscoverer(RefreshDiscoverer):
                 continue
             # What changed while the watch was being set up is seen by one look a moment later.
             asyncio.get_running_loop().call_later(START_UP_S, changed.set)
-            with suppress(FileNotFoundError):  # a folder went in the meantime
+            try:
                 async for _ in awatch(
-                    *folders, debounce=SETTLE_MS, step=SETTLE_MS, recursive=False, watch_filter=None
+                    *folders,
+                    debounce=SETTLE_MS,
+                    step=SETTLE_MS,
+                    recursive=False,
+                    watch_filter=None,
+                    force_polling=polling,
+                    poll_delay_ms=POLL_MS,
                 ):
                     changed.set()
                     if self._files.folders() != folders:
                         break
+            except FileNotFoundError:
+                continue  # a folder went in the meantime
+            except (OSError, RuntimeError) as error:
+                if not polling:
+                    logger.warning(
+                        "Cannot watch folders, looking at them again and again instead",
+                        extra={"folders": ",".join(folders), "err": str(error)},
+                    )
+                polling = True
+                await asyncio.sleep(FOLDER_LOOK_S)

@@ -2,6 +2,8 @@
 
 Jobs with equal discovery configs share one discoverer, and a reload keeps every discoverer whose config is still
 asked for, with all it knows. Groups are merged per (discoverer, source); a discoverer that fails keeps its groups.
+One that cannot be made, or whose `run` raises, is reported as failing and tried again after `RESTART_S`: neither ends
+the others, the reload or the process.
 Changes are handed over per job and coalesced: the first change of a quiet job goes out after `QUIET_DELAY_S`, a job
 that changes all the time at most once in `BUSY_INTERVAL_S`.
 
@@ -14,12 +16,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pyscrape.discovery.groups import Discoverer, DiscoveryStatus, TargetGroup
+from pyscrape.discovery.groups import Discoverer, DiscoveryStatus, TargetGroup, UpdateGroups
 
 logger = logging.getLogger("pyscrape.discovery")
 
 QUIET_DELAY_S = 0.02
 BUSY_INTERVAL_S = 0.5
+RESTART_S = 5.0
 
 DeliverGroups = Callable[[str, Sequence[TargetGroup]], None]
 """Called with a job's name and all of its groups; an empty sequence means: nothing found (any more)."""
@@ -41,6 +44,24 @@ class WantedJob:
 
     static: tuple[TargetGroup, ...]
     configs: tuple[object, ...]
+
+
+class Unmade:
+    """Stands for a discoverer that could not be made (a plugin raises, a CA file is missing): it only has a status."""
+
+    def __init__(self, config: object, error: Exception) -> None:
+        kind = type(config).__name__.removesuffix("SDConfig").lower()
+        self.status = DiscoveryStatus(kind, "failing", last_error=said(error))
+
+    async def run(self, update: UpdateGroups) -> None:
+        """Nothing: the manager makes another one later."""
+
+
+def said(error: BaseException) -> str:
+    """An exception in words; of a group that of its first, whichever level it stands on."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 @dataclass(eq=False, slots=True)
@@ -127,6 +148,7 @@ class DiscoveryManager:
                 provider.task.cancel()
             for job in starting.intersection(provider.jobs):
                 self._leftover.setdefault(job, []).extend(provider.groups.values())
+        self._leftover = {job: groups for job, groups in self._leftover.items() if job in wanted}
         for provider, jobs in decided.keep:
             provider.jobs = jobs
         kept = [provider for provider, _ in decided.keep]
@@ -182,19 +204,35 @@ class DiscoveryManager:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self, config: object, jobs: tuple[str, ...]) -> Provider:
-        provider = Provider(config, self._make(config), jobs=jobs)
+        provider = Provider(config, self._made(config), jobs=jobs)
         name = f"discovery {provider.discoverer.status.kind} for {jobs[0]}"
-        provider.task = asyncio.create_task(
-            provider.discoverer.run(lambda groups: self._update(provider, groups)), name=name
-        )
-        provider.task.add_done_callback(self._ended)
+        provider.task = asyncio.create_task(self._keep_running(provider), name=name)
         return provider
 
-    @staticmethod
-    def _ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # A discoverer retries what can be retried; what comes out of it is a programming error.
-            logger.error("Discovery ended", extra={"task": task.get_name()}, exc_info=error)
+    def _made(self, config: object) -> Discoverer:
+        try:
+            return self._make(config)
+        except Exception as error:  # plugins are anybody's code
+            kind = type(config).__name__
+            logger.error("Cannot create service discovery", extra={"discovery": kind, "err": said(error)})
+            return Unmade(config, error)
+
+    async def _keep_running(self, provider: Provider) -> None:
+        """Run a provider's discoverer; one that raises keeps its groups, says so and is run again."""
+        while True:
+            discoverer = provider.discoverer
+            try:
+                await discoverer.run(lambda groups: self._update(provider, groups))
+                if not isinstance(discoverer, Unmade):
+                    return  # it has found all that it will
+            except Exception as error:
+                # A discoverer retries what can be retried itself; this is a fault of the program or of a plugin.
+                extra = {"discovery": discoverer.status.kind, "jobs": ",".join(provider.jobs)}
+                logger.exception("Discovery failed, it starts again", extra=extra)
+                discoverer.status.state, discoverer.status.last_error = "failing", said(error)
+            await asyncio.sleep(RESTART_S)
+            if isinstance(discoverer, Unmade):
+                provider.discoverer = self._made(provider.config)
 
     def _update(self, provider: Provider, groups: Sequence[TargetGroup]) -> None:
         if provider not in self.providers or not provider.merge(groups):

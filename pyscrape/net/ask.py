@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from pyscrape.net.client import open_client
-from pyscrape.net.settings import DEFAULT_HTTP, HTTPClientConfig
+from pyscrape.net.settings import DEFAULT_HTTP, HTTPClientConfig, redacted_url
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -57,7 +57,7 @@ class Asker:
                 url, params=list(params) or None, headers=self._headers, timeout=timeout
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskError(f'Get "{url}": {error or type(error).__name__}') from error
+            raise AskError(f'Get "{redacted_url(url)}": {error or type(error).__name__}') from error
         return _reply(response)
 
     async def post(self, url: str, body: bytes, attempt: int = 0) -> Reply:
@@ -70,7 +70,7 @@ class Asker:
         try:
             return _reply(await self._client.post(url, content=body, headers=headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskError(f'Post "{url}": {error or type(error).__name__}') from error
+            raise AskError(f'Post "{redacted_url(url)}": {error or type(error).__name__}') from error
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -93,6 +93,6 @@ async def get_json(url: str, params: Pairs, headers: Pairs = (), timeout_s: floa
         return json.loads(reply.body)
     except ValueError as error:
         start = reply.body[:80].decode(errors="replace").replace("\n", " ")
-        raise AskError(f"{url}: HTTP {reply.status}, not JSON: {start!r}") from error
+        raise AskError(f"{redacted_url(url)}: HTTP {reply.status}, not JSON: {start!r}") from error
     finally:
         await asker.close()

@@ -11,10 +11,13 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.resolver
 import dns.rrset
+import pytest
 
 from pyscrape.discovery.dns import DNSDiscoverer, lookup_by
 from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.refresh import LookError
 from pyscrape.discovery.settings import DNSSDConfig
 from pyscrape.model.settings import from_mapping
 
@@ -149,3 +152,11 @@ async def test_a_failing_server_leaves_what_was_found() -> None:
         del server.zone[("b.example.", "A")]
         assert await world.look() == {"a.example.": ["192.0.2.1:1"], "b.example.": []}
         assert world.discoverer.status.last_error == ""
+
+
+async def test_a_machine_without_resolver_configuration_is_a_failed_look() -> None:
+    def no_resolver() -> dns.asyncresolver.Resolver:
+        raise dns.resolver.NoResolverConfiguration("cannot open /etc/resolv.conf")  # type: ignore[no-untyped-call]
+
+    with pytest.raises(LookError, match=r"cannot open /etc/resolv\.conf"):
+        await lookup_by(no_resolver)("a.example", "A")

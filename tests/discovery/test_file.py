@@ -116,3 +116,26 @@ async def test_the_swap_of_a_symbolic_link(tmp_path: Path) -> None:
         (tmp_path / "..tmp").symlink_to("v2")
         (tmp_path / "..tmp").rename(tmp_path / "..data")
         await world.until(lambda: world.addresses() == ["v2:1"])
+
+
+async def test_where_nothing_more_can_be_watched_folders_are_polled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[bool] = []
+
+    async def awatch(*_: object, force_polling: bool, **__: object) -> object:
+        ways.append(force_polling)
+        if not force_polling:
+            raise OSError("OS file watch limit reached.")
+        await asyncio.Event().wait()
+        yield set()
+
+    monkeypatch.setattr("pyscrape.discovery.file.awatch", awatch)
+    monkeypatch.setattr("pyscrape.discovery.file.FOLDER_LOOK_S", 0.01)
+    config = from_mapping(FileSDConfig, {"files": [str(tmp_path / "*.json")]})
+    task = asyncio.create_task(FileDiscoverer(config).run(lambda groups: None))
+    await asyncio.sleep(0.1)
+    assert ways == [False, True]
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

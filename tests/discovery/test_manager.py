@@ -138,3 +138,69 @@ async def test_a_changed_config_leaves_no_gap() -> None:
     await asyncio.sleep(0.6)
     assert world.given[-1] == ("j", ["new:1"])
     await manager.stop()
+
+
+@dataclass
+class Crashing:
+    """A discoverer as a bad plugin has it: its first run raises, its second finds something."""
+
+    status: DiscoveryStatus = field(default_factory=lambda: DiscoveryStatus("bad"))
+    runs: int = 0
+
+    async def run(self, update: UpdateGroups) -> None:
+        self.runs += 1
+        if self.runs == 1:
+            async with asyncio.TaskGroup():
+                raise ValueError("no such column")
+        update([group("x", "a:1")])
+        self.status.state = "running"
+
+
+async def test_a_discoverer_that_raises_is_failing_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyscrape.discovery.manager.RESTART_S", 0.02)
+    world, bad = World(), Crashing()
+    manager = DiscoveryManager(lambda _: bad, world.deliver)
+    manager.apply({"j": WantedJob((), (A,))})
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (bad.status.state, bad.status.last_error) == ("failing", "ValueError: no such column")
+    await asyncio.sleep(0.1)
+    assert world.given[-1] == ("j", ["a:1"])
+    await manager.stop()
+
+
+async def test_a_discoverer_that_cannot_be_made_does_not_end_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pyscrape.discovery.manager.RESTART_S", 0.02)
+    world = World()
+    broken = [True]
+
+    def make(config: object) -> FakeDiscoverer:
+        if config == A and broken[0]:
+            raise OSError("ca.pem: No such file or directory")
+        return world.make(config)
+
+    manager = DiscoveryManager(make, world.deliver)
+    manager.apply({"j": WantedJob((), (A,)), "k": WantedJob((group("0", "s:1"),), (B,))})
+    assert ("k", ["s:1"]) in world.given
+    (_, status, _), *_ = manager.status()
+    assert (status.state, status.last_error) == ("failing", "OSError: ca.pem: No such file or directory")
+    broken[0] = False
+    await asyncio.sleep(0.1)
+    assert [made.config for made in world.made] == [B, A]
+    await manager.stop()
+
+
+async def test_targets_of_a_job_that_went_do_not_come_back_with_it() -> None:
+    world = World()
+    manager = DiscoveryManager(world.make, world.deliver)
+    manager.apply({"j": WantedJob((), (A,))})
+    await asyncio.sleep(0)
+    assert world.made[0].update is not None
+    world.made[0].update([group("x", "old:1")])
+    manager.apply({"j": WantedJob((), (B,))})
+    manager.apply({})
+    manager.apply({"j": WantedJob((), (B,))})
+    assert world.given[-1] == ("j", [])
+    await manager.stop()
