@@ -34,8 +34,9 @@ _SPECIAL_FLOATS = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
 }
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))")
+# Compiled where they are used: many a configuration holds no number.
+_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+_INT = r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))"
 
 Kind = Literal["scalar", "list", "map"]
 
@@ -182,7 +183,7 @@ def as_int(node: Node) -> int | None:
 
 
 def _int(text: str) -> int | None:
-    match = _INT.fullmatch(text.replace("_", "")) if len(text) <= _LONGEST_NUMBER else None
+    match = re.fullmatch(_INT, text.replace("_", "")) if len(text) <= _LONGEST_NUMBER else None
     if match is None or not text[:1].strip(".") or text[0] == "_":
         return None
     sign, hexadecimal, binary, octal, decimal = match.groups()
@@ -202,7 +203,7 @@ def as_float(node: Node) -> float | None:
     if whole is not None:
         return float(whole)
     plain = text.replace("_", "") if text[:1] != "." else text
-    if len(text) > _LONGEST_NUMBER or not _FLOAT.fullmatch(plain) or text[:1] == "_":
+    if len(text) > _LONGEST_NUMBER or not re.fullmatch(_FLOAT, plain) or text[:1] == "_":
         return None
     number = float(plain)
     return None if number in (float("inf"), float("-inf")) else number
