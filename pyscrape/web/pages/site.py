@@ -4,13 +4,14 @@ from pyscrape.web.answers import Answer
 from pyscrape.web.pages import assets
 from pyscrape.web.pages.discovery_page import DiscoveryPage
 from pyscrape.web.pages.query_page import QueryPage
+from pyscrape.web.pages.relabel_page import RelabelPage
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.status_page import StatusPage
 from pyscrape.web.pages.targets_page import TargetsPage
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
-PAGES = (QueryPage, TargetsPage, DiscoveryPage, StatusPage)
+PAGES = (QueryPage, TargetsPage, DiscoveryPage, RelabelPage, StatusPage)
 
 
 class Pages:

@@ -73,6 +73,8 @@ TEXTS: dict[str, str] = {
     "targets of the job. Nothing here is applied.",
     "choose_target": "Target",
     "choose": "Show",
+    "more_targets": "more targets: choose one on the discovery page",
+    "more_rows": "more targets change",
     "rules_yaml": "relabel_configs (YAML)",
     "labels_before": 'Labels before relabeling (one name="value" a line, or JSON)',
     "try": "Try",

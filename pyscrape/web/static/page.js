@@ -14,6 +14,12 @@ function switchTheme() {
   }
   dispatchEvent(new Event("themechange"));
 }
+for (const one of document.querySelectorAll("#choose-job, #choose-target")) {
+  one.addEventListener("change", () => {
+    if (one.id === "choose-job") document.getElementById("choose-target").value = "";
+    one.form.submit();
+  });
+}
 document.getElementById("theme").addEventListener("click", switchTheme);
 
 const live = document.getElementById("live");

@@ -1,0 +1,140 @@
+"""The relabel page: explanations of any target, and what edited rules would do to all of them."""
+
+from pathlib import Path
+
+import pytest
+
+from pyscrape.cli.relabel_cases import read_tests
+from pyscrape.relabel import explain, load_relabel_configs
+from pyscrape.web.pages.discovery_page import entries
+from pyscrape.web.pages.label_text import LabelTextError, parse_labels, print_labels
+from pyscrape.web.pages.relabel_page import rules_text, unit_test
+from pyscrape.web.pages.shape import label_id
+from pyscrape.web.pages.what_if import differences
+from tests.helpers.pages import Site, site_of
+from tests.web.test_pages import CONFIG, HOSTILE, TARGETS, many
+
+KEEP_ALL = "- {source_labels: [__meta_zone], target_label: zone}"
+
+
+def id_of(site: Site, address: str) -> str:
+    pool = site.services.pools.pools["node"]
+    found = [entry.discovered for entry in entries(pool)]
+    return next(label_id(labels) for labels in found if labels["__address__"] == address)
+
+
+@pytest.mark.parametrize(
+    ("address", "texts"),
+    [
+        ("one:9100", ['zone=</b>"<bdi>here</bdi>', "http://one:9100/metrics", "rule 3", "no match"]),
+        ("two:9100", ["dropped by rule 1", "which matches `away`", "dropped_by: 1"]),
+        ("three:9100", ["could not be built", "is not a valid hostname"]),
+    ],
+)
+async def test_every_target_is_explained(address: str, texts: list[str]) -> None:
+    async with site_of(CONFIG, {"node": TARGETS}) as site:
+        page = await site.text(f"/relabel?job=node&target={id_of(site, address)}")
+    for text in texts:
+        assert text in page, text
+    assert 'id="what-if"' not in page
+
+
+async def test_edited_rules_show_what_they_do_to_all_targets() -> None:
+    async with site_of(CONFIG, {"node": TARGETS}) as site:
+        page = (await site.client.post("/relabel", job="node", rules=KEEP_ALL)).text
+        none = (await site.client.post("/relabel", job="node", rules="- action: nonsense")).text
+        same = (
+            await site.client.post("/relabel", job="node", rules=CONFIG.split("relabel_configs:")[1])
+        ).text
+    assert "2 added" in page
+    assert "1 unchanged" in page
+    assert "line 1, column 11: unknown relabel action" in none
+    assert "No target of the job changes." in same
+
+
+@pytest.mark.parametrize("text", HOSTILE[:-1])
+async def test_hostile_texts_stay_texts(text: str) -> None:
+    async with site_of("scrape_configs: [{job_name: a}]", {"a": [{"__address__": "x:1", "y": text}]}) as site:
+        for rules in ("- {source_labels: [y], target_label: z}", text):
+            page = (await site.client.post("/relabel", job=text, rules=rules, labels=text, target=text)).text
+            shown = (await site.client.post("/relabel", job="a", rules=rules)).text
+            for evil in ("<script>alert", "<img src=x", "</textarea></style>"):
+                assert evil not in page
+                assert evil not in shown
+
+
+async def test_ten_thousand_targets_under_other_rules_make_a_small_page() -> None:
+    async with site_of("scrape_configs: [{job_name: big}]", {"big": many(10_000)}) as site:
+        rules = "- {source_labels: [__address__], regex: '10.0.0.*', action: drop}\n- {target_label: a, replacement: b}"
+        response = await site.client.post("/relabel", job="big", rules=rules)
+    assert "256 dropped" in response.text
+    assert "9,744 changed" in response.text
+    assert len(response.content) < 2_000_000
+
+
+def test_differences_name_what_happens() -> None:
+    now, then = (
+        load_relabel_configs("[]"),
+        load_relabel_configs("- {source_labels: [a], regex: x, action: drop}"),
+    )
+    base = {"__address__": "h:1", "__scrape_interval__": "1m", "__scrape_timeout__": "10s"}
+    base |= dict.fromkeys(
+        (
+            "__scrape_native_histograms__",
+            "__always_scrape_classic_histograms__",
+            "__convert_classic_histograms_to_nhcb__",
+        ),
+        "false",
+    )
+    found = [base | {"a": "x"}, base | {"a": "y"}, {"a": "z"}]
+    assert [one.verdict for one in differences(found, now, then)] == ["dropped", "unchanged", "unchanged"]
+    assert [one.verdict for one in differences(found, then, now)] == ["added", "unchanged", "unchanged"]
+
+
+LABELS = {"a": 'quote " and \\ back', "b": "", "utf8 name": "x", "c": "1\n2", "d": "a=b, c: d"}
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("", {}),
+        ('a="1"', {"a": "1"}),
+        ("a=1\n# note\n\nb: 2", {"a": "1", "b": "2"}),
+        ('{"a": "1"}', {"a": "1"}),
+        ('{a="1", b="x, y=z"}', {"a": "1", "b": "x, y=z"}),
+        ("a=", {"a": ""}),
+        ('__address__: "h:1",', {"__address__": "h:1"}),
+    ],
+)
+def test_labels_are_read_as_pasted(text: str, labels: dict[str, str]) -> None:
+    assert parse_labels(text) == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a=1\nb", "line 2"), ('{"a": 1}', "line 1"), ('a="\\q"', "line 1")]
+)
+def test_what_is_no_label_is_said(text: str, message: str) -> None:
+    with pytest.raises(LabelTextError, match=message):
+        parse_labels(text)
+
+
+def test_labels_survive_printing() -> None:
+    labels = {name: value for name, value in LABELS.items() if " " not in name}
+    assert parse_labels(print_labels(labels)) == labels
+
+
+def test_rules_survive_printing() -> None:
+    text = "- {source_labels: [a, b], regex: '(x):', action: drop}"
+    rules = load_relabel_configs(text)
+    assert "source_labels: [a, b]" in rules_text([one.rule for one in rules.compiled])
+    again = load_relabel_configs(rules_text([one.rule for one in rules.compiled]))
+    assert [one.rule.regex for one in again.compiled] == ["(x):"]
+
+
+@pytest.mark.parametrize("labels", [{"__address__": "one:1", "__meta_zone": "here"}, {"__meta_zone": "away"}])
+def test_the_copied_unit_test_passes(tmp_path: Path, labels: dict[str, str]) -> None:
+    rules = load_relabel_configs(CONFIG.split("relabel_configs:")[1])
+    path = tmp_path / "a.relabel.yml"
+    path.write_text(unit_test(labels, explain(labels, rules), rules))
+    file = read_tests(path)
+    assert [file.run(case).passed for case in file.tests.cases] == [True]
