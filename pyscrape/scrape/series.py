@@ -190,10 +190,8 @@ class TargetSeries:
         if self.bound(layout):
             return
         known = self._binding
-        if known is not None and known.layout is layout:
-            column_of = known.column_of
-        else:
-            column_of = carried_over(known, layout)
+        same = known is not None and known.layout is layout
+        column_of = known.column_of if known is not None and same else carried_over(known, layout)
         # Until this is done no page is bound: a caller that stops in between starts anew with the next page.
         self._binding = self._split = None
         unbound = np.flatnonzero(column_of == UNBOUND)

@@ -119,7 +119,7 @@ def dropping_rule(rules: Rules, discovered: Mapping[str, str]) -> int:
 def identity(labels: Mapping[str, str], url: str) -> str:
     """16 hex digits that are equal for targets which are the same target."""
     text = "\x00".join(f"{name}\x01{labels[name]}" for name in sorted(labels))
-    return hashlib.blake2b(f"{text}\x02{url}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(f"{text}\x02{url}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def targets_from_group(group: TargetGroup, scrape_config: JobLike | Mapping[str, Any]) -> BuiltGroup:
