@@ -1,7 +1,6 @@
 import copy
 import pickle
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -124,34 +123,29 @@ def test_expand(template: str, text: str) -> None:
 HOSTILE = ["(a+)+b", "(a|aa)+b", "(.*)(.*)(.*)(.*)(.*)[^a]x", "(?:a?){500}a{500}b", "(x+x+)+y"]
 
 
+@pytest.mark.timeout(30)  # a guard against hanging: backtracking would take longer than the universe lasts
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_hostile_texts_never_hang(pattern: str) -> None:
+    """How long they take, `python -m benchmarks relabel` says."""
     compile_re2.cache_clear()
     compiled = compile_re2(pattern)
-    longest = whole = 0.0
-    for number in range(1000):
-        begin = time.process_time()
+    for number in range(100):
         try:
             # It ends as the pattern may, lest its last character tell at once.
             assert compiled.captures("a" * (10_000 - number) + "ca" + pattern[-1]) is None
         except RegexTimeout as timeout:
             assert "characters" in str(timeout)
-        spent = time.process_time() - begin
-        longest, whole = max(longest, spent), whole + spent
-    assert longest < 0.25  # the aim is 0.1 s; the suite may run on a busy machine
-    assert whole < 2.0
 
 
-def test_a_time_out_is_never_no_match_and_soon_refused_at_once() -> None:
+def test_a_time_out_is_never_no_match_and_soon_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_re2.cache_clear()
     compiled = compile_re2("(?:(?:a|b){1,30}c?){30}")
     for length in (6000, 6001, 6002, 6003):
         with pytest.raises(RegexTimeout):
             compiled.matches("a" * length + "da")
-    begin = time.process_time()
-    with pytest.raises(RegexTimeout):
+    with monkeypatch.context() as patch, pytest.raises(RegexTimeout):
+        patch.delattr(LinearMatcher, "matches")  # nothing is tried any more
         compiled.matches("a" * 9000 + "da")
-    assert time.process_time() - begin < 0.02
     assert compiled.matches("ab" * 20)
 
 
@@ -205,10 +199,8 @@ def test_common_beginnings(pattern: str, emitted: str) -> None:
 
 def test_long_lists_are_cheap() -> None:
     names = [f"metric_name_{number}" for number in range(5000)]
-    begin = time.process_time()
     listed = compile_re2("|".join(names))
     grouped = compile_re2(f"({'|'.join(names[:500])})_[a-z]+")
-    assert time.process_time() - begin < 1
     assert listed.alternatives == tuple(names)
     assert listed.prefix == "metric_name_"
     assert grouped.engine == "re"

@@ -13,11 +13,17 @@ from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 5))
 NUMBERS = st.one_of(
-    st.floats(width=64), st.integers(-(10**22), 10**22).map(float), st.sampled_from([-0.0, 1e-5, 1e-6, 1e16, 1e21, 0.1])
+    st.floats(width=64),
+    st.integers(-(10**22), 10**22).map(float),
+    st.sampled_from([-0.0, 1e-5, 1e-6, 1e16, 1e21, 0.1]),
 )
 
 
-@given(SHAPES.flatmap(lambda shape: st.tuples(arrays(np.float64, shape, elements=NUMBERS), arrays(np.bool_, shape))))
+@given(
+    SHAPES.flatmap(
+        lambda shape: st.tuples(arrays(np.float64, shape, elements=NUMBERS), arrays(np.bool_, shape))
+    )
+)
 def test_fast_and_plain_agree(both: tuple[np.ndarray, np.ndarray]) -> None:
     values, present = both
     times_ms = [1_700_000_000_000 + 500 * k for k in range(values.shape[1])]
@@ -34,11 +40,15 @@ def test_values_read_back(value: float) -> None:
 
 
 def test_an_example() -> None:
-    rows = matrix_rows([1000, 2500], np.array([[1.0, 2.5], [np.nan, np.inf]]), np.array([[True, True], [False, True]]))
+    rows = matrix_rows(
+        [1000, 2500], np.array([[1.0, 2.5], [np.nan, np.inf]]), np.array([[True, True], [False, True]])
+    )
     assert rows == [b'[[1,"1"],[2.5,"2.5"]]', b'[[2.5,"+Inf"]]']
     assert json.loads(rows[0]) == [[1, "1"], [2.5, "2.5"]]
 
 
-@pytest.mark.parametrize(("at_ms", "text"), [(0, "0"), (1435781430781, "1435781430.781"), (1500, "1.5"), (-1500, "-1.5")])
+@pytest.mark.parametrize(
+    ("at_ms", "text"), [(0, "0"), (1435781430781, "1435781430.781"), (1500, "1.5"), (-1500, "-1.5")]
+)
 def test_timestamps(at_ms: int, text: str) -> None:
     assert format_timestamp(at_ms) == text

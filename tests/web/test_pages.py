@@ -1,7 +1,6 @@
 """The pages in process: what they show, that texts from outside stay texts, and that they stay small."""
 
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -202,9 +201,7 @@ async def test_ten_thousand_targets_make_small_pages() -> None:
             "/service-discovery",
             "/service-discovery?job=big&page=7",
         ):
-            begin = time.process_time()
             response = await site.client.http.get(path)
-            assert time.process_time() - begin < 1.0, path
             assert response.status_code == 200
             assert "10,000" in response.text
             assert len(response.content) < 2_000_000
