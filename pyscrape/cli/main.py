@@ -5,19 +5,17 @@ error found, 2 wrong usage or unreadable input.
 """
 
 import argparse
-import difflib
+import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn
 
 from pyscrape import __version__
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A subcommand: its name, its module under pyscrape.cli, the group in the help and one line."""
 
     name: str
@@ -40,12 +38,29 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 
+HELP_WIDTH = 100
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as it is written, of a fixed width: asking the terminal costs an import that most runs do not need."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=HELP_WIDTH)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant, or ""."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), "")
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with whole option names only and a suggestion for a misspelt one."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         kwargs.setdefault("allow_abbrev", False)
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed through as they came
 
     def error(self, message: str) -> NoReturn:
@@ -55,15 +70,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def _refuse(self, arguments: Sequence[str]) -> NoReturn:
-        known = list(self._option_string_actions)
         lines = []
         for argument in arguments:
             if not argument.startswith("-"):
                 lines.append(f"{self.prog}: unexpected argument {argument!r}")
                 continue
             name = argument.split("=", 1)[0]
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            lines.append(f"{self.prog}: unknown flag {name}" + (f", did you mean {near[0]}?" if near else ""))
+            near = nearest(name, self._option_string_actions)
+            lines.append(f"{self.prog}: unknown flag {name}" + (f", did you mean {near}?" if near else ""))
         self.exit(2, "\n".join(lines) + f"\nTry '{self.prog} --help'.\n")
 
 
@@ -99,11 +113,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command = next((command for command in COMMANDS if command.name == arguments[0]), None)
     if command is None:
-        near = difflib.get_close_matches(arguments[0], [c.name for c in COMMANDS], n=1)
-        hint = f", did you mean {near[0]}?" if near else ""
+        near = nearest(arguments[0], [c.name for c in COMMANDS])
+        hint = f", did you mean {near}?" if near else ""
         print(f"pyscrape: unknown command {arguments[0]!r}{hint}\nTry 'pyscrape --help'.", file=sys.stderr)
         return 2
+    # Nothing that is imported is garbage: the collector would only look at all of it again and again.
+    gc.disable()
     module = importlib.import_module(f"pyscrape.cli.{command.module}")
+    gc.enable()
     parser = Parser(prog=f"pyscrape {command.name}", description=module.__doc__)
     module.configure(parser)
     args = parser.parse_args(arguments[1:])

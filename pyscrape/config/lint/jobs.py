@@ -186,7 +186,6 @@ def secret_refs(root: Section) -> Iterator[Finding]:
 NOT_RUN = {
     "alerting": "sending alerts is not supported by pyscrape run yet",
     "rule_files": "rules are checked here and not evaluated by pyscrape run yet",
-    "remote_write": "remote write is not supported by pyscrape run yet",
     "remote_read": "remote read is not supported by pyscrape run",
     "tracing": "tracing is not supported by pyscrape run",
     "otlp": "the OTLP receiver is not supported by pyscrape run",
