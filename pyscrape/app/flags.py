@@ -26,6 +26,8 @@ class Flag:
     help: str
     support: Support = "yes"
     why: str = ""
+    least: int = 0
+    """The smallest number that can be meant."""
 
 
 FLAGS: tuple[Flag, ...] = (
@@ -54,7 +56,7 @@ FLAGS: tuple[Flag, ...] = (
         300_000,
         "longest time to read a request, and an idle connection's life",
     ),
-    Flag("web.max-connections", "int", 512, "most connections at once"),
+    Flag("web.max-connections", "int", 512, "most connections at once", least=1),
     Flag("web.external-url", "text", "", "URL under which this server is reached from outside"),
     Flag(
         "web.route-prefix", "text", "", "path prefix of every route (default: the path of the external URL)"
@@ -76,7 +78,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("query.lookback-delta", "duration", 300_000, "how far back an instant look-up goes"),
     Flag("query.timeout", "duration", 120_000, "longest time of a query"),
-    Flag("query.max-concurrency", "int", 20, "most queries at once"),
+    Flag("query.max-concurrency", "int", 20, "most queries at once", least=1),
     Flag("query.max-samples", "int", 50_000_000, "most samples that a query may load"),
     Flag("enable-feature", "list", (), "comma-separated feature names"),
     Flag("log.level", "text", "info", "debug, info, warn or error"),
@@ -157,6 +159,16 @@ def _size(text: str) -> int:
     raise ValueError("expected a size such as 512MB or 2GB")
 
 
+def _whole(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"expected a whole number, got {text!r}") from None
+    if number < least:
+        raise ValueError(f"expected {least} or more, got {number}")
+    return number
+
+
 def parse_value(flag: Flag, text: str) -> FlagValue:
     """The value of a flag (not a list or a bool) from its text.
 
@@ -168,7 +180,7 @@ def parse_value(flag: Flag, text: str) -> FlagValue:
             case "duration":
                 return int(parse_duration(text))
             case "int":
-                return int(text)
+                return _whole(text, flag.least)
             case "float":
                 return float(text)
             case "size":

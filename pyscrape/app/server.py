@@ -11,8 +11,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from pyscrape import __version__
 from pyscrape.app import log
@@ -31,9 +31,9 @@ from pyscrape.app.own_metrics import (
     store_families,
 )
 from pyscrape.app.runtime import BUILD, runtime_info
-from pyscrape.app.settings import SettingsError, listen_addresses, memory_limit_bytes, web_options
-from pyscrape.app.watch import watch, watched_files
-from pyscrape.app.web_config import WebSecurity, web_security
+from pyscrape.app.settings import listen_addresses, memory_limit_bytes, web_options
+from pyscrape.app.watch import checksum, watch, watched_files
+from pyscrape.app.web_config import WebGuard, WebSecurity, web_security
 from pyscrape.config.load import ConfigError
 from pyscrape.config.settings import Config
 from pyscrape.discovery.make import make_discoverer, supported
@@ -41,7 +41,7 @@ from pyscrape.discovery.manager import DiscoveryManager, WantedJob
 from pyscrape.discovery.static import static_groups
 from pyscrape.model.problems import Problem
 from pyscrape.promql.engine import Engine
-from pyscrape.remote.writer import RemoteWriters
+from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
@@ -52,7 +52,10 @@ from pyscrape.web.tls import TLSError
 
 logger = logging.getLogger("pyscrape")
 
-CERTIFICATE_LOOK_S = 10.0
+T = TypeVar("T")
+
+SECURITY_LOOK_S = 10.0
+SHORTEST_WATCH_S = 1.0
 DEFAULT_EXEMPLARS = 100_000
 MAINTENANCE_PAUSE_S = 0.5
 MAINTENANCE_SLICE_S = 0.01
@@ -66,34 +69,48 @@ def serve(flags: Flags) -> int:
         log.set_up(flags.text("log.level"), flags.text("log.format"))
         for remark in flags.remarks():
             logger.warning(remark)
-        loaded = load(flags)
         options = web_options(flags)
-        security = web_security(flags.text("web.config.file"))
-        sockets = bind(listen_addresses(flags))
-    except (SettingsError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            log_problems(error.problems)
-            logger.error("Error loading config (--config.file=%s)", config_path(flags))
-        else:
-            logger.error(str(error))
+        addresses = listen_addresses(flags)
+    except ValueError as error:
+        logger.error(str(error))
         return 2
+    path = config_path(flags)
+    loaded = _start_from(path, "config.file", lambda: load(flags))
+    security = _start_from(
+        flags.text("web.config.file"), "web.config.file", lambda: web_security(flags.text("web.config.file"))
+    )
+    if loaded is None or security is None:
+        return 2
+    try:
+        sockets = bind(addresses)
     except ListenError as error:
         logger.error(str(error))
         return 1
-    except OSError as error:
-        logger.error("Error loading config (--config.file=%s): %s", config_path(flags), error)
-        return 2
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     limit_arenas()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
     if path := flags.text("storage.tsdb.path"):
         try:
             server.store.open(path)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             logger.error("opening storage failed", extra={"path": path, "err": str(error)})
             return 1
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(server.run(sockets, server.services(options)))
+
+
+def _start_from(path: str, flag: str, read: Callable[[], T]) -> T | None:
+    """What `read` makes of a configuration file; None, and everything that is wrong in the log, where it is no good."""
+    try:
+        return read()
+    except ConfigError as error:
+        log_problems(error.problems)
+        logger.error("Error loading config (--%s=%s)", flag, path)
+    except (OSError, ValueError) as error:
+        logger.error("Error loading config (--%s=%s): %s", flag, path, error)
+    except Exception:  # a discovery plugin that cannot be imported, for one
+        logger.exception("Error loading config (--%s=%s)", flag, path)
+    return None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -132,7 +149,9 @@ class Server:
         self._start_s = time.time()
         self._ready = False
         self._stop: asyncio.Future[Stop] | None = None
+        self._guard: WebGuard | None = None
         self._reload_lock = asyncio.Lock()
+        self._reload_asked = False
         self._reload_state = ReloadState()
         self.store = Store(
             retention_ms=self._retention_ms(loaded.config),
@@ -155,6 +174,7 @@ class Server:
             self.store,
             lambda: page_metadata(self.pools),
             flags.number("storage.remote.flush-deadline") / 1000,
+            Path(path) / "remote" if (path := flags.text("storage.tsdb.path")) else None,
         )
         self.pools = ScrapePools(ForwardingStore(self.store, self.writers), exemplars=self.exemplars)
         self.discovery = DiscoveryManager(make_discoverer, self.pools.update)
@@ -196,11 +216,14 @@ class Server:
         """Everything, until a signal or `/-/quit`."""
         loop = asyncio.get_running_loop()
         self._stop = loop.create_future()
+        main = asyncio.current_task()
+        assert main is not None
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end, f"got {number.name}")
+            loop.add_signal_handler(number, self._end_by_signal, number.name, main)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        self._guard = WebGuard(create_app(services), self._security)
         web = WebServer(
-            self._security.wrap(create_app(services)),
+            self._guard,
             sockets,
             tls=self._security.tls.context if self._security.tls is not None else None,
             idle_s=self._flags.number("web.read-timeout") / 1000,
@@ -219,11 +242,12 @@ class Server:
                     tasks.create_task(self.pools.run(), name="scrape pools"),
                     tasks.create_task(self._maintain(), name="store maintenance"),
                     tasks.create_task(self._give_memory_back(), name="memory"),
-                    tasks.create_task(self._renew_certificate(), name="certificate renewal"),
+                    tasks.create_task(self._renew_security(), name="web configuration watch"),
                     tasks.create_task(self._watch_config(), name="configuration watch"),
                 ]
                 await web.started()
-                await self._apply(self._loaded)
+                async with self._reload_lock:
+                    await self._apply(self._loaded)
                 gc.freeze()
                 self._ready = True
                 addresses = ", ".join(f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets)
@@ -236,6 +260,9 @@ class Server:
                     task.cancel()
                 await self.writers.stop()
                 web.stop()
+        except asyncio.CancelledError:
+            logger.warning("Stopped at once; samples that waited for remote write are lost")
+            return 1
         except BaseExceptionGroup as group:
             for error in group.exceptions:
                 logger.error("A part of the server failed", exc_info=error)
@@ -249,6 +276,8 @@ class Server:
         """Take the configuration in again; a broken one changes nothing."""
         async with self._reload_lock:
             path = config_path(self._flags)
+            if self._stop is not None and self._stop.done():
+                return ReloadOutcome("the server is stopping")
             try:
                 loaded = await asyncio.to_thread(load, self._flags)
             except ConfigError as error:
@@ -258,7 +287,15 @@ class Server:
                 )
             except OSError as error:
                 return self._refuse(path, str(error), [])
-            await self._apply(loaded)
+            except Exception as error:  # a discovery plugin that cannot be imported, for one
+                logger.exception("The configuration could not be read")
+                return self._refuse(path, f"{type(error).__name__}: {error}", [])
+            try:
+                await self._apply(loaded)
+            except Exception as error:
+                # Whatever a part has against it: the reload failed, and the server goes on.
+                logger.exception("The new configuration could not be put in force as a whole")
+                return self._refuse(path, f"{type(error).__name__}: {error}", list(loaded.problems))
             self._reload_state.ok, self._reload_state.at_s, self._reload_state.error = True, time.time(), ""
             log_problems(loaded.problems)
             for note in loaded.notes:
@@ -273,7 +310,6 @@ class Server:
         return ReloadOutcome(text, tuple(p._asdict() for p in problems))
 
     async def _apply(self, loaded: Loaded) -> None:
-        self._loaded = loaded
         config = loaded.config
         self.store.retention_ms = self._retention_ms(config)
         self.store.out_of_order_window_ms = self._out_of_order_ms(config)
@@ -288,6 +324,7 @@ class Server:
                 for job in config.scrape_configs
             }
         )
+        self._loaded = loaded
 
     def _retention_ms(self, config: Config) -> int:
         """`storage.tsdb.retention.time` of the configuration wins over the flag, as Prometheus has it."""
@@ -318,28 +355,60 @@ class Server:
             await asyncio.sleep(TRIM_EVERY_S)
             await asyncio.to_thread(give_back)
 
-    async def _renew_certificate(self) -> None:
-        """Take over a certificate whose files changed."""
-        while self._security.tls is not None:
-            await asyncio.sleep(CERTIFICATE_LOOK_S)
+    async def _renew_security(self) -> None:
+        """Take over a certificate whose files changed, and users and headers of a changed `--web.config.file`."""
+        path = self._flags.text("web.config.file")
+        known = await asyncio.to_thread(checksum, [path]) if path else ""
+        while path:
+            await asyncio.sleep(SECURITY_LOOK_S)
             try:
-                if await asyncio.to_thread(self._security.tls.renew):
+                if self._security.tls is not None and await asyncio.to_thread(self._security.tls.renew):
                     logger.info("Renewed the server's certificate")
             except TLSError as error:
                 logger.error("Cannot renew the server's certificate", extra={"err": str(error)})
+            found = await asyncio.to_thread(checksum, [path])
+            if found != known:
+                known = found
+                await self._reread_security(path)
+
+    async def _reread_security(self, path: str) -> None:
+        assert self._guard is not None
+        changed = await asyncio.to_thread(_start_from, path, "web.config.file", lambda: web_security(path))
+        if changed is None:
+            return
+        if (changed.tls is None) != (self._security.tls is None):
+            logger.warning("TLS is switched on and off by a restart only", extra={"file": path})
+        self._security = replace(changed, tls=self._security.tls)
+        self._guard.use(self._security)
+        logger.info("Completed loading of the web configuration file", extra={"file": path})
 
     async def _watch_config(self) -> None:
         path = config_path(self._flags)
         if path and self._flags.on("config.auto-reload"):
-            interval_s = self._flags.number("config.auto-reload-interval") / 1000
+            interval_s = max(SHORTEST_WATCH_S, self._flags.number("config.auto-reload-interval") / 1000)
             await watch(interval_s, lambda: watched_files(path, self._loaded.config), self.reload)
 
     def _end(self, reason: str) -> None:
         if self._stop is not None and not self._stop.done():
             self._stop.set_result(Stop(reason))
 
+    def _end_by_signal(self, name: str, main: asyncio.Task[Any]) -> None:
+        """The first signal ends in order; a second one does not wait for what that takes."""
+        if self._stop is not None and self._stop.done():
+            main.cancel()
+        self._end(f"got {name}")
+
     def _reload_soon(self) -> None:
-        _keep(self.reload())
+        """SIGHUP: one reload; more signals before it began ask for the same one."""
+        if self._reload_asked:
+            return
+        self._reload_asked = True
+        _keep(self._reload_asked_for())
+
+    async def _reload_asked_for(self) -> None:
+        async with self._reload_lock:
+            self._reload_asked = False
+        await self.reload()
 
     def _runtime(self) -> dict[str, object]:
         return runtime_info(

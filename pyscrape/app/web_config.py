@@ -30,6 +30,21 @@ class WebSecurity:
         return app
 
 
+class WebGuard:
+    """The application behind its `WebSecurity`, which may be replaced while it runs; requests under way go on."""
+
+    def __init__(self, app: ASGIApp, security: WebSecurity) -> None:
+        self._app = app
+        self.use(security)
+
+    def use(self, security: WebSecurity) -> None:
+        """Put users and headers of `security` in force."""
+        self._guarded = security.wrap(self._app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._guarded(scope, receive, send)
+
+
 class ExtraHeaders:
     """ASGI middleware: headers that every answer carries."""
 

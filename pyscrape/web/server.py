@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,9 @@ def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
             for opened in sockets:
                 opened.close()
             advice = "; another program listens there" if error.errno == errno.EADDRINUSE else ""
-            raise ListenError(f"cannot listen on {host}:{port}: {error.strerror or error}{advice}") from error
+            known = error.errno is not None and not isinstance(error, socket.gaierror)
+            reason = os.strerror(error.errno) if known else error.strerror or str(error)
+            raise ListenError(f"cannot listen on {host}:{port}: {reason}{advice}") from error
     return sockets
 
 
