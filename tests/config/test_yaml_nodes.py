@@ -19,6 +19,7 @@ from pyscrape.model.yaml_nodes import (
     from_python,
     place_inside,
 )
+from tests.helpers.examples import examples
 
 
 def scalar(text: str) -> Node:
@@ -146,6 +147,7 @@ PLAIN = st.recursive(
 )
 
 
+@examples(50)
 @given(PLAIN)
 def test_python_data_become_nodes_of_the_same_shape(value: object) -> None:
     def back(node: Node) -> object:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.exposition.floats import go_g, parse_float, parse_go_float
 from pyscrape.exposition.values import decode_clocks, decode_values
+from tests.helpers.examples import examples
 
 TEXTS = st.one_of(
     st.floats(allow_nan=False).map(repr),
@@ -24,7 +25,7 @@ def laid_out(texts: list[str]) -> tuple[bytes, np.ndarray, np.ndarray]:
     return body, ends - [len(text) for text in texts], ends
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(TEXTS, min_size=1, max_size=8), st.sampled_from([1, 400]))
 def test_bulk_agrees_with_one_by_one(texts: list[str], times: int) -> None:
     body, starts, ends = laid_out(texts * times)

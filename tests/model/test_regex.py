@@ -3,7 +3,7 @@ import pickle
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.regex import RegexError, RegexTimeout, compile_re2
@@ -13,6 +13,7 @@ from pyscrape.model.regex_linear import LinearMatcher, stops_at
 from pyscrape.model.regex_shape import hazard
 from pyscrape.model.regex_syntax import parse, unwrap
 from pyscrape.model.regex_unicode import unicode_class
+from tests.helpers.examples import examples
 
 REFUSED = [
     ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
@@ -262,7 +263,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(st.lists(PIECES, max_size=6).map("".join), st.text("abc\n", max_size=6))
 def test_engines_agree_with_python(pattern: str, text: str) -> None:
     # These pieces mean the same to Python, but for `$` before a final line feed.

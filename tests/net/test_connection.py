@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.net.connection import Connection, Reply
 from pyscrape.net.errors import ExchangeError
+from tests.helpers.examples import examples
 
 BODY = b"".join(b'm{n="%d"} %d\n' % (number, number) for number in range(40))
 PACKED = gzip.compress(BODY)
@@ -88,13 +89,13 @@ def test_byte_by_byte(name: str) -> None:
     assert connection.reusable is (name != "to end"), name
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(sorted(RESPONSES)), st.lists(st.integers(0, 5000), max_size=6))
 def test_any_pieces(name: str, places: list[int]) -> None:
     assert read(cut(RESPONSES[name], places))[0] == read([RESPONSES[name]])[0]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(sorted(set(RESPONSES) - {"to end", "empty"})), st.integers(0, 5000))
 def test_a_response_that_breaks_off_is_an_error(name: str, place: int) -> None:
     data = RESPONSES[name]
@@ -103,7 +104,7 @@ def test_a_response_that_breaks_off_is_an_error(name: str, place: int) -> None:
     assert not connection.reusable
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=3))
 def test_any_bytes_end_in_a_reply_or_an_error(data: bytes, places: list[int]) -> None:
     for garbage in (

@@ -3,13 +3,14 @@
 import math
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.labels import Labels
 from pyscrape.model.value import STALE
 from pyscrape.promql import Engine, QueryError, parse_expr
 from pyscrape.promql.values import SAME_LABELSET
+from tests.helpers.examples import examples
 from tests.promql.memory_storage import MemoryStorage
 from tests.promql.slow_engine import (
     AGGREGATIONS,
@@ -108,7 +109,7 @@ def close(a: float, b: float) -> bool:
     return a == b or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-6)
 
 
-@settings(max_examples=250, deadline=None)
+@examples(150)
 @given(series(), vectors(2))
 def test_random_expressions_agree(storage: MemoryStorage, query: str) -> None:
     expr = parse_expr(query)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.blocks import Block
@@ -13,6 +13,7 @@ from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.panels import Panel, build_panels
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.sums import sum_first_axis, window_extremes, window_sums
+from tests.helpers.examples import examples
 
 NUMBERS = st.one_of(
     st.floats(-1e9, 1e9), st.sampled_from((0.0, -0.0, 1e100, -1e100, math.inf, -math.inf, math.nan))
@@ -83,7 +84,7 @@ WITHOUT_SCALARS = sorted(
 GAPS = st.sets(st.tuples(st.integers(0, 39), st.integers(0, 3)), max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     GAPS,
     st.sampled_from(

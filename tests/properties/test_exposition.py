@@ -1,10 +1,11 @@
 """The layout way of reading pages agrees with the plain way, on generated and mutated pages."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.exposition.fuzz import SEPARATOR, Comparison, Pages, fuzz_one
+from tests.helpers.examples import examples
 
 LINES = st.sampled_from(
     [
@@ -28,7 +29,7 @@ LINES = st.sampled_from(
 PAGES = st.lists(st.lists(LINES, max_size=8).map(b"\n".join), max_size=5)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(PAGES, st.sampled_from(["text", "openmetrics"]))
 def test_ways_agree_on_generated_pages(pages: list[bytes], form: str) -> None:
     comparison = Comparison("text" if form == "text" else "openmetrics")
@@ -36,7 +37,7 @@ def test_ways_agree_on_generated_pages(pages: list[bytes], form: str) -> None:
         comparison.feed(page if form == "text" else page + b"\n# EOF\n")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.binary(max_size=60))
 def test_ways_agree_on_any_bytes(data: bytes) -> None:
     fuzz_one(data)

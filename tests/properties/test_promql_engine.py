@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.value import STALE, STALE_BITS, is_stale
@@ -18,6 +18,7 @@ from pyscrape.promql import Engine, QueryError, QueryParseError, parse_expr
 from pyscrape.promql.cursor import MAX_DEPTH
 from pyscrape.promql.result import ResultType
 from pyscrape.store import Store
+from tests.helpers.examples import examples
 from tests.helpers.slow_engine import Failure, Labels, SlowEngine
 
 START_MS, END_MS, STEP_MS = 60_000, 420_000, 25_000
@@ -181,7 +182,7 @@ def close(wanted: float, got: float) -> bool:
 
 
 @given(EXPRESSION, DATA)
-@settings(max_examples=200, deadline=None)
+@examples(120)
 def test_the_engine_agrees_with_the_slow_one(query: str, columns: Columns) -> None:
     fast, slow = filled(columns)
     try:

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.promql import QueryParseError, parse_expr
@@ -10,6 +10,7 @@ from pyscrape.promql.json import to_json
 from pyscrape.promql.printer import format_expr, format_query
 from pyscrape.promql.signatures import FUNCTIONS
 from pyscrape.promql.tokens import KEYWORDS
+from tests.helpers.examples import examples
 
 ALL = {"experimental": True, "extended_ranges": True, "fill": True}
 WORDS = [
@@ -58,13 +59,13 @@ def test_fuzz() -> None:
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_text(query: str) -> None:
     survives(query)
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_tokens(words: list[str]) -> None:
     survives(" ".join(words))
 
@@ -109,6 +110,6 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 @given(st.recursive(LEAVES, _compound, max_leaves=8))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_printing_is_the_inverse_of_parsing(query: str) -> None:
     assert survives(query), query

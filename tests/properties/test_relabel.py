@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.relabel import explain, load_relabel_configs, relabel
 from pyscrape.relabel.engine import apply_plainly
+from tests.helpers.examples import examples
 
 NAMES = ["a", "b", "c", "aa", "ab", "__x", "__y", "é"]
 VALUES = ["", "a", "b", "ab", "a;b", "A", "x1", "80", "ß", "a\nb"]
@@ -61,7 +62,7 @@ RULES = st.one_of(
 LABELS = st.dictionaries(names, st.sampled_from(VALUES), max_size=6)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(250)
 @given(rules=st.lists(RULES, min_size=1, max_size=6), labels=st.lists(LABELS, min_size=1, max_size=4))
 def test_planned_equals_plain(rules: list[dict[str, Any]], labels: list[dict[str, str]]) -> None:
     compiled = load_relabel_configs(rules)
@@ -73,7 +74,7 @@ def test_planned_equals_plain(rules: list[dict[str, Any]], labels: list[dict[str
         assert one == before
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(rules=st.lists(RULES, min_size=1, max_size=5), labels=LABELS)
 def test_steps_chain(rules: list[dict[str, Any]], labels: dict[str, str]) -> None:
     explanation = explain(labels, load_relabel_configs(rules))

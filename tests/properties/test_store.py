@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import ABSENT_BITS, NAN_BITS, STALE_BITS
 from pyscrape.store import Store, upkeep
+from tests.helpers.examples import examples
 from tests.store.memory_directory import MemoryDirectory
 
 END = 10**9
@@ -204,7 +205,7 @@ def scripts(acts: list[Callable[..., None]]) -> st.SearchStrategy[list[Any]]:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@examples(60)
 @given(scripts(DURABLE_ACTS), st.sampled_from([0, 0, 7]))
 def test_restarts_lose_nothing(script: list[Any], window: int) -> None:
     pair = Pair(Store(seal_rows=4, out_of_order_window_ms=window))
@@ -215,7 +216,7 @@ def test_restarts_lose_nothing(script: list[Any], window: int) -> None:
     pair.check()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(80)
 @given(scripts(ACTS), st.sampled_from([0, 0, 7]))
 def test_answers_like_a_dictionary(script: list[Any], window: int) -> None:
     pair = Pair(Store(seal_rows=4, out_of_order_window_ms=window))

@@ -1,13 +1,14 @@
 """Packed rows come back to the bit, whole and by column."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.value import ABSENT_BITS, NAN_BITS, STALE_BITS
 from pyscrape.store.chunk import Chunk
 from pyscrape.store.codec import Packed, pack
 from pyscrape.store.layout import Layout
+from tests.helpers.examples import examples
 
 SPECIAL = [ABSENT_BITS, STALE_BITS, NAN_BITS, 0x8000000000000000, 0x7FF0000000000000, 0xFFF8000000000123]
 
@@ -50,7 +51,7 @@ def column(rows: int) -> st.SearchStrategy[list[int]]:
 pages = st.integers(1, 12).flatmap(lambda rows: st.lists(column(rows), min_size=1, max_size=7))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(pages, st.data())
 def test_round_trip(page: list[list[int]], data: st.DataObject) -> None:
     bits = np.array(page, np.uint64).T

@@ -6,12 +6,13 @@ from typing import Any
 import cramjam
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.value import ABSENT_BITS, STALE, STALE_BITS, bits_of_float
 from pyscrape.remote.receive import BadWriteError, Receiver, decompressed
 from pyscrape.store import Store
+from tests.helpers.examples import examples
 
 NOW = 1_700_000_100_000
 AT = 1_700_000_000_000
@@ -93,7 +94,7 @@ batches = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(batches)
 def test_every_form_gives_the_samples(batch: list[Any]) -> None:
     store = Store()
@@ -131,7 +132,7 @@ def test_requests_that_end_early_are_refused_or_shorter() -> None:
             assert str(error).startswith("proto: ")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.binary(max_size=60), st.integers(0, len(WHOLE)))
 def test_any_bytes(noise: bytes, at: int) -> None:
     try:

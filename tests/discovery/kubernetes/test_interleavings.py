@@ -3,7 +3,7 @@ it ends with the groups that a fresh list of the same cluster gives."""
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.discovery.groups import TargetGroup
@@ -15,6 +15,7 @@ from pyscrape.discovery.kubernetes.scope import Scope
 from pyscrape.discovery.kubernetes.watch import Change
 from pyscrape.net.streams import Streams
 from tests.discovery.kubernetes import manifests as make
+from tests.helpers.examples import examples
 
 Manifest = dict[str, Any]
 NAMES = ("a", "b", "c")
@@ -134,7 +135,7 @@ class World:
         return {source: group for source, group in self.groups.items() if group.targets}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(80)
 @given(
     st.sampled_from(sorted(ROLES)),
     st.builds(Attach, *[st.booleans()] * 5),
