@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pyscrape.remote.encode import Metadata
-from pyscrape.remote.writer import RemoteWriters
+from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.interfaces import Appended, Columns, SampleTable, Times, Values
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store

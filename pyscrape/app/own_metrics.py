@@ -1,15 +1,18 @@
 """The counters of the parts as families of /metrics: one function a part."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pyscrape.app.metrics import Family, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
 from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.net.settings import redacted_url
-from pyscrape.remote.writer import RemoteWriter, RemoteWriters
+from pyscrape.remote.writer import RemoteWriter
+from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
+from pyscrape.web.params import format_time
+from pyscrape.web.routes import WebStats
 
 HELPS = {
     "prometheus_target_scrape_pools_total": "Total number of scrape pool creation attempts.",
@@ -110,7 +113,7 @@ def remote_families(writers: RemoteWriters) -> Iterable[Family]:
             "counter",
             "samples_dropped_total",
             "Samples dropped before sending.",
-            lambda w: w.stats.samples_dropped_total + w.queue.dropped,
+            lambda w: w.dropped,
         ),
         ("counter", "metadata_total", "Metadata entries sent.", lambda w: w.stats.metadata_total),
         (
@@ -120,7 +123,7 @@ def remote_families(writers: RemoteWriters) -> Iterable[Family]:
             lambda w: w.stats.metadata_failed_total,
         ),
         ("counter", "bytes_total", "Bytes sent.", lambda w: w.stats.bytes_total),
-        ("gauge", "samples_pending", "Samples that wait.", lambda w: w.queue.pending),
+        ("gauge", "samples_pending", "Samples that wait.", lambda w: w.pending),
         ("gauge", "shards", "Shards in use.", lambda w: w.shards),
         ("gauge", "shards_max", "Most shards.", lambda w: w.config.queue_config.max_shards),
         ("gauge", "shards_min", "Fewest shards.", lambda w: w.config.queue_config.min_shards),
@@ -140,6 +143,22 @@ def remote_families(writers: RemoteWriters) -> Iterable[Family]:
     yield single("gauge", name, "Newest time that came into any queue.", newest_ms / 1000)
 
 
+def web_families(stats: WebStats) -> Iterable[Family]:
+    """Requests by handler and code, and the queries that run."""
+    # A copy: a request that is answered meanwhile adds to it.
+    counts = list(stats.prometheus_http_requests_total.items())
+    samples = [({"handler": handler, "code": str(code)}, float(n)) for (handler, code), n in counts]
+    yield Family("counter", "prometheus_http_requests_total", "Counter of HTTP requests.", samples)
+    yield single(
+        "gauge", "prometheus_engine_queries", "The current number of queries being executed or waiting.",
+        float(stats.prometheus_engine_queries),
+    )  # fmt: skip
+    yield single(
+        "gauge", "prometheus_engine_queries_concurrent_max", "The max number of concurrent queries.",
+        float(stats.prometheus_engine_queries_concurrent_max),
+    )  # fmt: skip
+
+
 class ReloadState:
     """Whether the last configuration was taken, and when the one in force was."""
 
@@ -147,6 +166,23 @@ class ReloadState:
         self.ok = True
         self.at_s = time.time()
         self.error = ""
+        self.failed_at_s = 0.0
+
+    def succeeded(self) -> None:
+        """A configuration was taken in."""
+        self.ok, self.at_s, self.error = True, time.time(), ""
+
+    def failed(self, error: str) -> None:
+        """One was refused."""
+        self.failed_at_s = time.time() if self.ok else self.failed_at_s
+        self.ok, self.error = False, error
+
+    def notifications(self) -> list[Mapping[str, object]]:
+        """What `/api/v1/notifications` says of it."""
+        if self.ok:
+            return []
+        date = format_time(self.failed_at_s)
+        return [{"text": "Configuration reload has failed.", "date": date, "active": True}]
 
     def families(self) -> Iterable[Family]:
         text = "Whether the last configuration reload attempt was successful."

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pyscrape import __version__
@@ -29,6 +30,7 @@ from pyscrape.app.own_metrics import (
     remote_families,
     scrape_families,
     store_families,
+    web_families,
 )
 from pyscrape.app.runtime import BUILD, runtime_info
 from pyscrape.app.settings import listen_addresses, memory_limit_bytes, web_options
@@ -46,6 +48,7 @@ from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
 from pyscrape.web.app import create_app
+from pyscrape.web.routes import WebStats
 from pyscrape.web.server import ListenError, WebServer, bind
 from pyscrape.web.services import ReloadOutcome, Services, WebOptions
 from pyscrape.web.tls import TLSError
@@ -178,12 +181,14 @@ class Server:
         )
         self.pools = ScrapePools(ForwardingStore(self.store, self.writers), exemplars=self.exemplars)
         self.discovery = DiscoveryManager(make_discoverer, self.pools.update)
+        self.web_stats = WebStats()
         self.metrics = OwnMetrics(
             [
                 build_families,
                 self._reload_state.families,
                 lambda: scrape_families(self.pools),
                 lambda: store_families(self.store),
+                lambda: web_families(self.web_stats),
                 lambda: remote_families(self.writers),
                 lambda: discovery_families(self.discovery),
                 lambda: kubernetes_families(self.discovery),
@@ -210,6 +215,8 @@ class Server:
             metrics=self.metrics.render,
             external_labels=lambda: self._loaded.config.global_.external_labels,
             notes=lambda: self._loaded.notes,
+            stats=self.web_stats,
+            notifications=self._reload_state.notifications,
         )
 
     async def run(self, sockets: list[Any], services: Services) -> int:
@@ -296,7 +303,7 @@ class Server:
                 # Whatever a part has against it: the reload failed, and the server goes on.
                 logger.exception("The new configuration could not be put in force as a whole")
                 return self._refuse(path, f"{type(error).__name__}: {error}", list(loaded.problems))
-            self._reload_state.ok, self._reload_state.at_s, self._reload_state.error = True, time.time(), ""
+            self._reload_state.succeeded()
             log_problems(loaded.problems)
             for note in loaded.notes:
                 logger.warning("Not supported: %s", note)
@@ -305,7 +312,7 @@ class Server:
 
     def _refuse(self, path: str, reason: str, problems: list[Problem]) -> ReloadOutcome:
         text = f'couldn\'t load configuration (--config.file="{path}"): {reason}'
-        self._reload_state.ok, self._reload_state.error = False, text
+        self._reload_state.failed(text)
         logger.error("Error reloading config", extra={"err": text})
         return ReloadOutcome(text, tuple(p._asdict() for p in problems))
 

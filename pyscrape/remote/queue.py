@@ -1,7 +1,8 @@
 """What waits to be sent: rows by reference, bounded by samples, the oldest dropped when it is too much.
 
-Taking a batch keeps each series' order: a batch is always the oldest of what waits, and the next one is taken only
-when it is done with. `shards` parts of a batch go out at once, split by series.
+A row carries the encoded labels that its series had when it came, so that nothing that happens to the store later
+(series forgotten, ids given to others) or to the configuration changes what is sent. Taking a batch keeps each
+series' order: a batch is always the oldest of what waits, and its shards are parts by series.
 """
 
 from collections import deque
@@ -13,25 +14,27 @@ from numpy.typing import NDArray
 Columns = NDArray[np.int32]
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
+Heads = NDArray[np.object_]
 
 
 class Batch(NamedTuple):
-    """Samples in the order in which they came; `columns` are series ids."""
+    """Samples in the order in which they came; `columns` are series ids, `heads` their encoded labels."""
 
     columns: Columns
     times_ms: Times
     values: Values
+    heads: Heads
 
     def __len__(self) -> int:
         return len(self.columns)
 
     def where(self, chosen: "NDArray[np.bool_] | slice") -> "Batch":
         """Some of the samples."""
-        return Batch(self.columns[chosen], self.times_ms[chosen], self.values[chosen])
+        return Batch(self.columns[chosen], self.times_ms[chosen], self.values[chosen], self.heads[chosen])
 
     def part(self, shards: int, shard: int) -> "Batch":
         """The samples of the series that belong to one of so many shards."""
-        return self.where(self.columns % shards == shard)
+        return self if shards == 1 else self.where(self.columns % shards == shard)
 
     def since(self, at_ms: int) -> "Batch":
         """Only samples that are not older."""
@@ -39,22 +42,19 @@ class Batch(NamedTuple):
         return self if young.all() else self.where(young)
 
 
-EMPTY = Batch(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
+EMPTY = Batch(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), np.empty(0, np.object_))
 
 
 def joined(batches: list[Batch]) -> Batch:
     """Batches one after the other."""
     if len(batches) < 2:
         return batches[0] if batches else EMPTY
-    return Batch(
-        np.concatenate([batch.columns for batch in batches]),
-        np.concatenate([batch.times_ms for batch in batches]),
-        np.concatenate([batch.values for batch in batches]),
-    )
+    columns, times_ms, values, heads = zip(*batches, strict=True)
+    return Batch(*(np.concatenate(arrays) for arrays in (columns, times_ms, values, heads)))
 
 
 class RowQueue:
-    """Rows that wait. `most_samples` bounds memory: 16 to 20 bytes each."""
+    """Rows that wait. `most_samples` bounds memory: at most 28 bytes each, 8 where rows share the rest."""
 
     def __init__(self, most_samples: int) -> None:
         self.most_samples = most_samples
@@ -63,19 +63,23 @@ class RowQueue:
         self.newest_ms = 0
         self._rows: deque[Batch] = deque()
 
-    def push(self, times_ms: int | Times, columns: Columns, values: Values) -> None:
-        """Add a row; one time for all samples, or a time each. The arrays are not changed by anyone any more."""
-        if isinstance(times_ms, int):
-            times_ms = np.broadcast_to(np.int64(times_ms), len(columns))
-        if not len(columns):
+    def push(self, batch: Batch) -> None:
+        """Add a row. The arrays are not changed by anyone any more."""
+        if not len(batch):
             return
-        self._rows.append(Batch(columns, times_ms, values))
-        self.pending += len(columns)
-        self.newest_ms = max(self.newest_ms, int(times_ms.max()))
+        self._rows.append(batch)
+        self.pending += len(batch)
+        self.newest_ms = max(self.newest_ms, int(batch.times_ms.max()))
         while self.pending > self.most_samples and len(self._rows) > 1:
             oldest = self._rows.popleft()
             self.pending -= len(oldest)
             self.dropped += len(oldest)
+
+    def put_back(self, batch: Batch) -> None:
+        """Undo a `take`."""
+        if len(batch):
+            self._rows.appendleft(batch)
+            self.pending += len(batch)
 
     def take(self, most_samples: int) -> Batch:
         """Remove and give the oldest samples, at most so many."""
@@ -92,13 +96,25 @@ class RowQueue:
         return joined(taken)
 
 
+BEHIND_S = 10.0
+
+
 def desired_shards(
-    *, now: int, least: int, most: int, in_rate: float, out_rate: float, kept_ratio: float, backlog: float
+    *,
+    now: int,
+    least: int,
+    most: int,
+    in_rate: float,
+    out_rate: float,
+    kept_ratio: float,
+    backlog: float,
+    behind_s: float = 0.0,
 ) -> int:
     """How many shards the next while should have.
 
     As Prometheus reckons it: enough for what comes in plus a twentieth of the backlog a second; within 30 % of what
-    there is nothing changes. `out_rate` is samples sent a second while sending, by all shards together.
+    there is nothing changes, and who is more than ten seconds behind does not shrink. `out_rate` is samples sent a
+    second while sending, by all shards together.
     """
     if out_rate <= 0:
         return now
@@ -106,4 +122,5 @@ def desired_shards(
     wanted = (in_rate * kept_ratio + 0.05 * backlog) / each
     if now * 0.7 <= wanted <= now * 1.3:
         return now
-    return max(least, min(most, int(-(-wanted // 1))))
+    shards = max(least, min(most, int(-(-wanted // 1))))
+    return now if shards < now and behind_s > BEHIND_S else shards

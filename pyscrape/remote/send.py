@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from pyscrape.net.ask import Asker, AskError, Reply
+from pyscrape.net.settings import redacted_url
 from pyscrape.remote.settings import RemoteWriteConfig
 
 logger = logging.getLogger("pyscrape.remote")
@@ -21,6 +22,9 @@ HEADERS = [
     ("Content-Type", "application/x-protobuf"),
     ("X-Prometheus-Remote-Write-Version", "0.1.0"),
 ]
+
+# However long a receiver asks to be left alone: its operator would not want a typing error to last for days.
+LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -45,13 +49,11 @@ def retry_after_s(text: str, now_s: float) -> float:
     >>> retry_after_s("3", 0.0), retry_after_s("soon", 0.0)
     (3.0, 0.0)
     """
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_WAIT_S)
     try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now_s)
-    except ValueError:
+        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now_s), LONGEST_WAIT_S)
+    except (ValueError, OverflowError):
         return 0.0
 
 
@@ -69,39 +71,62 @@ class Endpoint:
         self._queue = config.queue_config
         self._stats = stats
         self._clock = clock
+        # Whether the last request could not be sent and is tried again.
+        self.away = False
+        self._url = redacted_url(config.url)
         headers = HEADERS + list(config.headers.items())
         self._asker = asker or Asker(config.http, headers=headers, timeout_s=config.remote_timeout.seconds)
 
-    async def send(self, body: bytes, samples: int) -> bool:
-        """Send a compressed request of so many samples until it is taken (True) or refused for good (False)."""
+    async def send(self, body: bytes, samples: int, stale: Callable[[], bool] = bool) -> bool | None:
+        """Send a compressed request of so many samples until it is taken or refused for good.
+
+        `stale` is asked before each attempt whether it has become too old.
+
+        Returns:
+            True when it was taken, False when it was refused, None when it had become too old.
+        """
         backoff_s = self._queue.min_backoff.seconds
         attempt = 0
-        while True:
+        while not stale():
             wait_s = 0.0
             try:
                 reply = await self._asker.post(self._config.url, body, attempt)
             except AskError as error:
-                problem = str(error)
+                problem = str(error).replace(self._config.url, self._url)
             else:
                 if reply.status // 100 == 2:
                     self._stats.requests_total += 1
                     self._stats.bytes_total += len(body)
-                    self._stats.last_error = ""
+                    self._recovered()
                     return True
                 problem = _describe(reply)
                 if not self._worth_another(reply.status):
+                    self.away = False
                     self._refused(problem, samples)
                     return False
                 wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._clock())
-            if not attempt or self._stats.last_error != problem:
-                logger.warning(
-                    "Failed to send batch, retrying", extra={"remote": self._config.name, "err": problem}
-                )
-            self._stats.last_error = problem
-            self._stats.samples_retried_total += samples
+            self._failed(problem, samples)
             attempt += 1
-            await asyncio.sleep(wait_s or backoff_s)
-            backoff_s = min(2 * backoff_s, self._queue.max_backoff.seconds)
+            wait_s = wait_s or backoff_s
+            await asyncio.sleep(wait_s)
+            backoff_s = min(2 * wait_s, self._queue.max_backoff.seconds)
+        return None
+
+    def _failed(self, problem: str, samples: int) -> None:
+        if not self.away or self._stats.last_error != problem:
+            extra = {"remote": self._config.name, "url": self._url, "err": problem}
+            logger.warning("Failed to send batch, retrying", extra=extra)
+        self.away = True
+        self._stats.last_error = problem
+        self._stats.samples_retried_total += samples
+
+    def _recovered(self) -> None:
+        if self.away:
+            logger.info(
+                "Sending to remote storage again", extra={"remote": self._config.name, "url": self._url}
+            )
+        self.away = False
+        self._stats.last_error = ""
 
     def _worth_another(self, status: int) -> bool:
         return status // 100 == 5 or (status == 429 and self._queue.retry_on_http_429)
@@ -109,7 +134,8 @@ class Endpoint:
     def _refused(self, problem: str, samples: int) -> None:
         self._stats.last_error = problem
         if not self._stats.refused[problem]:
-            logger.error("non-recoverable error", extra={"remote": self._config.name, "err": problem})
+            extra = {"remote": self._config.name, "url": self._url, "count": samples, "err": problem}
+            logger.error("non-recoverable error", extra=extra)
         if len(self._stats.refused) < 100:
             self._stats.refused[problem] += samples
 

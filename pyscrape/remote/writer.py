@@ -1,95 +1,49 @@
 """Forwards every scraped sample to one remote write endpoint.
 
-Scraped rows are pushed by reference, a task takes the oldest and sends them, split by series over the shards; the next
-batch is taken when all of its parts are done with, so that no series is ever sent out of order, whatever the number of
-shards becomes.
+Scraped rows are pushed by reference with their encoded labels. One task takes the oldest as a wave of requests and
+sends it, the next wave when that one is done with. While the receiver is away, and there is a folder, all that waits
+is moved to disk twice a second and sent from there, in order, before anything newer.
 """
 
 import asyncio
 import hashlib
 import logging
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
-from pyscrape.model.names import ValidationScheme
-from pyscrape.relabel.engine import RelabelTimeout
-from pyscrape.relabel.plans import Rules, compile_rules
 from pyscrape.remote.encode import (
     FIRST_SIX_BYTE_MS,
     LAST_SIX_BYTE_MS,
     Metadata,
     compressed,
     metadata_request,
-    series_head,
-    write_request,
 )
-from pyscrape.remote.queue import EMPTY, Batch, Columns, RowQueue, Times, Values, desired_shards
+from pyscrape.remote.heads import SeriesHeads
+from pyscrape.remote.queue import Batch, Columns, RowQueue, Times, Values, desired_shards
 from pyscrape.remote.send import Endpoint, SendStats
 from pyscrape.remote.settings import RemoteWriteConfig
+from pyscrape.remote.spool import Record, Spool
+from pyscrape.remote.waves import Request, Wave, requests_of
 from pyscrape.store.store import Store
 
 logger = logging.getLogger("pyscrape.remote")
 
 RESHARD_S = 10.0
 FLUSH_S = 60.0
-DROPPED = b""
-
-
-class SeriesHeads:
-    """The bytes of each series' labels as they are sent, made when a series is first sent."""
-
-    def __init__(self, store: Store, config: RemoteWriteConfig, external: Mapping[str, str]) -> None:
-        self._store = store
-        self._external = dict(external)
-        rules = config.write_relabel_configs
-        scheme: ValidationScheme = "utf8"
-        self._rules: Rules | None = compile_rules(rules, scheme) if rules else None
-        self._heads: dict[int, bytes] = {}
-        self._epoch = store.epoch
-
-    def __len__(self) -> int:
-        return len(self._heads)
-
-    def of(self, columns: Columns) -> list[bytes]:
-        """The head of every sample's series; DROPPED where a rule drops it."""
-        if self._epoch != self._store.epoch:
-            # Ids may have been given to other series.
-            self._heads.clear()
-            self._epoch = self._store.epoch
-        wanted = columns.tolist()
-        heads = list(map(self._heads.get, wanted))
-        if None in heads:
-            new = np.array(
-                sorted({c for c, head in zip(wanted, heads, strict=True) if head is None}), np.int32
-            )
-            frame = self._store.index.frame(new)
-            for position, column in enumerate(new.tolist()):
-                self._heads[column] = self._make(dict(frame.labels(position)))
-            heads = list(map(self._heads.get, wanted))
-        return [head for head in heads if head is not None]
-
-    def _make(self, labels: dict[str, str]) -> bytes:
-        for name, value in self._external.items():
-            labels.setdefault(name, value)
-        if self._rules is not None:
-            try:
-                relabeled = self._rules.apply(labels)
-            except RelabelTimeout as error:
-                logger.error(
-                    "A write relabel rule took too long; the series is not sent", extra={"err": str(error)}
-                )
-                return DROPPED
-            if relabeled is None:
-                return DROPPED
-            labels = relabeled
-        return series_head(labels)
+SPILL_S = 0.5
+SLOW_S = 1.0
+SPOOLED_FLUSH_S = 5.0
+"""How long an end waits for a receiver when the rest is kept on disk."""
 
 
 class RemoteWriter:
-    """One endpoint of `remote_write`."""
+    """One endpoint of `remote_write`. `spool` keeps what waits while the endpoint is away."""
 
     def __init__(
         self,
@@ -99,7 +53,8 @@ class RemoteWriter:
         *,
         metadata: Callable[[], Iterable[Metadata]] = tuple,
         clock: Callable[[], float] = time.time,
-        endpoint: Endpoint | None = None,
+        endpoint: Callable[[RemoteWriteConfig, SendStats, Callable[[], float]], Endpoint] = Endpoint,
+        spool: Spool | None = None,
     ) -> None:
         self.config = config
         self.external = dict(external)
@@ -110,105 +65,245 @@ class RemoteWriter:
         self.stats = SendStats()
         limits = config.queue_config
         self.queue = RowQueue(limits.capacity * limits.max_shards)
+        self.spool = spool
         self.shards = limits.min_shards
         self.highest_sent_ms = 0
         self._heads = SeriesHeads(store, config, external)
         self._metadata = metadata
         self._clock = clock
-        self._endpoint = endpoint or Endpoint(config, self.stats, clock)
+        self._endpoint = endpoint(config, self.stats, clock)
         self._wake = asyncio.Event()
-        # Taken from the queue and not known to have arrived: sent again when the task was cancelled meanwhile.
-        self._in_flight: Batch = EMPTY
+        self._stopping = False
+        # What is being sent; it stays until it is known to have arrived. `_record`: where it also is on disk.
+        self._wave: Wave | None = None
+        self._record: Record | None = None
+        self._wave_since_s = 0.0
         self._in_samples = 0
         self._out_s = 0.0
         self._out_samples = 0
-        self._kept = 0
+        self._disk_error = ""
+
+    # --- what comes in ---
 
     def push(self, times_ms: int | Times, columns: Columns, values: Values) -> None:
-        """Forward a row (see `RowQueue.push`)."""
-        self.queue.push(times_ms, columns, values)
+        """Forward a row; one time for all samples, or a time each. Its ids are those of this moment.
+
+        The arrays are not changed by anyone any more.
+        """
+        row = self._heads.row(columns)
         self._in_samples += len(columns)
+        times = np.broadcast_to(np.int64(times_ms), len(columns)) if isinstance(times_ms, int) else times_ms
+        if row.chosen is not None:
+            times, values = times[row.chosen], values[row.chosen]
+        batch = Batch(row.columns, times, values, row.heads)
+        odd = (times < FIRST_SIX_BYTE_MS) | (times > LAST_SIX_BYTE_MS)
+        if odd.any():
+            # Times before 1971 or after 2109: nobody keeps them, and their form is another one.
+            batch = batch.where(~odd)
+        self.stats.samples_dropped_total += len(columns) - len(batch)
+        if self.spool is not None and self.queue.pending + len(batch) > self.queue.most_samples:
+            self._spill()
+        self.queue.push(batch)
         if self.queue.pending >= self._full:
             self._wake.set()
+
+    @property
+    def pending(self) -> int:
+        """Samples that are not known to have arrived: in memory, on their way, and on disk."""
+        moving = self._wave.samples if self._wave is not None and self._record is None else 0
+        return self.queue.pending + moving + (self.spool.pending if self.spool is not None else 0)
+
+    @property
+    def dropped(self) -> int:
+        """Samples that were not sent: by rule, by age, or because too many waited."""
+        spooled = self.spool.dropped if self.spool is not None else 0
+        return self.stats.samples_dropped_total + self.queue.dropped + spooled
 
     @property
     def _full(self) -> int:
         return self.config.queue_config.max_samples_per_send * self.shards
 
-    async def run(self) -> None:
-        """Send until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            if self.config.metadata_config.send:
-                tasks.create_task(self._send_metadata(), name=f"metadata to {self.name}")
-            tasks.create_task(self._reshard(), name=f"shards of {self.name}")
-            deadline_s = self.config.queue_config.batch_send_deadline.seconds
-            while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(deadline_s):
-                        await self._wake.wait()
-                self._wake.clear()
-                while self.queue.pending >= self._full:
-                    await self._send_batch()
-                # What has waited for the deadline goes out though it fills no request.
-                if self.queue.pending:
-                    await self._send_batch()
+    # --- the tasks ---
 
-    async def flush(self, seconds: float = FLUSH_S) -> None:
-        """Send what waits, for so long at most; call it when `run` has ended."""
+    async def run(self) -> None:
+        """Send until `finish`; what fails unexpectedly is logged and begun again."""
+        helpers: list[Callable[[], Awaitable[None]]] = [self._reshard]
+        if self.config.metadata_config.send:
+            helpers.append(self._send_metadata)
+        if self.spool is not None:
+            helpers.append(self._keep_spool)
+        tasks = [asyncio.create_task(self._lasting(one), name=f"{one} of {self.name}") for one in helpers]
         try:
-            async with asyncio.timeout(seconds):
-                while self.queue.pending or len(self._in_flight):
-                    await self._send_batch()
-        except TimeoutError:
-            logger.error(
-                "Failed to flush all samples on shutdown",
-                extra={"remote": self.name, "count": self.queue.pending + len(self._in_flight)},
-            )
-            self.stats.samples_dropped_total += self.queue.pending + len(self._in_flight)
+            await self._lasting(self._send_all)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _lasting(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await work()
+            except Exception:
+                logger.exception("A part of remote write failed; it goes on", extra={"remote": self.name})
+                await asyncio.sleep(self.config.queue_config.max_backoff.seconds)
+
+    async def finish(self, task: "asyncio.Task[None]", seconds: float = FLUSH_S) -> None:
+        """End `task`, which is in `run`: send what waits for so long at most; what is left stays on disk or is lost."""
+        self._stopping = True
+        self._wake.set()
+        try:
+            wait_s = seconds if self.spool is None else min(seconds, SPOOLED_FLUSH_S)
+            if self.spool is None or not self._endpoint.away:
+                await asyncio.wait([task], timeout=wait_s)
+        finally:
+            await self.abandon(task)
+            if left := self.queue.pending + (self._wave.samples if self._wave is not None else 0):
+                extra = {"remote": self.name, "count": left}
+                logger.error("Failed to flush all samples on shutdown", extra=extra)
+                self.stats.samples_dropped_total += left
+
+    async def abandon(self, task: "asyncio.Task[None]") -> None:
+        """End `task` at once; what waits goes to disk where there is one."""
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if self.spool is not None:
+            self._spill()
+            try:
+                self.spool.close()
+            except OSError as error:
+                self._disk_failed(error)
         await self._endpoint.close()
 
-    async def _send_batch(self) -> None:
-        batch = self._in_flight = self._in_flight if len(self._in_flight) else self.queue.take(self._full)
-        limit = self.config.queue_config.sample_age_limit
-        if limit:
+    def inherit(self, other: "RemoteWriter") -> None:
+        """Take over what waits at a writer to the same endpoint that was abandoned."""
+        self._wave, other._wave = other._wave, None
+        other_rows = other.queue.take(other.queue.pending)
+        self.queue.push(other_rows)
+        self.queue.newest_ms = max(self.queue.newest_ms, other.queue.newest_ms)
+        self.highest_sent_ms = other.highest_sent_ms
+        self._wake.set()
+
+    # --- sending ---
+
+    async def _send_all(self) -> None:
+        deadline_s = self.config.queue_config.batch_send_deadline.seconds
+        while True:
+            if self._wave is None:
+                self._wake.clear()
+                if not (self.spool or self.queue.pending >= self._full or self._stopping):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(deadline_s):
+                            await self._wake.wait()
+                self._wave = self._next()
+            if self._wave is not None:
+                await self._deliver(self._wave)
+            elif self._stopping:
+                return
+
+    def _next(self) -> Wave | None:
+        """The oldest of what waits."""
+        if self.spool:
+            self._record = self.spool.records[0]
+            return Wave(self.spool.read(self._record))
+        self._record = None
+        requests = self._take()
+        return Wave(requests) if requests else None
+
+    def _take(self) -> list[Request]:
+        """The oldest rows as requests."""
+        return self._encode(self.queue.take(self._full))
+
+    def _encode(self, batch: Batch) -> list[Request]:
+        if limit := self.config.queue_config.sample_age_limit:
             young = batch.since(round(self._clock() * 1000) - limit)
             self.stats.samples_dropped_total += len(batch) - len(young)
             batch = young
-        begin = time.monotonic()
-        shards = self.shards
-        if shards == 1:
-            await self._send_part(batch)
-        else:
-            await asyncio.gather(*(self._send_part(batch.part(shards, k)) for k in range(shards)))
-        self._in_flight = EMPTY
-        self._out_s += time.monotonic() - begin
-        self._out_samples += len(batch)
-        if len(batch):
-            self.highest_sent_ms = max(self.highest_sent_ms, int(batch.times_ms.max()))
+        return requests_of(batch, self.shards, self.config.queue_config.max_samples_per_send)
 
-    async def _send_part(self, batch: Batch) -> None:
-        odd = (batch.times_ms < FIRST_SIX_BYTE_MS) | (batch.times_ms > LAST_SIX_BYTE_MS)
-        if odd.any():
-            # Times before 1971 or after 2109: nobody keeps them, and their form is another one.
-            self.stats.samples_dropped_total += int(odd.sum())
-            batch = batch.where(~odd)
-        if not len(batch):
-            return
-        heads = self._heads.of(batch.columns)
-        if DROPPED in heads:
-            batch = batch.where(np.fromiter(map(bool, heads), np.bool_, len(heads)))
-            heads = [head for head in heads if head]
-            if not heads:
-                return
-        most = self.config.queue_config.max_samples_per_send
-        for start in range(0, len(heads), most):
-            times_ms, values = batch.times_ms[start : start + most], batch.values[start : start + most]
-            body = compressed(write_request(heads[start : start + most], times_ms, values))
-            if await self._endpoint.send(body, len(times_ms)):
-                self.stats.samples_total += len(times_ms)
+    async def _deliver(self, wave: Wave) -> None:
+        begin_s = self._wave_since_s = asyncio.get_running_loop().time()
+        samples = wave.samples
+        await asyncio.gather(*(self._send_lane(lane) for lane in wave.lanes))
+        if self.spool is not None and self._record is not None:
+            self.spool.done(self._record)
+        self._wave = self._record = None
+        self._out_s += asyncio.get_running_loop().time() - begin_s
+        self._out_samples += samples
+
+    async def _send_lane(self, lane: deque[Request]) -> None:
+        while lane:
+            request = lane[0]
+            try:
+                taken = await self._endpoint.send(
+                    request.body, request.samples, partial(self._stale, request.newest_ms)
+                )
+            except Exception:
+                # A request that cannot even be asked is not held against those behind it.
+                logger.exception("A request could not be made; it is dropped", extra={"remote": self.name})
+                taken = False
+            lane.popleft()
+            if taken:
+                self.stats.samples_total += request.samples
+                self.highest_sent_ms = max(self.highest_sent_ms, request.newest_ms)
+            elif taken is None:
+                self.stats.samples_dropped_total += request.samples
             else:
-                self.stats.samples_failed_total += len(times_ms)
-        self._kept += len(heads)
+                self.stats.samples_failed_total += request.samples
+
+    def _stale(self, newest_ms: int) -> bool:
+        limit = self.config.queue_config.sample_age_limit
+        return bool(limit) and newest_ms < self._clock() * 1000 - limit
+
+    # --- on disk ---
+
+    async def _keep_spool(self) -> None:
+        """While the receiver is away, slow, or behind: move what waits to disk, and make it last."""
+        spool = self.spool
+        assert spool is not None
+        while True:
+            await asyncio.sleep(SPILL_S)
+            slow = self._wave is not None and (
+                asyncio.get_running_loop().time() - self._wave_since_s >= SLOW_S
+            )
+            if spool or self._endpoint.away or slow:
+                self._spill()
+            try:
+                descriptor = spool.begin_sync()
+                if descriptor is not None:
+                    await asyncio.to_thread(_sync_and_close, descriptor)
+            except OSError as error:
+                self._disk_failed(error)
+
+    def _spill(self) -> None:
+        """Move what waits to disk; where that fails it stays in memory, within its bound."""
+        spool = self.spool
+        assert spool is not None
+        try:
+            if self._wave is not None and self._record is None and (requests := list(self._wave)):
+                self._record = spool.append(requests)
+            while self.queue.pending:
+                batch = self.queue.take(self._full)
+                try:
+                    if requests := self._encode(batch):
+                        spool.append(requests)
+                except OSError:
+                    self.queue.put_back(batch)
+                    raise
+            self._disk_error = ""
+            if self._record is not None and self._wave is not None and not list(self._wave):
+                spool.done(self._record)
+        except OSError as error:
+            self._disk_failed(error)
+        self._wake.set()
+
+    def _disk_failed(self, error: OSError) -> None:
+        if str(error) != self._disk_error:
+            self._disk_error = str(error)
+            extra = {"remote": self.name, "err": str(error)}
+            logger.error("The remote write queue cannot be kept on disk", extra=extra)
+
+    # --- beside the samples ---
 
     async def _send_metadata(self) -> None:
         config = self.config.metadata_config
@@ -225,61 +320,25 @@ class RemoteWriter:
     async def _reshard(self) -> None:
         limits = self.config.queue_config
         while True:
-            seen, kept = self._in_samples, self._kept
+            seen, dropped = self._in_samples, self.dropped
             sent, spent_s = self._out_samples, self._out_s
             await asyncio.sleep(RESHARD_S)
-            taken = self._out_samples - sent
+            taken, came = self._out_samples - sent, self._in_samples - seen
+            spent = self._out_s - spent_s
             self.shards = desired_shards(
                 now=self.shards,
                 least=limits.min_shards,
                 most=limits.max_shards,
-                in_rate=(self._in_samples - seen) / RESHARD_S,
-                out_rate=taken / spent if (spent := self._out_s - spent_s) > 0 else 0.0,
-                kept_ratio=(self._kept - kept) / taken if taken else 1.0,
-                backlog=self.queue.pending,
+                in_rate=came / RESHARD_S,
+                out_rate=taken / spent if spent > 0 else 0.0,
+                kept_ratio=max(0, came - self.dropped + dropped) / came if came else 1.0,
+                backlog=self.pending,
+                behind_s=(self.queue.newest_ms - self.highest_sent_ms) / 1000,
             )
 
 
-class RemoteWriters:
-    """All endpoints; kept over a reload as long as their settings are the same. Owns their tasks."""
-
-    def __init__(
-        self, store: Store, metadata: Callable[[], Iterable[Metadata]] = tuple, flush_s: float = FLUSH_S
-    ) -> None:
-        self._flush_s = flush_s
-        self._store = store
-        self._metadata = metadata
-        self._tasks: dict[RemoteWriter, asyncio.Task[None]] = {}
-        self.writers: tuple[RemoteWriter, ...] = ()
-
-    async def apply(self, configs: Sequence[RemoteWriteConfig], external: Mapping[str, str]) -> None:
-        """Make the endpoints those of `configs`; one that is no longer asked for sends what it has."""
-        left = list(self.writers)
-        wanted: list[RemoteWriter] = []
-        for config in configs:
-            same = next((w for w in left if w.config == config and w.external == dict(external)), None)
-            if same is not None:
-                left.remove(same)
-                wanted.append(same)
-                continue
-            writer = RemoteWriter(config, external, self._store, metadata=self._metadata)
-            self._tasks[writer] = asyncio.create_task(writer.run(), name=f"remote write {writer.name}")
-            wanted.append(writer)
-        self.writers = tuple(wanted)
-        await asyncio.gather(*(self._stop(writer) for writer in left))
-
-    def push(self, times_ms: int | Times, columns: Columns, values: Values) -> None:
-        """Forward a row to every endpoint."""
-        for writer in self.writers:
-            writer.push(times_ms, columns, values)
-
-    async def stop(self) -> None:
-        """Send what waits, for at most a minute, and end."""
-        writers, self.writers = self.writers, ()
-        await asyncio.gather(*(self._stop(writer) for writer in writers))
-
-    async def _stop(self, writer: RemoteWriter) -> None:
-        task = self._tasks.pop(writer)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await writer.flush(self._flush_s)
+def _sync_and_close(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,88 @@
+"""The bytes of each series' labels as they are sent, made when a series first comes."""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.relabel.engine import RelabelTimeout
+from pyscrape.relabel.plans import Rules, compile_rules
+from pyscrape.remote.encode import series_head
+from pyscrape.remote.queue import Columns, Heads
+from pyscrape.remote.settings import RemoteWriteConfig
+from pyscrape.store.store import Store
+
+logger = logging.getLogger("pyscrape.remote")
+
+DROPPED = b""
+
+
+class Row(NamedTuple):
+    """What is kept of a target's columns from row to row; `chosen` None where all of them are sent."""
+
+    whole: Columns
+    chosen: NDArray[np.bool_] | None
+    columns: Columns
+    heads: Heads
+
+
+class SeriesHeads:
+    """Labels of series ids: external labels where absent, then the rules, then encoded."""
+
+    def __init__(self, store: Store, config: RemoteWriteConfig, external: Mapping[str, str]) -> None:
+        self._store = store
+        self._external = dict(external)
+        rules = config.write_relabel_configs
+        self._rules: Rules | None = compile_rules(rules, "utf8") if rules else None
+        self._heads: dict[int, bytes] = {}
+        # Rows by the identity of their columns, in two generations: what has not come for some rounds is forgotten.
+        self._young: dict[int, Row] = {}
+        self._old: dict[int, Row] = {}
+        self._asked = 0
+        self._epoch = store.epoch
+
+    def row(self, columns: Columns) -> Row:
+        """The columns that are sent, with their heads. Ids must be those of this moment."""
+        if self._epoch != self._store.epoch:
+            # Ids may have been given to other series.
+            self._heads.clear()
+            self._young, self._old = {}, {}
+            self._epoch = self._store.epoch
+        self._asked += 1
+        if self._asked > 64 + 4 * len(self._young):
+            self._young, self._old, self._asked = {}, self._young, 0
+        key = id(columns)
+        row = self._young.get(key) or self._old.get(key)
+        if row is None or row.whole is not columns:
+            row = self._make_row(columns)
+        self._young[key] = row
+        return row
+
+    def _make_row(self, columns: Columns) -> Row:
+        wanted = columns.tolist()
+        new = sorted({column for column in wanted if column not in self._heads})
+        if new:
+            frame = self._store.index.frame(np.array(new, np.int32))
+            for position, column in enumerate(new):
+                self._heads[column] = self._make(dict(frame.labels(position)))
+        heads = np.empty(len(wanted), np.object_)
+        heads[:] = [self._heads[column] for column in wanted]
+        chosen = heads != DROPPED
+        if chosen.all():
+            return Row(columns, None, columns, heads)
+        return Row(columns, chosen, columns[chosen], heads[chosen])
+
+    def _make(self, labels: dict[str, str]) -> bytes:
+        for name, value in self._external.items():
+            labels.setdefault(name, value)
+        if self._rules is not None:
+            try:
+                relabeled = self._rules.apply(labels)
+            except RelabelTimeout as error:
+                text = "A write relabel rule took too long; the series is not sent"
+                logger.error(text, extra={"err": str(error)})
+                return DROPPED
+            labels = relabeled or {}
+        return series_head(labels) if any(labels.values()) else DROPPED
