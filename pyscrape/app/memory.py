@@ -1,4 +1,4 @@
-"""Keeps the process as small as what it holds: numpy's huge pages off, what glibc hoards given back now and then.
+"""What the process asks of the system: memory as small as what it holds, files as many as it may open.
 
 A query's arrays come and go in several threads. numpy asks the kernel for huge pages for the large ones, and glibc
 keeps freed memory in an arena a thread; left alone, both made a server with 20 MB of samples grow past 500 MB.
@@ -7,6 +7,7 @@ keeps freed memory in an arena a thread; left alone, both made a server with 20 
 import ctypes
 import ctypes.util
 import os
+import resource
 import sys
 
 TRIM_EVERY_S = 10.0
@@ -40,3 +41,10 @@ def give_back() -> bool:
     """Return freed memory to the system; whether there was any. Takes some milliseconds, without the GIL."""
     libc = _libc()
     return libc is not None and bool(libc.malloc_trim(0))
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets this process have: each target keeps a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

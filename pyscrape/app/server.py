@@ -21,7 +21,7 @@ from pyscrape.app.flags import Flags
 from pyscrape.app.forward import ForwardingStore, page_metadata
 from pyscrape.app.kubernetes_metrics import kubernetes_families
 from pyscrape.app.loading import Loaded, config_path, describe_source, load
-from pyscrape.app.memory import TRIM_EVERY_S, give_back, limit_arenas
+from pyscrape.app.memory import TRIM_EVERY_S, give_back, limit_arenas, raise_file_limit
 from pyscrape.app.metrics import OwnMetrics
 from pyscrape.app.own_metrics import (
     ReloadState,
@@ -90,6 +90,7 @@ def serve(flags: Flags) -> int:
         logger.error(str(error))
         return 1
     limit_arenas()
+    raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
     if path := flags.text("storage.tsdb.path"):
@@ -98,7 +99,7 @@ def serve(flags: Flags) -> int:
         except (OSError, ValueError) as error:
             logger.error("opening storage failed", extra={"path": path, "err": str(error)})
             return 1
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner() as runner:
         return runner.run(server.run(sockets, server.services(options)))
 
 
@@ -114,16 +115,6 @@ def _start_from(path: str, flag: str, read: Callable[[], T]) -> T | None:
     except Exception:  # a discovery plugin that cannot be imported, for one
         logger.exception("Error loading config (--%s=%s)", flag, path)
     return None
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed (extra `fast`), else asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def log_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
