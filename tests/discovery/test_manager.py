@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
-from pyscrape.discovery.manager import DiscoveryManager, Provider, WantedJob, plan
+from pyscrape.discovery.manager import (
+    BUSY_INTERVAL_S,
+    QUIET_DELAY_S,
+    RESTART_S,
+    DiscoveryManager,
+    Provider,
+    WantedJob,
+    plan,
+)
+from tests.helpers.virtual_loop import virtually
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,7 @@ async def settle() -> None:
         await asyncio.sleep(0.01)
 
 
+@virtually
 async def test_equal_configs_share_a_discoverer_and_a_reload_keeps_it() -> None:
     world = World()
     manager = DiscoveryManager(world.make, world.deliver)
@@ -111,7 +121,7 @@ async def test_equal_configs_share_a_discoverer_and_a_reload_keeps_it() -> None:
     world.made[0].update([group("x", "a:1")])
     world.made[0].update([group("y", "b:1")])
     await settle()
-    assert world.given[2:] == [("j", ["s:1", "a:1", "b:1"]), ("k", ["a:1", "b:1"])], (
+    assert sorted(world.given[2:]) == [("j", ["s:1", "a:1", "b:1"]), ("k", ["a:1", "b:1"])], (
         "two updates, handed over at once"
     )
     manager.apply({"k": WantedJob((), (A,)), "l": WantedJob((), (A,))})
@@ -121,6 +131,30 @@ async def test_equal_configs_share_a_discoverer_and_a_reload_keeps_it() -> None:
     assert world.made[0].ended
 
 
+@virtually
+async def test_the_first_update_is_handed_over_at_once_and_more_are_gathered() -> None:
+    world, at_s = World(), []
+    loop = asyncio.get_running_loop()
+
+    def deliver(job: str, groups: Sequence[TargetGroup]) -> None:
+        at_s.append(loop.time())
+        world.deliver(job, groups)
+
+    manager = DiscoveryManager(world.make, deliver)
+    manager.apply({"j": WantedJob((), (A,))})
+    await asyncio.sleep(10)
+    assert world.made[0].update is not None
+    for number in range(100):  # one second of changes
+        world.made[0].update([group("x", f"a:{number}")])
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(10)
+    first_s = 10 + QUIET_DELAY_S
+    assert at_s == pytest.approx([0, first_s, first_s + BUSY_INTERVAL_S, first_s + 2 * BUSY_INTERVAL_S])
+    assert world.given[-1] == ("j", ["a:99"])
+    await manager.stop()
+
+
+@virtually
 async def test_a_changed_config_leaves_no_gap() -> None:
     world = World()
     manager = DiscoveryManager(world.make, world.deliver)
@@ -135,7 +169,7 @@ async def test_a_changed_config_leaves_no_gap() -> None:
     assert world.given[-1] == ("j", ["old:1"]), "the old targets stay until the new discoverer has answered"
     assert world.made[1].update is not None
     world.made[1].update([group("x", "new:1")])
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(BUSY_INTERVAL_S)
     assert world.given[-1] == ("j", ["new:1"])
     await manager.stop()
 
@@ -156,23 +190,21 @@ class Crashing:
         self.status.state = "running"
 
 
-async def test_a_discoverer_that_raises_is_failing_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyscrape.discovery.manager.RESTART_S", 0.02)
+@virtually
+async def test_a_discoverer_that_raises_is_failing_and_starts_again() -> None:
     world, bad = World(), Crashing()
     manager = DiscoveryManager(lambda _: bad, world.deliver)
     manager.apply({"j": WantedJob((), (A,))})
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert (bad.status.state, bad.status.last_error) == ("failing", "ValueError: no such column")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(RESTART_S + QUIET_DELAY_S)
     assert world.given[-1] == ("j", ["a:1"])
     await manager.stop()
 
 
-async def test_a_discoverer_that_cannot_be_made_does_not_end_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("pyscrape.discovery.manager.RESTART_S", 0.02)
+@virtually
+async def test_a_discoverer_that_cannot_be_made_does_not_end_the_others() -> None:
     world = World()
     broken = [True]
 
@@ -187,11 +219,12 @@ async def test_a_discoverer_that_cannot_be_made_does_not_end_the_others(
     (_, status, _), *_ = manager.status()
     assert (status.state, status.last_error) == ("failing", "OSError: ca.pem: No such file or directory")
     broken[0] = False
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(RESTART_S + QUIET_DELAY_S)
     assert [made.config for made in world.made] == [B, A]
     await manager.stop()
 
 
+@virtually
 async def test_targets_of_a_job_that_went_do_not_come_back_with_it() -> None:
     world = World()
     manager = DiscoveryManager(world.make, world.deliver)

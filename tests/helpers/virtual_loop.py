@@ -4,10 +4,12 @@ For in-memory transports only: a socket that would become readable later is neve
 """
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 EPOCH_S = 1_700_000_000.0
@@ -47,6 +49,16 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` on a virtual loop."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+def virtually(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """A test that runs on a virtual loop."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run_virtual(test(*args, **kwargs))
+
+    return run
 
 
 def wall_clock() -> float:
