@@ -2,15 +2,16 @@
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.web.admin_api import AdminApi
-from pyscrape.web.answers import Answer, text
 from pyscrape.web.federate import FederateApi
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages.site import Pages
 from pyscrape.web.query_api import QueryApi
-from pyscrape.web.routes import Call, Mount, Runner
+from pyscrape.web.routes import Mount, Runner
 from pyscrape.web.rules_api import RulesApi
 from pyscrape.web.series_api import SeriesApi
 from pyscrape.web.services import Services, WebOptions
@@ -19,6 +20,8 @@ from pyscrape.web.targets_api import TargetsApi
 from pyscrape.web.write_api import WriteApi
 
 QUERY_THREADS = 4
+"""Threads for PromQL; more of them would only take turns. `--query.max-concurrency` below it is kept to."""
+WEB_THREADS = 2
 
 
 class Cors:
@@ -72,17 +75,26 @@ def mounts(services: Services) -> list[Mount]:
         FederateApi,
         Pages,
     )
-    return [mount for part in parts for mount in part(services).mounts()] + [
-        Mount("/{rest:path}", _unknown, ("GET", "POST", "PUT", "DELETE"))
-    ]
+    return [mount for part in parts for mount in part(services).mounts()]
 
 
-def _unknown(call: Call) -> Answer:
-    return text("404 page not found\n", 404)
+async def _unknown(request: Request, error: Exception) -> Response:  # Starlette's signature
+    return PlainTextResponse("404 page not found\n", 404)
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("Method Not Allowed\n", 405, getattr(error, "headers", None))
 
 
 def create_app(services: Services) -> Starlette:
     """The ASGI application over the running parts."""
-    runner = Runner(QUERY_THREADS)
-    routes = [runner.route(mount, services.options.prefix) for mount in mounts(services)]
-    return Starlette(routes=routes, middleware=[Middleware(Cors, services.options)])
+    options = services.options
+    runner = Runner(WEB_THREADS, min(QUERY_THREADS, options.max_concurrency), services.stats)
+    routes = [runner.route(mount, options.prefix) for mount in mounts(services)]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Cors, options)],
+        exception_handlers={404: _unknown, 405: _wrong_method},
+    )
+    app.router.redirect_slashes = False
+    return app

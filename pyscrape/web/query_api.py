@@ -38,11 +38,11 @@ class QueryApi:
     def mounts(self) -> list[Mount]:
         both = ("GET", "POST")
         return [
-            Mount("/api/v1/query", self.query, both, "thread"),
-            Mount("/api/v1/query_range", self.query_range, both, "thread"),
-            Mount("/api/v1/query_exemplars", self.query_exemplars, both, "thread"),
-            Mount("/api/v1/format_query", self.format_query, both, "thread"),
-            Mount("/api/v1/parse_query", self.parse_query, both, "thread"),
+            Mount("/api/v1/query", self.query, both, "query"),
+            Mount("/api/v1/query_range", self.query_range, both, "query"),
+            Mount("/api/v1/query_exemplars", self.query_exemplars, both, "query"),
+            Mount("/api/v1/format_query", self.format_query, both, "query"),
+            Mount("/api/v1/parse_query", self.parse_query, both, "query"),
         ]
 
     def query(self, call: Call) -> Answer:
@@ -116,22 +116,28 @@ class QueryApi:
         params = call.params
         tree = self._parsed(params)
         try:
-            result = ask(tree, _options(params, call)).limited(limit)
+            result = ask(tree, _options(params, call, self._services.options.query_timeout_s)).limited(limit)
         except QueryError as error:
             raise ApiError(error.kind, str(error)) from error
+        result.stats.queue_s = call.waited_s
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
         stats = result.stats.to_prometheus(times) if wanted else None
         return success(result_data(result, stats), result.warnings, result.infos)
 
 
-def _options(params: Params, call: Call) -> dict[str, Any]:
+def _options(params: Params, call: Call, most_s: float) -> dict[str, Any]:
     """The engine's options that a request may set."""
     options: dict[str, Any] = {"cancelled": call.cancelled.is_set, "text": params.first("query")}
+    timeout_s = most_s
     if params.first("timeout"):
-        options["timeout_s"] = params.duration_s("timeout")
-        if options["timeout_s"] <= 0:
+        timeout_s = min(most_s, params.duration_s("timeout"))
+        if timeout_s <= 0:
             raise ApiError("timeout", "query timed out in query execution")
+    # What the query waited for its turn is part of its time.
+    options["timeout_s"] = timeout_s - call.waited_s
+    if options["timeout_s"] <= 0:
+        raise ApiError("timeout", "query timed out in query queue")
     if params.first("lookback_delta"):
         lookback_s = params.duration_s("lookback_delta")
         if lookback_s > 0:

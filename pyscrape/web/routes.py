@@ -1,13 +1,17 @@
 """How a handler is written and mounted: a handler is a plain function from a call to an answer.
 
 Handlers do not await. The ones that may take long run in a worker thread, so that the loop that scrapes is never
-held up; the others run at once. A handler that must await something (reload) says so by being a coroutine function.
+held up; the others run at once. PromQL has threads of its own: slow queries do not keep targets or federation waiting.
+A handler that must await something (reload) says so by being a coroutine function.
 """
 
 import asyncio
 import inspect
 import logging
+import re
 import threading
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pyscrape.model.regex import RegexTimeout
 from pyscrape.web.answers import Answer, ApiError, compressed, failure
 from pyscrape.web.params import Params
 
@@ -29,14 +34,20 @@ PATIENCE_S = 0.1
 """Most answers are ready by then; only for longer ones it is worth looking whether the client is still there."""
 FORM = "application/x-www-form-urlencoded"
 
-Place = Literal["loop", "thread"]
+MOST_FIELDS = 20_000
+LONG_FORM_BYTES = 1 << 16
+
+_PARAMETER = re.compile(r"\{(\w+)[^}]*\}")
+
+Place = Literal["loop", "thread", "query"]
 
 
 @dataclass(slots=True)
 class Call:
     """One request, decoded: parameters of query string and form, the path's parts, headers, the body.
 
-    `cancelled` is set when the client has gone away; long work looks at it between its pieces.
+    `cancelled` is set when the client has gone away; long work looks at it between its pieces. `waited_s`: for how
+    long the call waited for a thread.
     """
 
     params: Params
@@ -45,9 +56,20 @@ class Call:
     headers: dict[str, str]
     body: bytes = b""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    waited_s: float = 0.0
 
 
 Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class WebStats:
+    """What the web server counted; fields named as Prometheus' metrics are."""
+
+    prometheus_http_requests_total: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By handler (the route's path) and status code."""
+    prometheus_engine_queries: int = 0
+    prometheus_engine_queries_concurrent_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +82,11 @@ class Mount:
     place: Place = "loop"
     most_body_bytes: int = MOST_FORM_BYTES
 
+    @property
+    def handler_name(self) -> str:
+        """The path as Prometheus' metrics name it: `/api/v1/label/:name/values`."""
+        return _PARAMETER.sub(r":\1", self.path)
+
 
 async def read_call(request: Request, most_body_bytes: int) -> Call:
     """The request as a `Call`.
@@ -67,7 +94,7 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
     Raises:
         ApiError: the body is longer than the route takes, or is no form.
     """
-    items = parse_qsl(request.url.query, keep_blank_values=True)
+    items = await _pairs(request.url.query)
     body = b""
     if request.method in {"POST", "PUT"}:
         chunks = []
@@ -87,20 +114,37 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() == FORM:
             try:
                 # Fields of the form come first, as in Go's Request.Form.
-                items = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict") + items
+                items = await _pairs(body.decode("ascii"), errors="strict") + items
             except UnicodeDecodeError as error:
                 raise ApiError("bad_data", f"error parsing form values: {error}") from error
     return Call(Params(items), dict(request.path_params), request.method, dict(request.headers), body)
 
 
+async def _pairs(encoded: str, errors: str = "replace") -> list[tuple[str, str]]:
+    """Names and values of a query string or form; a long one is taken apart in a thread."""
+
+    def split() -> list[tuple[str, str]]:
+        return parse_qsl(encoded, keep_blank_values=True, errors=errors, max_num_fields=MOST_FIELDS)
+
+    try:
+        return await asyncio.to_thread(split) if len(encoded) > LONG_FORM_BYTES else split()
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise ApiError("bad_data", f"error parsing form values: more than {MOST_FIELDS} fields") from error
+
+
 class Runner:
-    """Turns mounts into routes; owns the threads that long handlers run in."""
+    """Turns mounts into routes; owns the threads that long handlers run in, `queries` of them for PromQL."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="query")
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def __init__(self, threads: int, queries: int, stats: WebStats) -> None:
+        self._pools: dict[Place, ThreadPoolExecutor] = {
+            "thread": ThreadPoolExecutor(threads, thread_name_prefix="web"),
+            "query": ThreadPoolExecutor(queries, thread_name_prefix="query"),
+        }
+        self._stats = stats
+        self._counting = threading.Lock()
+        stats.prometheus_engine_queries_concurrent_max = queries
 
     def route(self, mount: Mount, prefix: str = "") -> Route:
         async def endpoint(request: Request) -> Response:
@@ -114,12 +158,15 @@ class Runner:
             answer = await self._answer(mount, call, request)
         except ApiError as error:
             answer = failure(error)
+        except RegexTimeout as error:
+            answer = failure(ApiError("execution", str(error)))
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception:
             # One request must not end the server; the traceback goes to the log, not to the client.
             logger.exception("Request failed", extra={"path": request.url.path})
             answer = failure(ApiError("internal", "internal error, see the server's log"))
+        self._stats.prometheus_http_requests_total[mount.handler_name, answer.status] += 1
         return Response(answer.body, answer.status, answer.headers, answer.media_type)
 
     async def _answer(self, mount: Mount, call: Call, request: Request) -> Answer:
@@ -132,20 +179,37 @@ class Runner:
             assert isinstance(at_once, Answer)
             return compressed(at_once, accept)
 
-        def work() -> Answer:
+        future = asyncio.get_running_loop().run_in_executor(
+            self._pools[mount.place], self._work, mount, call, accept, time.monotonic()
+        )
+        watcher = None
+        try:
+            done, _ = await asyncio.wait({future}, timeout=PATIENCE_S)
+            if not done:
+                watcher = asyncio.create_task(_watch_client(request, call), name=f"client of {mount.path}")
+            return await future
+        except asyncio.CancelledError:
+            call.cancelled.set()  # the server ends: so does the query
+            raise
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+
+    def _work(self, mount: Mount, call: Call, accept: str, asked_at: float) -> Answer:
+        """In a thread: the answer, compressed."""
+        call.waited_s = time.monotonic() - asked_at
+        if call.cancelled.is_set():
+            raise ApiError("canceled", "query was canceled in query queue")
+        querying = mount.place == "query"
+        with self._counting:
+            self._stats.prometheus_engine_queries += querying
+        try:
             answer = mount.handler(call)
             assert isinstance(answer, Answer)
             return compressed(answer, accept)
-
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        done, _ = await asyncio.wait({future}, timeout=PATIENCE_S)
-        if done:
-            return future.result()
-        watcher = asyncio.create_task(_watch_client(request, call), name=f"client of {mount.path}")
-        try:
-            return await future
         finally:
-            watcher.cancel()
+            with self._counting:
+                self._stats.prometheus_engine_queries -= querying
 
 
 async def _watch_client(request: Request, call: Call) -> None:

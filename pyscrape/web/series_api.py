@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.names import unescape_name, valid_label_name
 from pyscrape.promql import QueryParseError, parse_metric_selector
-from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.answers import Answer, ApiError, rows, success
 from pyscrape.web.params import Params
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
@@ -59,8 +59,8 @@ def _clamp_ms(at_s: float) -> int:
 def cut(items: Sequence[object], limit: int) -> Answer:
     """The first `limit` items (0 = all), with a warning where some were left out."""
     if limit and len(items) > limit:
-        return success(list(items[:limit]), warnings=[TRUNCATED])
-    return success(list(items))
+        return success(rows(items[:limit]), warnings=[TRUNCATED])
+    return success(rows(items))
 
 
 class SeriesApi:

@@ -41,8 +41,8 @@ def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
             for opened in sockets:
                 opened.close()
             advice = "; another program listens there" if error.errno == errno.EADDRINUSE else ""
-            known = error.errno is not None and not isinstance(error, socket.gaierror)
-            reason = os.strerror(error.errno) if known else error.strerror or str(error)
+            unnamed = error.errno is None or isinstance(error, socket.gaierror)
+            reason = error.strerror or str(error) if unnamed else os.strerror(error.errno or 0)
             raise ListenError(f"cannot listen on {host}:{port}: {reason}{advice}") from error
     return sockets
 

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyscrape.discovery.manager import DiscoveryManager
@@ -12,6 +12,7 @@ from pyscrape.promql.engine import Engine
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
+from pyscrape.web.routes import WebStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +60,8 @@ class Services:
     runtime: Callable[[], Mapping[str, object]]
     metrics: Callable[[], tuple[bytes, str]]
     external_labels: Callable[[], Mapping[str, str]] = dict
+    stats: WebStats = field(default_factory=WebStats)
+    notifications: Callable[[], Sequence[Mapping[str, object]]] = tuple
+    """What is wrong with the server now: text, date, active."""
     notes: Callable[[], tuple[str, ...]] = tuple
     """What the configuration asks for and this program does not do, one sentence each."""

@@ -14,12 +14,13 @@ class StatusApi:
     def mounts(self) -> list[Mount]:
         base = "/api/v1/status"
         return [
-            Mount(f"{base}/config", self.config),
+            Mount(f"{base}/config", self.config, place="thread"),
             Mount(f"{base}/flags", self.flags),
             Mount(f"{base}/runtimeinfo", self.runtime),
             Mount(f"{base}/buildinfo", self.build),
             Mount(f"{base}/tsdb", self.tsdb, place="thread"),
             Mount(f"{base}/walreplay", self.replay),
+            Mount("/api/v1/notifications", self.notifications),
         ]
 
     def config(self, call: Call) -> Answer:
@@ -33,6 +34,9 @@ class StatusApi:
 
     def build(self, call: Call) -> Answer:
         return success(dict(self._services.build))
+
+    def notifications(self, call: Call) -> Answer:
+        return success(list(self._services.notifications()))
 
     def replay(self, call: Call) -> Answer:
         return success({"min": 0, "max": 0, "current": 0, "state": "done"})

@@ -12,7 +12,7 @@ from pyscrape.relabel import explain
 from pyscrape.relabel.explanation import rule_fields
 from pyscrape.scrape.loop import Loop
 from pyscrape.scrape.pool import Pool
-from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.answers import Answer, ApiError, rows, success
 from pyscrape.web.params import Params, format_time
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
@@ -30,7 +30,7 @@ class TargetsApi:
             Mount("/api/v1/targets", self.targets, place="thread"),
             Mount("/api/v1/targets/metadata", self.targets_metadata, place="thread"),
             Mount("/api/v1/targets/drops", self.drops, place="thread"),
-            Mount("/api/v1/targets/relabel_steps", self.relabel_steps),
+            Mount("/api/v1/targets/relabel_steps", self.relabel_steps, place="thread"),
             Mount("/api/v1/metadata", self.metadata, place="thread"),
             Mount("/api/v1/discovery", self.discovery),
         ]
@@ -66,8 +66,8 @@ class TargetsApi:
         counts = {name: pool.dropped_count for name, pool in pools}
         return success(
             {
-                "activeTargets": active,
-                "droppedTargets": dropped,
+                "activeTargets": rows(active),
+                "droppedTargets": rows(dropped),
                 "droppedTargetCounts": counts if state != "active" else None,
                 "failedTargets": failed,
             }

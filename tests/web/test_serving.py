@@ -1,0 +1,156 @@
+"""What holds for every route: threads and their queue, methods, compression, long forms, counting, notifications."""
+
+import asyncio
+import gzip
+import json
+import threading
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from pyscrape.model.matcher import Matcher
+from pyscrape.model.regex import RegexTimeout
+from pyscrape.store import Store
+from pyscrape.web.answers import Answer, accepted_encodings, compressed, rows
+from pyscrape.web.app import create_app
+from pyscrape.web.routes import WebStats
+from tests.helpers.web_client import client_of, make_services, store_with
+
+SERIES = {f"up job=j{k}": lambda _: 1.0 for k in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("gzip", {"gzip"}),
+        ("gzip; q=0", set()),
+        ("gzip;q=0.000, deflate", {"deflate"}),
+        ("GZIP ; Q = 0", set()),
+        ("gzip;q=0.5", {"gzip"}),
+        ("gzip;q=01", {"gzip"}),
+    ],
+)
+def test_encodings_that_a_client_takes(header: str, found: set[str]) -> None:
+    assert accepted_encodings(header) == found
+    packed = compressed(Answer(b"x" * 5000), header)
+    assert ("Content-Encoding" in packed.headers) == bool(found)
+
+
+def test_rows_are_one_list_however_many_there_are() -> None:
+    for count in (0, 1, 1000, 2001):
+        assert json.loads(orjson.dumps(rows(range(count)))) == list(range(count))
+
+
+@pytest.mark.parametrize(
+    "path", ["series", "labels", "label/job/values", "query"], ids=["series", "labels", "values", "query"]
+)
+async def test_a_regex_that_needs_too_long_is_an_execution_error(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(self: Matcher, text: str) -> bool:
+        raise RegexTimeout(self.value, len(text))
+
+    monkeypatch.setattr(Matcher, "matches", give_up)
+    async with client_of(make_services(store_with(SERIES))) as client:
+        selector = '{job=~"(j+)+.*x|j[0-9]"}'
+        status, kind, text = await client.error(f"/api/v1/{path}", **{"match[]": selector, "query": selector})
+    assert (status, kind) == (422, "execution")
+    assert "needs too long" in text
+
+
+async def test_methods_and_unknown_paths() -> None:
+    async with client_of(make_services(prefix="/p")) as client:
+        refused = await client.http.delete("/p/api/v1/query")
+        assert refused.status_code == 405
+        assert "GET" in refused.headers["allow"]
+        assert refused.text == "Method Not Allowed\n"
+        for path in ("/p/api/v1/nothing", "/api/v1/query", "/p/api/v1/query/"):
+            unknown = await client.get(path)
+            assert (unknown.status_code, unknown.text) == (404, "404 page not found\n")
+        assert (await client.http.head("/p/-/healthy")).status_code == 200
+
+
+async def test_too_many_fields_are_refused() -> None:
+    async with client_of(make_services()) as client:
+        body = "&".join(["a=b"] * 30_000)
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        answer = await client.http.post("/api/v1/query", content=body, headers=form)
+        assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+
+
+async def test_requests_are_counted_by_handler_and_code() -> None:
+    stats = WebStats()
+    async with client_of(make_services(stats=stats)) as client:
+        await client.get("/api/v1/label/job/values")
+        await client.get("/api/v1/query", query="up{")
+    assert stats.prometheus_http_requests_total == {
+        ("/api/v1/label/:name/values", 200): 1,
+        ("/api/v1/query", 400): 1,
+    }
+    assert stats.prometheus_engine_queries == 0
+
+
+async def test_notifications() -> None:
+    failed = [{"text": "Configuration reload has failed.", "date": "2026-01-01T00:00:00Z", "active": True}]
+    async with client_of(make_services(notifications=lambda: failed)) as client:
+        assert await client.data("/api/v1/notifications") == failed
+
+
+class Slow:
+    """A store whose look-ups for PromQL wait until they are released."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.go_on = threading.Event()
+        self.running = 0
+        self.most = 0
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def select(self, *arguments: Any, **named: Any) -> Any:
+        with self._lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        self.go_on.wait(10)
+        with self._lock:
+            self.running -= 1
+        return self._store.select(*arguments, **named)
+
+
+async def test_queries_wait_for_their_turn_and_hold_up_nothing_else() -> None:
+    from pyscrape.promql.engine import Engine
+
+    slow = Slow(store_with(SERIES))
+    services = make_services(store_with(SERIES), engine=Engine(slow), max_concurrency=2)
+    async with client_of(services) as client:
+        first = [asyncio.create_task(client.get("/api/v1/query", query="up")) for _ in range(2)]
+        while slow.running < 2:
+            await asyncio.sleep(0.005)
+        late = asyncio.create_task(client.get("/api/v1/query", query="up", timeout="50ms"))
+        await asyncio.sleep(0.1)
+        assert (await client.get("/api/v1/labels")).status_code == 200, "others do not wait for queries"
+        slow.go_on.set()
+        assert [answer.status_code for answer in await asyncio.gather(*first)] == [200, 200]
+        answer = (await late).json()
+        assert (answer["errorType"], answer["error"]) == ("timeout", "query timed out in query queue")
+    assert slow.most == 2
+
+
+async def test_an_answer_is_compressed() -> None:
+    series = {f"up job=j{k} text=abcdefghij": lambda _: 1.0 for k in range(100)}
+    app = create_app(make_services(store_with(series)))
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t") as http,
+        http.stream(
+            "GET",
+            "/api/v1/query",
+            params={"query": "up", "time": "1700000000"},
+            headers={"Accept-Encoding": "gzip"},
+        ) as answer,
+    ):
+        raw = b"".join([piece async for piece in answer.aiter_raw()])
+    assert len(json.loads(gzip.decompress(raw))["data"]["result"]) == 100
