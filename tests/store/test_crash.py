@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,14 @@ from tests.store.crash_child import SERIES
 KILLS = int(os.environ.get("PYSCRAPE_KILLS", "2"))
 
 
-def promised_before_death(path: Path, alive_s: float) -> int:
-    """Rows that a child of that life span has promised."""
+def promised_before_death(path: Path, promises: int) -> int:
+    """Rows that a child has promised which is killed after so many promises."""
     command = [sys.executable, "-m", "tests.store.crash_child", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        first = child.stdout.readline()
-        time.sleep(alive_s)
+        seen = [child.stdout.readline() for _ in range(promises)]
         child.send_signal(signal.SIGKILL)
-        lines = [first, *child.stdout.read().split("\n")]
+        lines = [*seen, *child.stdout.read().split("\n")]
     assert child.returncode == -signal.SIGKILL
     return max(int(line) for line in lines[:-1] if line.strip())
 
@@ -35,7 +33,7 @@ def promised_before_death(path: Path, alive_s: float) -> int:
 def test_kill(tmp_path: Path) -> None:
     chance = random.Random(3)
     for _ in range(KILLS):
-        promised = promised_before_death(tmp_path, chance.uniform(0.05, 0.6))
+        promised = promised_before_death(tmp_path, chance.randint(1, 12))
         store = Store()
         store.open(tmp_path)
         assert store.durability is not None
