@@ -47,7 +47,7 @@ class StatusPage:
             "status",
             sections=SECTIONS,
             notes=services.notes(),
-            runtime={name: cut(str(value)) for name, value in runtime.items()},
+            runtime={name: cut(str(value)) for name, value in runtime.items() if value != ""},
             build=services.build,
             flags=sorted(services.flags.items()),
             storage=self._storage(),
