@@ -2,21 +2,32 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pyscrape.remote.encode import Metadata
 from pyscrape.remote.writers import RemoteWriters
-from pyscrape.scrape.interfaces import Appended, Columns, SampleTable, Times, Values
+from pyscrape.scrape.interfaces import Appended, Columns, Times, Values
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
+from pyscrape.store.table import Table
+
+_NEVER = np.iinfo(np.int64).min
 
 
 class ForwardingTable:
-    """A table whose rows are forwarded once the store has taken them."""
+    """A table whose rows are forwarded once the store has taken them.
 
-    __slots__ = ("_table", "_writers")
+    A receiver refuses a whole request for one sample that comes twice or late. Of a row that the store did not take
+    whole only what is newer than all that was forwarded of its series goes on.
+    """
 
-    def __init__(self, table: SampleTable, writers: RemoteWriters) -> None:
+    __slots__ = ("_newest_ms", "_table", "_writers")
+
+    def __init__(self, table: Table, writers: RemoteWriters, newest_ms: "NewestTimes") -> None:
         self._table = table
         self._writers = writers
+        self._newest_ms = newest_ms
 
     def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
         return self._table.add_columns(labels)
@@ -24,14 +35,28 @@ class ForwardingTable:
     def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
         result = self._table.append(at_ms, columns, values)
         if self._writers.writers:
-            self._writers.push(at_ms, columns, values)
+            if result.refused:
+                self._forward_newer(np.full(len(columns), at_ms, np.int64), columns, values)
+            else:
+                self._newest_ms.note(at_ms, columns)
+                self._writers.push(at_ms, columns, values)
         return result
 
     def append_clocked(self, times_ms: Times, columns: Columns, values: Values) -> Appended:
         result = self._table.append_clocked(times_ms, columns, values)
         if self._writers.writers:
-            self._writers.push(times_ms, columns, values)
+            self._forward_newer(times_ms, columns, values)
         return result
+
+    def _forward_newer(self, times_ms: Times, columns: Columns, values: Values) -> None:
+        _, first = np.unique(columns, return_index=True)
+        first.sort()
+        newer = first[self._newest_ms.older_than(times_ms[first], columns[first])]
+        # All of them: the array itself goes on, its identity tells the writers that nothing changed.
+        if len(newer) < len(columns):
+            times_ms, columns, values = times_ms[newer], columns[newer], values[newer]
+        self._newest_ms.note(times_ms, columns)
+        self._writers.push(times_ms, columns, values)
 
     def retire(self, columns: Columns) -> None:
         self._table.retire(columns)
@@ -40,15 +65,40 @@ class ForwardingTable:
         self._table.close()
 
 
+class NewestTimes:
+    """The newest time that was forwarded of each series, by its id. An id that is given anew only gets newer ones."""
+
+    def __init__(self) -> None:
+        self._times_ms: Times = np.full(1024, _NEVER, np.int64)
+
+    def note(self, times_ms: int | Times, columns: Columns) -> None:
+        """These were forwarded."""
+        self._reach(columns)
+        self._times_ms[columns] = times_ms
+
+    def older_than(self, times_ms: Times, columns: Columns) -> "NDArray[np.bool_]":
+        """Where all that was forwarded is older."""
+        self._reach(columns)
+        return self._times_ms[columns] < times_ms
+
+    def _reach(self, columns: Columns) -> None:
+        most = int(columns.max(initial=0))
+        if most >= len(self._times_ms):
+            longer = np.full(2 * most, _NEVER, np.int64)
+            longer[: len(self._times_ms)] = self._times_ms
+            self._times_ms = longer
+
+
 class ForwardingStore:
     """Where the scraper's tables come from (see `scrape.interfaces.TableStore`)."""
 
     def __init__(self, store: Store, writers: RemoteWriters) -> None:
         self._store = store
         self._writers = writers
+        self._newest_ms = NewestTimes()
 
     def table(self, name: str) -> ForwardingTable:
-        return ForwardingTable(self._store.table(name), self._writers)
+        return ForwardingTable(self._store.table(name), self._writers, self._newest_ms)
 
 
 def page_metadata(pools: ScrapePools) -> Iterator[Metadata]:

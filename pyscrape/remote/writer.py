@@ -110,8 +110,12 @@ class RemoteWriter:
     @property
     def pending(self) -> int:
         """Samples that are not known to have arrived: in memory, on their way, and on disk."""
+        return self._in_memory + (self.spool.pending if self.spool is not None else 0)
+
+    @property
+    def _in_memory(self) -> int:
         moving = self._wave.samples if self._wave is not None and self._record is None else 0
-        return self.queue.pending + moving + (self.spool.pending if self.spool is not None else 0)
+        return self.queue.pending + moving
 
     @property
     def dropped(self) -> int:
@@ -158,7 +162,7 @@ class RemoteWriter:
                 await asyncio.wait([task], timeout=wait_s)
         finally:
             await self.abandon(task)
-            if left := self.queue.pending + (self._wave.samples if self._wave is not None else 0):
+            if left := self._in_memory:
                 extra = {"remote": self.name, "count": left}
                 logger.error("Failed to flush all samples on shutdown", extra=extra)
                 self.stats.samples_dropped_total += left
