@@ -1,5 +1,6 @@
 """Targets from an HTTP endpoint that answers a JSON list of groups (Prometheus' documentation, "HTTP SD")."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 
@@ -11,6 +12,8 @@ from pyscrape.model.names import quoted
 from pyscrape.net.ask import Asker, AskError
 
 LABEL = "__meta_url"
+LONG_BYTES = 1 << 17
+"""Longer lists are read in a thread."""
 _JSON = re.compile(r"\s*application/json\s*(;\s*charset=(\"utf-8\"|utf-8)\s*)?", re.IGNORECASE)
 
 
@@ -36,9 +39,14 @@ class HTTPLooker:
         if not _JSON.fullmatch(answer.content_type):
             raise LookError(f"unsupported content type {quoted(answer.content_type)}")
         try:
-            return as_groups(read_json(answer.body), self._url, LABEL)
+            if len(answer.body) < LONG_BYTES:
+                return self._groups(answer.body)
+            return await asyncio.to_thread(self._groups, answer.body)
         except TargetListError as error:
             raise LookError(str(error)) from error
+
+    def _groups(self, body: bytes) -> Iterable[TargetGroup]:
+        return as_groups(read_json(body), self._url, LABEL)
 
     async def wait(self, seconds: float) -> None:
         await sleep(seconds)

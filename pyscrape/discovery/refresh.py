@@ -17,6 +17,8 @@ from pyscrape.discovery.target_lists import changes
 logger = logging.getLogger("pyscrape.discovery")
 
 JITTER = 0.05
+MANY_GROUPS = 2000
+"""From so many on they are compared in a thread, so that scrapes are not held up."""
 
 
 class LookError(Exception):
@@ -74,7 +76,10 @@ class RefreshDiscoverer:
             return
         first = status.last_success_s is None
         status.state, status.last_error, status.last_success_s = "running", "", self._clock()
-        changed = changes(self._known, found)
+        if len(found) < MANY_GROUPS:
+            changed = changes(self._known, found)
+        else:
+            changed = await asyncio.to_thread(changes, self._known, found)
         self._known = {group.source: group for group in found}
         if changed or first:
             update(changed)

@@ -4,7 +4,10 @@ Both are strict, as Prometheus' are: an unknown field, a null group or a target 
 list, so that a slip of the pen does not silently empty a job.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from zlib import crc32
 
 import msgspec
 
@@ -13,6 +16,10 @@ from pyscrape.discovery.settings import StaticConfig
 from pyscrape.model.kinds import ListKind
 from pyscrape.model.settings import FAILED, Decoder, SectionKind, Spot
 from pyscrape.model.yaml_nodes import YAMLError, compose, decode_bytes
+
+PIECE = 64
+"""Targets of a piece of a long group, on average."""
+SHORT_GROUP = 4 * PIECE
 
 NULL_GROUP = "nil target group item found"
 
@@ -73,19 +80,39 @@ def read_yaml(raw: bytes) -> Groups:
 
 
 def as_groups(found: Groups, source: str, label: str) -> tuple[TargetGroup, ...]:
-    """Target groups with sources `<source>:<index>` and the meta label that names where they came from."""
-    return tuple(
-        TargetGroup(
-            f"{source}:{index}",
-            tuple({"__address__": address} for address in targets),
-            {**labels, label: source},
-        )
-        for index, (targets, labels) in enumerate(found)
-    )
+    """Target groups with sources `<source>:<index>` and the meta label that names where they came from.
+
+    A long group becomes several, cut at addresses that are chosen by a checksum: where some of its targets change, or
+    come and go, all others stay in groups that are equal to those before, and are not built again.
+    """
+    groups = []
+    for index, (targets, labels) in enumerate(found):
+        named = {**labels, label: source}
+        for name, piece in pieces(f"{source}:{index}", targets):
+            groups.append(TargetGroup(name, tuple({"__address__": address} for address in piece), named))
+    return tuple(groups)
+
+
+def pieces(source: str, addresses: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(source, addresses) of the parts of a group; a short one stays whole.
+
+    A piece is named by the address that it begins with, not by its number: one that comes or goes renames no other.
+    """
+    if len(addresses) <= SHORT_GROUP:
+        yield source, addresses
+        return
+    cuts = [k for k, address in enumerate(addresses) if k and crc32(address.encode()) % PIECE == 0]
+    names: Counter[str] = Counter()
+    for begin, end in pairwise([0, *cuts, len(addresses)]):
+        name = f"{source}/{addresses[begin]}" if begin else source
+        names[name] += 1
+        yield f"{name}#{names[name]}" if names[name] > 1 else name, addresses[begin:end]
 
 
 def changes(before: Mapping[str, TargetGroup], now: Iterable[TargetGroup]) -> list[TargetGroup]:
     """What to hand over so that `before` becomes `now`: new and changed groups, and empty ones for those gone."""
     wanted = {group.source: group for group in now}
-    changed = [group for source, group in wanted.items() if before.get(source) != group]
+    changed = [
+        group for source, group in wanted.items() if (old := before.get(source)) is not group and old != group
+    ]
     return changed + [TargetGroup(source) for source in before if source not in wanted]
