@@ -375,8 +375,16 @@ class SeriesIndex:
         seen[EMPTY] = False
         return np.flatnonzero(seen).astype(np.int32)
 
+    def alive(self, ids: Ids) -> Ids:
+        """Those of the ids that still are series; what may have ended since they were found is left out.
+
+        True for as long as the caller holds `lock`.
+        """
+        there = self._shape.data[ids] != FREE
+        return ids if there.all() else ids[there]
+
     def frame(self, ids: Ids) -> LabelFrame:
-        """Labels of some series as codes."""
+        """Labels of some series as codes; they are series still (see `alive`)."""
         with self.lock:
             shapes = self._shape.data[ids]
             numbers = np.unique(shapes).tolist()
@@ -399,6 +407,7 @@ class SeriesIndex:
                 shapes = [shape for shape in self.shapes if (shape.series.view != FREE).any()]
                 named = bool(self._metric.view.any())
             else:
+                ids = self.alive(ids)
                 shapes = [self.shapes[number] for number in np.unique(self._shape.data[ids]).tolist()]
                 named = bool(self._metric.data[ids].any())
             codes = {name for shape in shapes for name in shape.names}
@@ -416,6 +425,7 @@ class SeriesIndex:
 
     def _codes_among(self, name: int, ids: Ids) -> Codes:
         with self.lock:
+            ids = self.alive(ids)
             seen = np.zeros(self.symbols.given, np.bool_)
             if name == NAME:
                 seen[self._metric.data[ids]] = True
@@ -433,6 +443,7 @@ class SeriesIndex:
         """Labels of some series as values, sorted, for answers that list them."""
         out: list[Labels] = []
         with self.lock:
+            ids = self.alive(ids)
             shapes = self._shape.data[ids]
             for number in np.unique(shapes).tolist():
                 shape = self.shapes[number]

@@ -7,6 +7,7 @@ that moment and need nothing else of it. Only changes of the index and passes ov
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -303,10 +304,14 @@ class Store:
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
         """The series that all matchers choose and that have samples in (start, end], with those samples."""
         with self._read():
-            ids, homes, others, parts = self._chosen(matchers)
-            columns = columns_of(parts, ids, homes, others, start_ms, end_ms)
-            ids, blocks = blocks_of(columns)
-            return Selection(self.index.frame(ids), blocks)
+            ids = self.index.match(matchers)
+            with self.lock:
+                # Labels, places and parts of one moment: a series that ends later is answered as it was.
+                ids = self.index.alive(ids)
+                frame = self.index.frame(ids)
+                homes, others, parts = self._places(ids)
+            found, blocks = blocks_of(columns_of(parts, ids, homes, others, start_ms, end_ms))
+            return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
 
     def samples(
         self, matchers: Sequence[Matcher], start_ms: int = NEVER, end_ms: int = 2**63 - 1
@@ -335,24 +340,25 @@ class Store:
         finally:
             release()
 
-    def _chosen(
-        self, matchers: Sequence[Matcher]
-    ) -> tuple[Ids, NDArray[np.int32], Mapping[int, Sequence[int]], Mapping[int, Sequence[Part]]]:
-        """Ids that match, their tables, and those tables' parts as they are now."""
-        ids = self.index.match(matchers)
-        with self.lock:
-            homes = self.homes.first(ids)
-            others: dict[int, Sequence[int]] = {}
-            if self.homes.others:
-                chosen = set(ids.tolist()) & self.homes.others.keys()
-                others = {one: sorted(self.homes.others[one]) for one in sorted(chosen)}
-            numbers = set(np.unique(homes).tolist()).union(*others.values())
-            parts = {number: self._tables[number].parts for number in numbers if number in self._tables}
-        return ids, homes, others, parts
+    def _places(
+        self, ids: Ids
+    ) -> tuple[NDArray[np.int32], Mapping[int, Sequence[int]], Mapping[int, Sequence[Part]]]:
+        """The tables of some series, and those tables' parts as they are now; for holders of the lock."""
+        homes = self.homes.first(ids)
+        others: dict[int, Sequence[int]] = {}
+        if self.homes.others:
+            chosen = set(ids.tolist()) & self.homes.others.keys()
+            others = {one: sorted(self.homes.others[one]) for one in sorted(chosen)}
+        numbers = set(np.unique(homes).tolist()).union(*others.values())
+        parts = {number: self._tables[number].parts for number in numbers if number in self._tables}
+        return homes, others, parts
 
     def _present(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Ids:
         """Ids of matching series with samples in (start, end], judged without reading values."""
-        ids, homes, others, parts = self._chosen(matchers)
+        ids = self.index.match(matchers)
+        with self.lock:
+            ids = self.index.alive(ids)
+            homes, others, parts = self._places(ids)
         there = np.zeros(len(ids), np.bool_)
         for group in groups_of(homes):
             some = parts.get(int(homes[group[0]]), ())

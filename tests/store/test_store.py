@@ -186,3 +186,28 @@ def test_cardinality(store: Store) -> None:
         {"name": "job=a", "value": 3},
         {"name": "__name__=http_total", "value": 2},
     ]
+
+
+def test_a_series_that_ends_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the match and the answer a series may go: it is left out, and nothing of it is read as another's."""
+    store = Store()
+    for name in ("a", "b", "c"):
+        store.append({"__name__": "up", "job": name}, [1000, 2000], [1.0, 2.0])
+    store.append({"__name__": "other"}, [1000], [1.0])
+    match = store.index.match
+
+    def match_and_lose(matchers: object) -> object:
+        ids = match(matchers)  # type: ignore[arg-type]
+        store.index.remove(ids[1:2])
+        monkeypatch.setattr(store.index, "match", match)
+        return ids
+
+    every = [Matcher(MatchType.RE, "__name__", ".+")]
+    for ask in (
+        lambda: [store.select(every, 0, 5000).frame.labels(k) for k in range(2)],
+        lambda: store.series([every], 0, 5000),
+        lambda: store.label_names([every], 0, 5000),
+        lambda: store.label_values("job", [every], 0, 5000),
+    ):
+        monkeypatch.setattr(store.index, "match", match_and_lose)
+        assert ask()
