@@ -134,7 +134,9 @@ async def test_where_nothing_more_can_be_watched_folders_are_polled(
     monkeypatch.setattr("pyscrape.discovery.file.FOLDER_LOOK_S", 0.01)
     config = from_mapping(FileSDConfig, {"files": [str(tmp_path / "*.json")]})
     task = asyncio.create_task(FileDiscoverer(config).run(lambda groups: None))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        while len(ways) < 2:
+            await asyncio.sleep(0.005)
     assert ways == [False, True]
     assert not task.done()
     task.cancel()
