@@ -123,6 +123,11 @@ class PageReader:
         self._page: Page | None = None
         self._page_format: Format = format
 
+    @property
+    def layout(self) -> Layout | None:
+        """The layout of the last page, None before the first."""
+        return self._layout
+
     def feed(self, body: bytes, content_type: str | None = None) -> Row:
         """The next page. Raises ParseError or ContentTypeError; the layout before then stays.
 

@@ -205,6 +205,16 @@ def test_a_dropped_target_names_the_rule_and_other_rules_show_what_they_do(page:
     live.get_by_text("unknown relabel action").wait_for()
 
 
+def test_metric_rules_show_what_they_do_to_the_last_page(page: Any) -> None:
+    page.goto("/relabel?job=shop&stage=metric")
+    page.get_by_text("No series of the page changes.").wait_for()
+    page.locator("textarea[name=rules]").fill(
+        "- {source_labels: [__name__], regex: requests.*, action: drop}"
+    )
+    page.locator("#what-if", has_text="1 dropped").wait_for()
+    assert "requests_total" in page.locator("#what-if").inner_text()
+
+
 def test_pages_work_without_scripts(browser: Any, server: Process) -> None:
     context = browser.new_context(base_url=server.url, java_script_enabled=False)
     page = context.new_page()

@@ -138,3 +138,23 @@ def test_the_copied_unit_test_passes(tmp_path: Path, labels: dict[str, str]) -> 
     path.write_text(unit_test(labels, explain(labels, rules), rules))
     file = read_tests(path)
     assert [file.run(case).passed for case in file.tests.cases] == [True]
+
+
+async def test_metric_rules_work_on_the_last_page() -> None:
+    config = """
+scrape_configs:
+  - job_name: node
+    metric_relabel_configs:
+      - {source_labels: [__name__], regex: go_.*, action: drop}
+"""
+    async with site_of(config, {"node": [{"__address__": "one:9100"}]}) as site:
+        empty = await site.text("/relabel?job=node&stage=metric")
+        site.loop("one:9100").intake.reader.feed(b'go_a 1\nup_b{x="<b>"} 2\nup_c 3\n')
+        page = await site.text("/relabel?job=node&stage=metric")
+        rules = "- {source_labels: [__name__], regex: 'up_(.)', target_label: __name__, replacement: down_$1}"
+        edited = (await site.client.post("/relabel", job="node", stage="metric", rules=rules)).text
+    assert "No series of the page changes." in empty
+    for text in ("1 dropped", "2 unchanged", "__name__=&#34;go_a&#34;", "dropped by rule 1"):
+        assert text in page, text
+    for text in ("1 added", "2 changed", "up_b → down_b", "&lt;b&gt;"):
+        assert text in edited, text

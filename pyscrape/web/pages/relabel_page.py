@@ -15,20 +15,30 @@ from pyscrape.relabel.engine import RelabelTimeout
 from pyscrape.relabel.explanation import Explanation, describe_rule, rule_fields
 from pyscrape.relabel.plans import Rules
 from pyscrape.scrape.pool import Pool
+from pyscrape.scrape.samples import SampleRules
 from pyscrape.targets.populate import job_defaults, rules_of
 from pyscrape.targets.url import target_url
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages.discovery_page import Entry, entries
 from pyscrape.web.pages.label_text import LabelTextError, parse_labels, print_labels
 from pyscrape.web.pages.render import Renderer
-from pyscrape.web.pages.shape import cut, weight
-from pyscrape.web.pages.what_if import VERDICTS, Difference, Outcome, differences, outcome, read_rules
+from pyscrape.web.pages.shape import cut, label_id, weight
+from pyscrape.web.pages.what_if import (
+    VERDICTS,
+    Difference,
+    Outcome,
+    differences,
+    outcome,
+    read_rules,
+    series_differences,
+)
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
 MOST_CHOICES = 300
 MOST_DIFFERENCES = 100
 MOST_WEIGHT = 500_000
+MOST_SERIES = 20_000
 MOST_FORM_BYTES = 4 << 20
 
 
@@ -40,6 +50,7 @@ class Form:
     target: str
     rules: str | None
     labels: str | None
+    metric: bool = False
 
 
 class RelabelPage:
@@ -57,7 +68,11 @@ class RelabelPage:
     def show(self, call: Call) -> Answer:
         params = dict(reversed(call.params.items()))
         form = Form(
-            params.get("job", ""), params.get("target", ""), params.get("rules"), params.get("labels")
+            params.get("job", ""),
+            params.get("target", ""),
+            params.get("rules"),
+            params.get("labels"),
+            params.get("stage") == "metric",
         )
         pools = dict(sorted(self._services.pools.pools.items()))
         pool = pools.get(form.job) or next(iter(pools.values()), None)
@@ -68,21 +83,29 @@ class RelabelPage:
 def _answer(pool: Pool | None, form: Form) -> dict[str, Any]:
     """Everything that the template shows beside the form's own fields."""
     found = entries(pool) if pool is not None else []
+    if form.metric:
+        found = [entry for entry in found if entry.labels is not None]
     chosen = next((entry for entry in found if entry.id == form.target), None)
-    if chosen is None and form.labels is None and found:
+    if chosen is None and found and (form.labels is None or form.metric):
         chosen = found[0]
-    scheme = pool.job.config.metric_name_validation_scheme if pool is not None else "utf8"
-    in_force = rules_text(pool.job.config.relabel_configs) if pool is not None else "[]\n"
+    page = LastPage(pool, chosen.id) if pool is not None and chosen is not None and form.metric else None
+    in_force = rules_text(_rules_in_force(pool, form.metric))
     text = in_force if form.rules is None else form.rules.replace("\r\n", "\n")
+    scheme = pool.job.config.metric_name_validation_scheme if pool is not None else "utf8"
     rules, mistakes = read_rules(text, scheme)
-    # A target that was chosen anew brings its own labels.
-    label_text = form.labels if form.labels is not None else print_labels(chosen.discovered if chosen else {})
+    if form.labels is not None:
+        label_text = form.labels
+    elif page is not None:
+        label_text = print_labels(page.first_series())
+    else:
+        label_text = print_labels(chosen.discovered if chosen else {})
+    edited = text.strip() != in_force.strip()
     values: dict[str, Any] = {
         "choices": _choices(found, chosen),
         "hidden_choices": max(0, len(found) - MOST_CHOICES),
         "target": chosen.id if chosen else "",
         "rules_text": text,
-        "edited": text.strip() != in_force.strip(),
+        "edited": edited,
         "label_text": label_text,
         "mistakes": mistakes,
         "label_error": "",
@@ -95,25 +118,62 @@ def _answer(pool: Pool | None, form: Form) -> dict[str, Any]:
     try:
         labels = parse_labels(label_text)
         if labels:
-            values |= _explained(labels, rules, pool)
+            values |= _explained(labels, rules, pool, form.metric)
     except (LabelTextError, RelabelTimeout) as error:
         values["label_error"] = str(error)
-    if pool is not None and values["edited"]:
-        values["what_if"] = _what_if(found, rules_of(pool.job.config), rules)
+    if page is not None:
+        # Unedited, the comparison is with the page as it came.
+        values["what_if"] = _what_if(page.differences(rules, from_in_force=edited))
+    elif pool is not None and edited:
+        discovered = [entry.discovered for entry in found]
+        values["what_if"] = _what_if(differences(discovered, rules_of(pool.job.config), rules))
     return values
 
 
-def _explained(labels: Mapping[str, str], rules: Rules, pool: Pool | None) -> dict[str, Any]:
+def _rules_in_force(pool: Pool | None, metric: bool) -> Sequence[Any]:
+    if pool is None:
+        return ()
+    config = pool.job.config
+    return config.metric_relabel_configs if metric else config.relabel_configs
+
+
+class LastPage:
+    """The series of a target's last page, at most `MOST_SERIES` of them."""
+
+    def __init__(self, pool: Pool, target: str) -> None:
+        self._config = pool.job.config
+        loops = list(pool.loops.values())
+        self._loop = next(loop for loop in loops if label_id(loop.target.discovered) == target)
+        layout = self._loop.intake.reader.layout
+        size = 0 if layout is None else min(layout.size, MOST_SERIES)
+        self.series = [] if layout is None else [layout.labels(index) for index in range(size)]
+
+    def _rules(self, rules: Rules | None) -> SampleRules:
+        return SampleRules(self._loop.target.labels, honor_labels=self._config.honor_labels, rules=rules)
+
+    def first_series(self) -> Mapping[str, str]:
+        """Labels of the first series as the rules see them."""
+        return (self._rules(None).apply(self.series[0]) or {}) if self.series else {}
+
+    def differences(self, proposed: Rules, *, from_in_force: bool) -> list[Difference]:
+        """Every series under the proposed rules, beside the rules in force or none."""
+        now = self._loop.job.rules_for(self._loop.target) if from_in_force else self._rules(None)
+        return series_differences(self.series, now, self._rules(proposed))
+
+
+def _explained(labels: Mapping[str, str], rules: Rules, pool: Pool | None, metric: bool) -> dict[str, Any]:
     explanation = explain(labels, rules)
+    steps = {"explanation": explanation, "steps": _steps(explanation)}
+    if metric:
+        made = Outcome(explanation.result)
+        return steps | {"made": made, "url": "", "test": unit_test(labels, explanation, rules)}
     # Pasted labels may lack what every target of the job has; the steps show them as they are.
     whole = {**(job_defaults(pool.job.config) if pool is not None else {}), **labels}
     made = outcome(whole, rules)
     url = ""
     if made.labels is not None and pool is not None:
         url = target_url(made.labels, pool.job.config.params)
-    return {
-        "explanation": explanation,
-        "steps": _steps(explanation),
+    return steps | {
         "made": made,
         "url": cut(url),
         "test": unit_test(labels, explanation, rules),
@@ -153,9 +213,8 @@ def _choices(found: Sequence[Entry], chosen: Entry | None) -> list[dict[str, str
     ]
 
 
-def _what_if(found: Sequence[Entry], now: Rules, proposed: Rules) -> dict[str, Any]:
-    """Counts of all targets, and as many of the changed ones as the page has room for."""
-    all_of_them = differences([entry.discovered for entry in found], now, proposed)
+def _what_if(all_of_them: Sequence[Difference]) -> dict[str, Any]:
+    """Counts of all, and as many of the changed ones as the page has room for."""
     counts = Counter(one.verdict for one in all_of_them)
     room = MOST_WEIGHT
     rows = []
@@ -177,7 +236,8 @@ def _what_if(found: Sequence[Entry], now: Rules, proposed: Rules) -> dict[str, A
 
 def _name(one: Difference) -> str:
     found: Outcome = one.after if one.after.labels is not None else one.before
-    return cut(found.public.get("instance") or one.discovered.get("__address__", ""))
+    name = one.discovered.get("__name__", "")
+    return cut(name or found.public.get("instance") or one.discovered.get("__address__", ""))
 
 
 def _coloured(one: Difference) -> list[tuple[str, str, str]]:

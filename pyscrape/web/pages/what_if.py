@@ -10,6 +10,8 @@ from typing import Literal
 from pyscrape.relabel import RelabelConfigError, load_relabel_configs
 from pyscrape.relabel.engine import RelabelTimeout
 from pyscrape.relabel.plans import Rules
+from pyscrape.scrape.failure import ScrapeRefusedError
+from pyscrape.scrape.samples import SampleRules
 from pyscrape.targets.populate import TargetError, finish_labels
 
 Verdict = Literal["added", "dropped", "changed", "failed", "unchanged"]
@@ -64,6 +66,29 @@ def outcome(discovered: Mapping[str, str], rules: Rules) -> Outcome:
 def differences(found: Iterable[Mapping[str, str]], now: Rules, proposed: Rules) -> list[Difference]:
     """Every target under the rules in force and the proposed ones, what changes first."""
     made = [Difference(labels, outcome(labels, now), outcome(labels, proposed)) for labels in found]
+    return by_verdict(made)
+
+
+def series_outcome(exposed: Mapping[str, str], rules: SampleRules) -> Outcome:
+    """What becomes of one series of a page."""
+    try:
+        return Outcome(rules.apply(exposed))
+    except ScrapeRefusedError as error:
+        return Outcome(None, str(error))
+
+
+def series_differences(
+    page: Iterable[Mapping[str, str]], now: SampleRules, proposed: SampleRules
+) -> list[Difference]:
+    """Every series of a page under the rules in force and the proposed ones, what changes first."""
+    made = [
+        Difference(labels, series_outcome(labels, now), series_outcome(labels, proposed)) for labels in page
+    ]
+    return by_verdict(made)
+
+
+def by_verdict(made: list[Difference]) -> list[Difference]:
+    """Differences in the order of `VERDICTS`."""
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     return sorted(made, key=lambda one: order[one.verdict])
 

@@ -14,9 +14,9 @@ function switchTheme() {
   }
   dispatchEvent(new Event("themechange"));
 }
-for (const one of document.querySelectorAll("#choose-job, #choose-target")) {
+for (const one of document.querySelectorAll("#choose-stage, #choose-job, #choose-target")) {
   one.addEventListener("change", () => {
-    if (one.id === "choose-job") document.getElementById("choose-target").value = "";
+    if (one.id !== "choose-target") document.getElementById("choose-target").value = "";
     one.form.submit();
   });
 }
