@@ -43,7 +43,7 @@ class Spool:
     """The records of one endpoint, oldest first.
 
     Raises:
-        OSError: the folder cannot be made or read (also from `append` and `read`).
+        OSError: the folder cannot be made or read (also from `append` and `begin_sync`).
     """
 
     def __init__(
@@ -101,13 +101,18 @@ class Spool:
         return record
 
     def read(self, record: Record) -> list[Request]:
-        """The requests of a record; none when it has been damaged since."""
-        with self._path(record.segment).open("rb") as file:
-            file.seek(record.offset)
-            data = file.read(_RECORD.size + record.length)
-        found = next(_records(data), None)
-        if found is None:
-            logger.error("A record of the remote write queue is damaged", extra={"file": file.name})
+        """The requests of a record; none, and a log line, when it cannot be read any more."""
+        path = self._path(record.segment)
+        try:
+            with path.open("rb") as file:
+                file.seek(record.offset)
+                data = file.read(_RECORD.size + record.length)
+            problem = "" if next(_records(data), None) else "damaged"
+        except OSError as error:
+            problem = str(error)
+        if problem:
+            extra = {"file": str(path), "samples": record.samples, "err": problem}
+            logger.error("A record of the remote write queue is lost", extra=extra)
             return []
         return list(_requests(data[_RECORD.size :]))
 

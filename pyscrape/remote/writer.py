@@ -181,9 +181,9 @@ class RemoteWriter:
 
     def inherit(self, other: "RemoteWriter") -> None:
         """Take over what waits at a writer to the same endpoint that was abandoned."""
-        self._wave, other._wave = other._wave, None
-        other_rows = other.queue.take(other.queue.pending)
-        self.queue.push(other_rows)
+        if other._record is None:  # else it is on disk, and found there
+            self._wave, other._wave = other._wave, None
+        self.queue.push(other.queue.take(other.queue.pending))
         self.queue.newest_ms = max(self.queue.newest_ms, other.queue.newest_ms)
         self.highest_sent_ms = other.highest_sent_ms
         self._wake.set()
@@ -208,8 +208,10 @@ class RemoteWriter:
     def _next(self) -> Wave | None:
         """The oldest of what waits."""
         if self.spool:
-            self._record = self.spool.records[0]
-            return Wave(self.spool.read(self._record))
+            record = self._record = self.spool.records[0]
+            wave = Wave(self.spool.read(record))
+            self.stats.samples_dropped_total += record.samples - wave.samples
+            return wave
         self._record = None
         requests = self._take()
         return Wave(requests) if requests else None
@@ -247,9 +249,9 @@ class RemoteWriter:
                 logger.exception("A request could not be made; it is dropped", extra={"remote": self.name})
                 taken = False
             lane.popleft()
+            self.highest_sent_ms = max(self.highest_sent_ms, request.newest_ms)
             if taken:
                 self.stats.samples_total += request.samples
-                self.highest_sent_ms = max(self.highest_sent_ms, request.newest_ms)
             elif taken is None:
                 self.stats.samples_dropped_total += request.samples
             else:

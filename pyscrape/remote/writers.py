@@ -94,7 +94,9 @@ class RemoteWriters:
         writers, self._keys = self._keys, {}
         for key, writer in writers.items():
             self._leave(key, writer)
-        await asyncio.gather(*self._leaving.values())
+        for error in await asyncio.gather(*self._leaving.values(), return_exceptions=True):
+            if isinstance(error, Exception):
+                logger.error("Remote write did not end in order", exc_info=error)
 
     def _start(self, key: str, config: RemoteWriteConfig, external: Mapping[str, str]) -> RemoteWriter:
         writer = RemoteWriter(

@@ -267,6 +267,49 @@ def test_a_full_disk_ends_the_promise_and_not_the_program(
     assert len(said) == 1
 
 
+def test_a_reload_during_an_outage_keeps_order_and_sends_nothing_twice(tmp_path: Path) -> None:
+    receiver = StrictReceiver(lambda n: AWAY if 3 < receiver.times[n] < 30 else OK)
+
+    async def main() -> None:
+        store = Store()
+        writers = RemoteWriters(store, folder=tmp_path, clock=wall_clock, endpoint=receiver.endpoint)
+        source = Source(store, [{"__name__": "m"}])
+        for number in range(40):
+            if number % 5 == 0:
+                limits = {"batch_send_deadline": "1s", "max_samples_per_send": 100 + number}
+                await writers.apply([config(queue_config=limits)], {})
+            writers.push(*source.row(float(number)))
+            await asyncio.sleep(1)
+        await writers.stop()
+
+    run_virtual(main())
+    assert receiver.values("m") == [float(number) for number in range(40)]
+
+
+def test_a_file_that_vanished_holds_nothing_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    receiver = StrictReceiver(lambda n: AWAY if 3 < receiver.times[n] < 20 else OK)
+
+    async def main() -> None:
+        store = Store()
+        writers = RemoteWriters(store, folder=tmp_path, clock=wall_clock, endpoint=receiver.endpoint)
+        await writers.apply([config(queue_config={"batch_send_deadline": "1s"})], {})
+        [writer] = writers.writers
+        source = Source(store, [{"__name__": "m"}])
+        for number in range(40):
+            writers.push(*source.row(float(number)))
+            await asyncio.sleep(1)
+            if number == 10:
+                assert writer.spool is not None
+                for record in writer.spool.records:
+                    writer.spool._path(record.segment).unlink(missing_ok=True)
+        await writers.stop()
+        assert writer.stats.samples_total + writer.dropped == 40
+
+    run_virtual(main())
+    assert receiver.values("m")[-15:] == [float(number) for number in range(25, 40)]
+    assert "A record of the remote write queue is lost" in caplog.messages
+
+
 CHILD = """
 import sys
 from pathlib import Path
