@@ -6,6 +6,7 @@ keeps freed memory in an arena a thread; left alone, both made a server with 20 
 
 import ctypes
 import ctypes.util
+import gc
 import os
 import resource
 import sys
@@ -35,6 +36,12 @@ def limit_arenas() -> None:
     libc = _libc()
     if libc is not None:
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def collect_less_often() -> None:
+    """Let the collector of cycles run after 20,000 new objects instead of 700: it looks at every label of every
+    target, and 20,000 targets that begin cost a third more with it."""
+    gc.set_threshold(20_000, 10, 10)
 
 
 def give_back() -> bool:

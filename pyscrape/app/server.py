@@ -206,6 +206,7 @@ class Server:
             metrics=self.metrics.render,
             external_labels=lambda: self._loaded.config.global_.external_labels,
             notes=lambda: self._loaded.notes,
+            problems=lambda: self._loaded.problems,
             stats=self.web_stats,
             notifications=self._reload_state.notifications,
         )

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 
 import cramjam
 import numpy as np
@@ -167,6 +168,26 @@ def decompressed(body: bytes) -> bytes:
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as error:
         raise BadWriteError(f"snappy: {error}") from error
+
+
+def slices(data: bytes, size: int) -> Iterator[bytes]:
+    """A request that is not compressed any more as requests of about `size` bytes, cut between series.
+
+    All of it is looked at before the first is given.
+
+    Raises:
+        BadWriteError: lengths lead out of it.
+    """
+    cuts = [0]
+    at = 0
+    try:
+        while at < len(data):
+            at = _skip_field(data, at)
+            if at - cuts[-1] >= size:
+                cuts.append(at)
+    except IndexError as error:
+        raise BadWriteError(f"proto: {error}") from error
+    return (data[begin:end] for begin, end in pairwise([*cuts, len(data)]) if begin < end)
 
 
 @dataclass(slots=True)
