@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyscrape.discovery.manager import DiscoveryManager
+from pyscrape.model.problems import Problem
 from pyscrape.promql.engine import Engine
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
@@ -65,3 +66,5 @@ class Services:
     """What is wrong with the server now: text, date, active."""
     notes: Callable[[], tuple[str, ...]] = tuple
     """What the configuration asks for and this program does not do, one sentence each."""
+    problems: Callable[[], tuple[Problem, ...]] = tuple
+    """What a check finds in the configuration in force."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pyscrape.model.problems import Problem
 from pyscrape.web.pages.assets import MEDIA_TYPES, asset, asset_path
 from pyscrape.web.pages.search import cuts, wanted
 from pyscrape.web.pages.shape import ago, cut, label_id, size, took
@@ -104,7 +105,11 @@ async def test_filters_of_discovery(query: str, there: list[str], absent: list[s
 
 async def test_status_shows_all_parts() -> None:
     services = make_services(
-        store_with({"up job=a": lambda k: 1.0}), notes=lambda: ("remote_read is not supported",)
+        store_with({"up job=a": lambda k: 1.0}),
+        notes=lambda: ("remote_read is not supported",),
+        problems=lambda: (
+            Problem("warning", "no-targets", "no targets here", line=7, column=3, hint="<add>"),
+        ),
     )
     async with client_of(services) as client:
         page = (await client.get("/status")).text
@@ -114,6 +119,9 @@ async def test_status_shows_all_parts() -> None:
         "global: {}",
         "3.14.0",
         "Bytes a sample",
+        "7:3",
+        "no targets here",
+        "&lt;add&gt;",
         "job=a",
     ):
         assert text in page, text

@@ -10,6 +10,7 @@ from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
 MOST_RANKED = 10
+MOST_PROBLEMS = 100
 MOST_CONFIG_CHARACTERS = 1_000_000
 SECTIONS = ("runtime", "storage", "cardinality", "config", "flags", "build")
 # Prometheus' own pages lead to the section that shows the same.
@@ -47,6 +48,7 @@ class StatusPage:
             "status",
             sections=SECTIONS,
             notes=services.notes(),
+            problems=services.problems()[:MOST_PROBLEMS],
             runtime={name: cut(str(value)) for name, value in runtime.items() if value != ""},
             build=services.build,
             flags=sorted(services.flags.items()),
