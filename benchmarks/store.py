@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def page_rows(rows: int, columns: int, seed: int = 1) -> NDArray[np.float64]:
 def recorded(path: Path) -> NDArray[np.float64]:
     """The samples of recorded pages, shape [pages x series]."""
     data = path.read_bytes()
-    pages, at, columns = [], 0, {}
+    pages, at = [], 0
+    columns: dict[str, int] = {}
     while at + 12 <= len(data):
         _, size = struct.unpack_from("<qI", data, at)
         if at + 12 + size > len(data):
@@ -115,9 +117,9 @@ def measure_index(count: int) -> list[Row]:
     rows = [Row(f"{len(sets):,} series: adding labels", adding * 1e6, "us/series", "2")]
     for what, matchers, goal in (("name", name, "5"), ("job and regex", nodes, "20")):
         found = len(store.index.match(matchers))
-        took = cpu_s(lambda matchers=matchers: store.index.match(matchers))
+        took = cpu_s(partial(store.index.match, matchers))
         rows.append(Row(f"{len(sets):,} series: {what} -> {found:,}", took * 1e3, "ms", goal))
-        took = cpu_s(lambda matchers=matchers: store.select(matchers, 0, 5000))
+        took = cpu_s(partial(store.select, matchers, 0, 5000))
         rows.append(Row(f"{len(sets):,} series: {what}, selected", took * 1e3, "ms", ""))
     values = len(store.label_values("id"))
     took = cpu_s(lambda: store.label_values("id"))

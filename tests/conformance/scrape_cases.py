@@ -40,7 +40,8 @@ def at_now(text: str, now_ms: int) -> str:
 def body_of(response: Case, now_ms: int) -> bytes:
     """The page of a response."""
     if "body_base64" in response:
-        return base64.b64decode(response["body_base64"])
+        found: bytes = base64.b64decode(response["body_base64"])
+        return found
     if "body_file" in response:
         return (FOLDER / response["body_file"]).read_bytes()
     return at_now(response.get("body", ""), now_ms).encode()

@@ -10,12 +10,12 @@ CASES = load("content_type.json")
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_content_type(case: Case) -> None:
-    expected = case.get("error_contains")
+    expected: str | None = case.get("error_contains")
     try:
         choice = choose_parser(case["content_type"], case["fallback_scrape_protocol"])
     except ContentTypeError as error:
         assert case["parser"] is None
-        assert expected in str(error)
+        assert expected is not None and expected in str(error)
     else:
         assert choice.parser == case["parser"]
         assert (choice.warning is None) == (expected is None)

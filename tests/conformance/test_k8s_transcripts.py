@@ -26,7 +26,8 @@ pytestmark = pytest.mark.skipif(
 def follow(name: str, resource: Resource, chunk_bytes: int) -> tuple[dict[Key, Named], list[object], Watch]:
     """What is known at the end of a stream that arrives in chunks of a size, all that was said, and the watch."""
     known: dict[Key, Named] = {}
-    watch, cutter, said = Watch(resource, Decoders(resource)), Lines(), []
+    watch, cutter = Watch(resource, Decoders(resource)), Lines()
+    said: list[object] = []
     body = (TRANSCRIPTS / name).read_bytes()
     for start in range(0, len(body), chunk_bytes):
         for line in cutter.feed(body[start : start + chunk_bytes]):

@@ -92,7 +92,7 @@ def test_series_notation(case: dict[str, Any]) -> None:
         return
     series = parse_series(case["input"])
     shown = [
-        None if value is None else "StaleNaN" if value is STALE else format_float(value)
+        None if value is None else "StaleNaN" if value is STALE else format_float(value)  # type: ignore[arg-type]
         for value in series.values
     ]
     assert (series.labels, shown) == (case["labels"], case["values"])

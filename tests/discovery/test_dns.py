@@ -29,7 +29,7 @@ class NameServer:
     """Zones as (name, type) -> record texts; `rcode` fails every question, `cut` truncates answers over UDP."""
 
     zone: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    rcode: int = dns.rcode.NOERROR
+    rcode: dns.rcode.Rcode = dns.rcode.NOERROR
     cut: bool = False
     port: int = 0
     over_tcp: int = 0

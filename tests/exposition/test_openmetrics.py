@@ -22,11 +22,11 @@ def test_exemplars_and_float_seconds() -> None:
 
 def test_metadata() -> None:
     found = entries(b'# TYPE "b.a_s" counter\n# UNIT "b.a_s" s\n# HELP a \\"x\\" \\\\ \\n\n# EOF\n')
-    assert [(entry.kind, entry.metric) for entry in found] == [
+    assert [(entry.kind, entry.metric) for entry in found] == [  # type: ignore[union-attr]
         ("type", "b.a_s"),
         ("unit", "b.a_s"),
         ("help", "a"),
-    ]  # type: ignore[union-attr]
+    ]
     assert found[2].help == '"x" \\ \n'  # type: ignore[union-attr]
 
 

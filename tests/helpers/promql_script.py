@@ -157,7 +157,7 @@ def _eval(block: Sequence[str], line: int) -> Eval:
         command = Eval(line, query, _duration(at, line) if at else 0)
     elif ranged := _RANGE.match(block[0]):
         word, start, end, step, query = ranged.groups()
-        span = [_duration(text, line) for text in (start, end, step)]
+        span = (_duration(start, line), _duration(end, line), _duration(step, line))
         if span[1] < span[0]:
             raise ScriptError(line, "invalid test definition, end timestamp is before start timestamp")
         if span[2] <= 0:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import zlib
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from tests.helpers.memory_transport import MemoryTransport, Page
 PAGE = b"".join(b'metric_%d{a="b"} %d\n' % (i, i) for i in range(3))
 
 
-async def fetch(url: str, *, timeout_s: float = 2.0, limit: int = 0, **config: object) -> Body:
+async def fetch(url: str, *, timeout_s: float = 2.0, limit: int = 0, **config: Any) -> Body:
     client = JobClient(HTTPClientConfig(**config), [("Accept-Encoding", "gzip")])
     fetcher = client.fetcher(url)
     try:

@@ -61,8 +61,8 @@ def says(*pieces: bytes, headers: bytes = b"", close: bool = False) -> Answering
     return answer
 
 
-async def fetch(made: Streams, path: str = "/", **waits: float) -> bytes:
-    async with made.get(path, {}, **{"answer_s": 1.0, "silence_s": 1.0, **waits}) as answer:
+async def fetch(made: Streams, path: str = "/", *, answer_s: float = 1.0, silence_s: float = 1.0) -> bytes:
+    async with made.get(path, {}, answer_s=answer_s, silence_s=silence_s) as answer:
         return await answer.read()
 
 

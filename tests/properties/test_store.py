@@ -145,7 +145,7 @@ def seal(pair: Pair, *_: object) -> None:
 
 def some_upkeep(pair: Pair, number: int, *_: object) -> None:
     """A few steps of upkeep, which stops in the middle of something."""
-    for _ in range(number + 1):
+    for _step in range(number + 1):
         pair.store.maintain(0, 0)
 
 

@@ -14,7 +14,8 @@ SPECIAL = [ABSENT_BITS, STALE_BITS, NAN_BITS, 0x8000000000000000, 0x7FF000000000
 
 
 def words(values: list[float]) -> list[int]:
-    return np.array(values, np.float64).view(np.uint64).tolist()
+    found: list[int] = np.array(values, np.float64).view(np.uint64).tolist()
+    return found
 
 
 def counters(rows: int, step: st.SearchStrategy[int], scale: float) -> st.SearchStrategy[list[int]]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.helpers.processes import HOST, Process, fetch, free_port, prometheus, pyscrape
 
@@ -149,7 +150,7 @@ def endpoint(inputs: Inputs) -> Iterator[int]:
         server.server_close()
 
 
-def targets(server: Process) -> tuple[list[object], list[object]]:
+def targets(server: Process) -> tuple[list[Any], list[Any]]:
     """Active and dropped targets, without what 3.14 adds to the discovered labels."""
     data = json.loads(fetch(server.url + "/api/v1/targets")[1])["data"]
 

@@ -93,7 +93,8 @@ class Program:
     async def query(self, text: str) -> list[dict[str, Any]]:
         from urllib.parse import quote
 
-        return (await self.get("/api/v1/query?query=" + quote(text)))["result"]
+        found: list[dict[str, Any]] = (await self.get("/api/v1/query?query=" + quote(text)))["result"]
+        return found
 
 
 @pytest.fixture

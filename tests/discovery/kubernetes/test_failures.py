@@ -6,6 +6,7 @@ Each case provokes one behaviour that real servers were seen to have; all waits 
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -238,7 +239,7 @@ def guarded(token: str = "sesame") -> FakeKubernetes:
     return server
 
 
-def with_token(path: Path) -> dict[str, object]:
+def with_token(path: Path) -> dict[str, Any]:
     return {"authorization": {"credentials_file": str(path)}}
 
 

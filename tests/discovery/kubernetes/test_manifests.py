@@ -68,7 +68,11 @@ async def test_rights_are_enough(role: str) -> None:
     server.rules = {
         USER: [{**rule, "namespace": "" if in_none & set(rule["resources"]) else "shop"} for rule in rules]
     }
-    config = {"role": role, "authorization": {"credentials": "t"}, "attach_metadata": {"namespace": True}}
+    config: dict[str, Any] = {
+        "role": role,
+        "authorization": {"credentials": "t"},
+        "attach_metadata": {"namespace": True},
+    }
     async with server, discovering(server.url, **config, namespaces={"names": ["shop"]}) as found:
         await eventually(lambda: found.synced)
         assert found.discovery.status.state == "running"
