@@ -43,5 +43,6 @@ def body_of(response: Case, now_ms: int) -> bytes:
         found: bytes = base64.b64decode(response["body_base64"])
         return found
     if "body_file" in response:
-        return (FOLDER / response["body_file"]).read_bytes()
+        path: str = response["body_file"]
+        return (FOLDER / path).read_bytes()
     return at_now(response.get("body", ""), now_ms).encode()

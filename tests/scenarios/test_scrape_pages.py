@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -117,7 +118,7 @@ def test_the_same_page_gives_the_same_series(pages: dict[str, Page], tmp_path: P
         theirs = stack.enter_context(prometheus(config))
         ours = stack.enter_context(pyscrape(config))
         for process in (theirs, ours):
-            wait_for("two scrapes of every page", lambda process=process: ready(process, names), 60)
+            wait_for("two scrapes of every page", partial(ready, process, names), 60)
         for name in names:
             expected, found = stored(theirs, name), stored(ours, name)
             assert len(expected) > 5, name

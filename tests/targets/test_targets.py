@@ -1,5 +1,7 @@
 """Targets from groups: whose label wins, which checks fail and how, what makes two targets the same one."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from pyscrape.targets import (
 
 
 def only(
-    own: dict[str, str], group: dict[str, str] | None = None, **config: object
+    own: dict[str, str], group: dict[str, str] | None = None, **config: Any
 ) -> Target | Dropped | Failed:
     """What becomes of one target."""
     built = targets_from_group(TargetGroup("s", (own,), group or {}), {"job_name": "j", **config})
