@@ -110,7 +110,7 @@ TEXTS: dict[str, str] = {
     "cardinality": "What makes the most series",
     "flags": "Command-line flags",
     "sections": "Sections",
-    "problems": "What a check finds in the configuration file",
+    "problems": "Findings of the check",
     "config_whole": "The whole configuration, as JSON",
     "config": "Configuration",
     "config_hint": "As it is in force, with defaults; secrets are hidden.",
