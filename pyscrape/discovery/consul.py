@@ -187,11 +187,12 @@ class ConsulDiscoverer:
         self._clock = clock
         self._retry_s = retry_s
         self._datacenter = ""
+        self._errors: dict[str, str] = {}
         self.status = DiscoveryStatus("consul")
 
     async def run(self, update: UpdateGroups) -> None:
         """Follow the catalog, or only the services that the config names; until cancelled."""
-        self._datacenter = await self._persist(self._api.datacenter)
+        self._datacenter = await self._persist(self._api.datacenter, "datacenter")
         async with asyncio.TaskGroup() as tasks:
             if self._config.services and not self._config.tags and not self._config.filter:
                 for name in self._config.services:
@@ -199,30 +200,42 @@ class ConsulDiscoverer:
             else:
                 await self._follow_catalog(update, tasks)
 
-    async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer."""
+    async def _persist(self, ask: Callable[[], Awaitable[T]], what: str) -> T:
+        """Ask until there is an answer; `what` is asked tells its failures from those of others."""
         while True:
             self.status.last_attempt_s = self._clock()
             try:
                 answer = await ask()
             except ConsulError as error:
-                if self.status.last_error != str(error):
-                    logger.error("Error asking Consul", extra={"err": str(error)})
-                self.status.state, self.status.last_error = "failing", str(error)
+                if self._errors.get(what) != str(error):
+                    logger.error("Error asking Consul", extra={"what": what, "err": str(error)})
+                self._errors[what] = str(error)
+                self._tell()
                 await asyncio.sleep(self._retry_s)
             else:
-                self.status.state, self.status.last_error = "running", ""
+                self._errors.pop(what, None)
                 self.status.last_success_s = self._clock()
+                self._tell()
                 return answer
+
+    def _tell(self) -> None:
+        """The status of all questions: it fails while one of them does."""
+        error = next(iter(self._errors.values()), "")
+        self.status.state, self.status.last_error = "failing" if error else "running", error
+
+    def _forget(self, name: str) -> None:
+        self._errors.pop(f"service {name}", None)
+        self._tell()
 
     async def _follow_catalog(self, update: UpdateGroups, tasks: asyncio.TaskGroup) -> None:
         followed: dict[str, asyncio.Task[None]] = {}
         index = 0
         while True:
-            services, now = await self._persist(partial(self._api.services, index))
+            services, now = await self._persist(partial(self._api.services, index), "catalog")
             if now != index or not index:
                 for name in [name for name in followed if name not in services]:
                     followed.pop(name).cancel()
+                    self._forget(name)
                     update([TargetGroup(name)])
                 for name, tags in services.items():
                     if name not in followed and should_watch(self._config, name, tags):
@@ -238,7 +251,8 @@ class ConsulDiscoverer:
         index = 0
         labels = {f"{META}service": name, f"{META}dc": self._datacenter}
         while True:
-            instances, now = await self._persist(partial(self._api.instances, name, index))
+            asked = partial(self._api.instances, name, index)
+            instances, now = await self._persist(asked, f"service {name}")
             if now != index or not index:
                 targets = (target_of(instance, self._config.tag_separator) for instance in instances)
                 update([TargetGroup(name, tuple(targets), labels)])

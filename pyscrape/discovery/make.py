@@ -23,7 +23,12 @@ class UnsupportedDiscovery(ValueError):  # noqa: N818  # it is a configuration's
 
 def supported(config: object) -> bool:
     """Whether this program runs the discovery of `config`."""
-    return type(config).__name__ in DISCOVERERS or maker_of(config.__class__) is not None
+    return _own(config) or maker_of(config.__class__) is not None
+
+
+def _own(config: object) -> bool:
+    """Whether it is a discovery of this package: those work however broken an installed plugin is."""
+    return type(config).__name__ in DISCOVERERS and type(config).__module__.startswith("pyscrape.")
 
 
 def make_discoverer(config: object) -> Discoverer:
@@ -33,10 +38,11 @@ def make_discoverer(config: object) -> Discoverer:
         UnsupportedDiscovery: this program does not run it.
     """
     name = type(config).__name__
-    if (make := maker_of(config.__class__)) is not None:
+    if not _own(config):
+        make = maker_of(config.__class__)
+        if make is None:
+            raise UnsupportedDiscovery(f"{name} is not supported by pyscrape run")
         return make(config)
-    if name not in DISCOVERERS:
-        raise UnsupportedDiscovery(f"{name} is not supported by pyscrape run")
     module, attribute = DISCOVERERS[name]
     build = cast(Callable[[object], Discoverer], getattr(importlib.import_module(module), attribute))
     return build(config)

@@ -23,6 +23,7 @@ class Agent:
     instances: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     index: int = 10
     failing: bool = False
+    broken: set[str] = field(default_factory=set)
     requests: list[httpx.Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,6 +51,8 @@ class Agent:
         if self.failing:
             return httpx.Response(500, text="rpc error")
         path = request.url.path
+        if path in self.broken:
+            return httpx.Response(500, text="no leader")
         if path == "/v1/agent/self":
             return httpx.Response(200, json={"Config": {"Datacenter": "dc1"}})
         if int(request.url.params.get("index", "0")) == self.index:
@@ -102,6 +105,22 @@ async def test_services_come_change_and_go() -> None:
     )
     agent.deregister("db")
     await world.until(lambda: list(world.addresses()) == ["web"])
+    await world.stop()
+
+
+async def test_one_service_that_fails_is_seen_beside_others_that_do_not() -> None:
+    agent = Agent(broken={"/v1/health/service/bad"})
+    agent.register("bad", "10.0.0.9")
+    agent.register("web", "10.0.0.1")
+    world = World(agent)
+    status = world.discoverer.status
+    await world.until(lambda: bool(world.addresses()) and status.state == "failing")
+    for number in range(2, 5):
+        agent.register("web", f"10.0.0.{number}")
+        await world.until(lambda: len(world.addresses()["web"]) == number)  # noqa: B023
+        assert (status.state, status.last_error) == ("failing", "Unexpected response code: 500 (no leader)")
+    agent.deregister("bad")
+    await world.until(lambda: status.state == "running" and not status.last_error)
     await world.stop()
 
 

@@ -82,3 +82,20 @@ def test_something_else_under_an_entry_point_is_refused(monkeypatch: pytest.Monk
     with pytest.raises(plugins.PluginError, match="math:pi"):
         plugins.find("odd_sd_configs")
     plugins.find.cache_clear()
+
+
+def test_a_plugin_that_cannot_be_imported_spoils_no_other_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def entry_points(*, group: str, name: str = "bad") -> list[EntryPoint]:
+        looked.append(name)
+        return [EntryPoint("bad", "no_such_module_at_all:PLUGIN", group)]
+
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    config = parse_config(
+        "scrape_configs: [{job_name: j, dns_sd_configs: [{names: [a.example]}]}]\n", "prometheus.yml"
+    )
+    (settings,) = config.scrape_configs[0].discoveries()
+    assert supported(settings)
+    assert make_discoverer(settings).status.kind == "dns"
+    assert looked == [], "no entry point is looked at for a discovery of this package"
