@@ -1,9 +1,12 @@
 """The web application: one visible list of routes, and what applies to every answer."""
 
+from collections.abc import Awaitable, Callable
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.web.admin_api import AdminApi
@@ -86,11 +89,22 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
     return PlainTextResponse("Method Not Allowed\n", 405, getattr(error, "headers", None))
 
 
+def _home(prefix: str) -> Callable[[Request], Awaitable[Response]]:
+    """Leads those who left the route prefix out to it."""
+
+    async def redirect(request: Request) -> Response:
+        return RedirectResponse(prefix + "/", 302)
+
+    return redirect
+
+
 def create_app(services: Services) -> Starlette:
     """The ASGI application over the running parts."""
     options = services.options
     runner = Runner(WEB_THREADS, min(QUERY_THREADS, options.max_concurrency), services.stats)
     routes = [runner.route(mount, options.prefix) for mount in mounts(services)]
+    if options.prefix:
+        routes += [Route(path, _home(options.prefix), methods=["GET"]) for path in ("/", options.prefix)]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Cors, options)],

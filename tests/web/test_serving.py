@@ -72,6 +72,13 @@ async def test_methods_and_unknown_paths() -> None:
         assert (await client.http.head("/p/-/healthy")).status_code == 200
 
 
+async def test_those_who_leave_the_prefix_out_are_led_to_it() -> None:
+    async with client_of(make_services(prefix="/p")) as client:
+        for path in ("/", "/p"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (302, "/p/")
+
+
 async def test_too_many_fields_are_refused() -> None:
     async with client_of(make_services()) as client:
         body = "&".join(["a=b"] * 30_000)
