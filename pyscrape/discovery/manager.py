@@ -97,29 +97,42 @@ class Plan:
     start: tuple[tuple[object, tuple[str, ...]], ...]
 
 
+def bucket(config: object) -> tuple[type, int]:
+    """Equal configs have equal buckets; those of others are nearly always different."""
+    try:
+        return type(config), hash(config)
+    except TypeError:  # it holds a mapping
+        return type(config), 0
+
+
 def plan(running: Sequence[Provider], wanted: Mapping[str, JobDiscovery]) -> Plan:
     """Compare what runs with what is wanted; equal configs of several jobs become one provider."""
     asked: list[tuple[object, list[str]]] = []
+    alike: dict[tuple[type, int], list[tuple[object, list[str]]]] = {}
     for job, discovery in wanted.items():
         for config in discovery.configs:
-            for known, jobs in asked:
-                if known == config and type(known) is type(config):
-                    if job not in jobs:
-                        jobs.append(job)
-                    break
-            else:
-                asked.append((config, [job]))
+            found = alike.setdefault(bucket(config), [])
+            jobs = next((jobs for known, jobs in found if known == config), None)
+            if jobs is None:
+                found.append((config, [job]))
+                asked.append(found[-1])
+            elif job not in jobs:
+                jobs.append(job)
     keep: list[tuple[Provider, tuple[str, ...]]] = []
     start: list[tuple[object, tuple[str, ...]]] = []
-    left = list(running)
+    left: dict[tuple[type, int], list[Provider]] = {}
+    for provider in running:
+        left.setdefault(bucket(provider.config), []).append(provider)
     for config, jobs in asked:
-        provider = next((p for p in left if p.config == config and type(p.config) is type(config)), None)
-        if provider is None:
+        candidates = left.get(bucket(config), [])
+        match = next((p for p in candidates if p.config == config), None)
+        if match is None:
             start.append((config, tuple(jobs)))
         else:
-            left.remove(provider)
-            keep.append((provider, tuple(jobs)))
-    return Plan(tuple(keep), tuple(left), tuple(start))
+            candidates.remove(match)
+            keep.append((match, tuple(jobs)))
+    stop = tuple(provider for provider in running if provider in left[bucket(provider.config)])
+    return Plan(tuple(keep), stop, tuple(start))
 
 
 class DiscoveryManager:
@@ -133,6 +146,7 @@ class DiscoveryManager:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         # Groups of discoverers that a reload replaced, until the new ones have answered: no gap in between.
         self._leftover: dict[str, list[TargetGroup]] = {}
+        self._of_job: dict[str, list[Provider]] = {}
         self.providers: list[Provider] = []
 
     def apply(self, wanted: Mapping[str, JobDiscovery]) -> None:
@@ -153,6 +167,10 @@ class DiscoveryManager:
             provider.jobs = jobs
         kept = [provider for provider, _ in decided.keep]
         self.providers = kept + [self._begin(config, jobs) for config, jobs in decided.start]
+        self._of_job = {}
+        for provider in self.providers:
+            for job in provider.jobs:
+                self._of_job.setdefault(job, []).append(provider)
         for job in list(self._timers):
             if job not in wanted:
                 self._timers.pop(job).cancel()
@@ -166,12 +184,8 @@ class DiscoveryManager:
             return []
         found = list(wanted.static)
         for config in wanted.configs:
-            for provider in self.providers:
-                if (
-                    job in provider.jobs
-                    and provider.config == config
-                    and type(provider.config) is type(config)
-                ):
+            for provider in self._of_job.get(job, ()):
+                if type(provider.config) is type(config) and provider.config == config:
                     found.extend(provider.groups.values())
                     break
         if job in self._leftover:
@@ -190,7 +204,7 @@ class DiscoveryManager:
 
     def synced(self, job: str) -> bool:
         """Whether every discoverer of the job has answered at least once."""
-        return all(provider.synced for provider in self.providers if job in provider.jobs)
+        return all(provider.synced for provider in self._of_job.get(job, ()))
 
     async def stop(self) -> None:
         """End all discoverers and wait for them."""

@@ -237,3 +237,25 @@ async def test_targets_of_a_job_that_went_do_not_come_back_with_it() -> None:
     manager.apply({"j": WantedJob((), (B,))})
     assert world.given[-1] == ("j", [])
     await manager.stop()
+
+
+def test_a_plan_compares_few_configs() -> None:
+    compared = 0
+
+    class Counted(FakeConfig):
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return isinstance(other, Counted) and self.name == other.name
+
+        def __hash__(self) -> int:
+            return hash(self.name)
+
+    def wanted() -> dict[str, WantedJob]:
+        return {f"j{k}": WantedJob((), (Counted(str(k)),)) for k in range(300)}
+
+    first = plan([], wanted())
+    running = [Provider(config, FakeDiscoverer(FakeConfig("x"))) for config, _ in first.start]
+    again = plan(running, wanted())
+    assert (len(again.keep), again.stop, again.start) == (300, (), ())
+    assert compared < 1000
