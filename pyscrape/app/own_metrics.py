@@ -138,6 +138,9 @@ def remote_families(writers: RemoteWriters) -> Iterable[Family]:
     for kind, name, text, value in rows:
         samples = [(labels, float(value(writer))) for labels, writer in labelled]
         yield Family(kind, f"prometheus_remote_storage_{name}", text, samples)
+    on_disk = [(labels, float(w.spool.nbytes)) for labels, w in labelled if w.spool is not None]
+    text = "Size on disk of what waits to be sent."
+    yield Family("gauge", "pyscrape_remote_queue_bytes", text, on_disk)
     newest_ms = max((writer.queue.newest_ms for writer in writers.writers), default=0)
     name = "prometheus_remote_storage_highest_timestamp_in_seconds"
     yield single("gauge", name, "Newest time that came into any queue.", newest_ms / 1000)
