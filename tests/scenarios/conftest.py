@@ -5,6 +5,8 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -60,10 +62,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Nothing: the log of a test's page is of no use."""
 
 
-@pytest.fixture(scope="module")
-def same_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process, float]]:
+@contextmanager
+def both_on_one_page(folder: Path) -> Iterator[tuple[Process, Process, float]]:
     """pyscrape, Prometheus, and a time at which both have all samples."""
-    folder = tmp_path_factory.mktemp("api")
     page = http.server.ThreadingHTTPServer((HOST, free_port()), Handler)
     threading.Thread(target=page.serve_forever, daemon=True).start()
     configs = []
@@ -80,3 +81,17 @@ def same_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proces
         yield ours, theirs, math.floor(time.time())
     page.shutdown()
     page.server_close()
+
+
+@pytest.fixture(scope="session")
+def same_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process, float]]:
+    """Both on one page, for tests that only ask."""
+    with both_on_one_page(tmp_path_factory.mktemp("asked")) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def own_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process, float]]:
+    """Both on one page, for the tests of a module that write, too."""
+    with both_on_one_page(tmp_path_factory.mktemp("written")) as both:
+        yield both

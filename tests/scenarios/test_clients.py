@@ -18,8 +18,8 @@ groups:
 """
 
 
-def test_vmalert_evaluates_and_writes_back(same_page: tuple[Process, Process, float], tmp_path: Path) -> None:
-    ours, _, _ = same_page
+def test_vmalert_evaluates_and_writes_back(own_page: tuple[Process, Process, float], tmp_path: Path) -> None:
+    ours, _, _ = own_page
     (tmp_path / "rules.yml").write_text(RULES)
     port = free_port()
     command = [
@@ -42,8 +42,8 @@ def test_vmalert_evaluates_and_writes_back(same_page: tuple[Process, Process, fl
         assert "error" not in vmalert.logged().lower(), vmalert.logged()
 
 
-def test_prometheus_federates(same_page: tuple[Process, Process, float], tmp_path: Path) -> None:
-    ours, _, _ = same_page
+def test_prometheus_federates(own_page: tuple[Process, Process, float], tmp_path: Path) -> None:
+    ours, _, _ = own_page
     config = tmp_path / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n  - job_name: federate\n"
@@ -62,8 +62,8 @@ def test_prometheus_federates(same_page: tuple[Process, Process, float], tmp_pat
         assert federating.query('up{job="federate"} == 1')
 
 
-def test_prometheus_writes(same_page: tuple[Process, Process, float], tmp_path: Path) -> None:
-    ours, theirs, _ = same_page
+def test_prometheus_writes(own_page: tuple[Process, Process, float], tmp_path: Path) -> None:
+    ours, theirs, _ = own_page
     config = tmp_path / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s, scrape_timeout: 1s, external_labels: {from: writer}}\n"
