@@ -35,7 +35,7 @@ class Grammar:
 
     def next_entry(self) -> Entry | None:
         """The next entry of the page, None after the last."""
-        raise NotImplementedError
+        raise NotImplementedError  # each format has its own
 
     def _token(self) -> Token:
         return self.lexer.next()
@@ -107,7 +107,7 @@ class Grammar:
         return named
 
     def _after_pair(self) -> Token:
-        raise NotImplementedError
+        raise NotImplementedError  # each format has its own
 
     def _check_utf8(self) -> None:
         value = self.lexer.text

@@ -65,7 +65,7 @@ class Kind:
 
     def decode(self, spot: "Spot") -> Any:
         """The value at `spot`, which is not null; FAILED or the readable rest after a problem was noted there."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind has its own
 
     def dump(self, value: Any) -> Any:
         """The value in plain YAML terms, as Prometheus prints it."""
@@ -77,7 +77,7 @@ class Kind:
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the field."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind has its own
 
 
 class Setting:
