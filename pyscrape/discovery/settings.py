@@ -20,6 +20,7 @@ from pyscrape.model.kinds import (
     TEXTS,
     EnumKind,
     ListKind,
+    TextKind,
 )
 from pyscrape.model.names import quoted
 from pyscrape.model.settings import (
@@ -33,7 +34,15 @@ from pyscrape.model.settings import (
     Settings,
     setting,
 )
-from pyscrape.net.settings import DEFAULT_HTTP, URL, BasicAuth, HTTPClientConfig, http_block, url_mistake
+from pyscrape.net.settings import (
+    DEFAULT_HTTP,
+    URL,
+    BasicAuth,
+    HTTPClientConfig,
+    http_block,
+    redacted_url,
+    url_mistake,
+)
 
 ROLES = ("pod", "service", "endpoints", "endpointslice", "node", "ingress")
 SELECTORS: Mapping[str, tuple[str, ...]] = {
@@ -81,6 +90,13 @@ class FileSDConfig(Settings, go_type="file.plain"):
                 )
 
 
+class _PrintedURL(TextKind):
+    """A URL that `finish` checks; printed with its password hidden, which Prometheus does not do here."""
+
+    def dump(self, value: Any) -> Any:
+        return redacted_url(value)
+
+
 class HTTPSDConfig(Settings, go_type="http.plain"):
     """Targets from an HTTP endpoint that answers JSON."""
 
@@ -88,7 +104,7 @@ class HTTPSDConfig(Settings, go_type="http.plain"):
     refresh_interval: Duration = setting(
         DURATION, "How often to ask; also the request's timeout.", default=Duration(60_000)
     )
-    url: str = setting(TEXT, "URL of the endpoint (required).", always=True)
+    url: str = setting(_PrintedURL(), "URL of the endpoint (required).", always=True)
 
     @classmethod
     def finish(cls, section: Section) -> None:
