@@ -238,7 +238,13 @@ def _as_go(error: yaml.MarkedYAMLError) -> YAMLError:
     """The reader's error in the words of Go's library, which reads as libyaml does."""
     mark: Any = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if error.problem == "exceeded maximum nesting depth":  # newer libyaml counts by itself, to the same thousand
+        return _too_deep(line, column)
     return YAMLError(f"yaml: line {line}: {error.problem or 'could not read the document'}", line, column)
+
+
+def _too_deep(line: int, column: int) -> YAMLError:
+    return YAMLError(f"yaml: exceeded max depth of {MAX_DEPTH}", line, column)
 
 
 def _control_character(text: str) -> tuple[int, int]:
@@ -333,7 +339,7 @@ def _document(get_event: Callable[[], Any]) -> Node | None:
             mark = event.start_mark
             node = Node("map" if kind is map_start else "list", [], mark.line + 1, mark.column + 1)
             if len(open_nodes) >= MAX_DEPTH:
-                raise YAMLError(f"yaml: exceeded max depth of {MAX_DEPTH}", node.line, node.column)
+                raise _too_deep(node.line, node.column)
         elif kind is alias:
             node = _alias(event, anchors, open_nodes)
         elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
