@@ -238,7 +238,7 @@ def _as_go(error: yaml.MarkedYAMLError) -> YAMLError:
     """The reader's error in the words of Go's library, which reads as libyaml does."""
     mark: Any = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    if error.problem == "exceeded maximum nesting depth":  # newer libyaml counts by itself, to the same thousand
+    if error.problem == "exceeded maximum nesting depth":  # newer libyaml counts too, to the same thousand
         return _too_deep(line, column)
     return YAMLError(f"yaml: line {line}: {error.problem or 'could not read the document'}", line, column)
 

@@ -40,7 +40,7 @@ async def get(url: str, **tls: object) -> bytes:
         {"ca_file": CERTS.ca, "min_version": "TLS13"},
         {"ca_file": CERTS.ca, "max_version": "TLS12"},
     ],
-    ids=str,
+    ids=["ca_file", "ca", "skip verify", "server_name", "min_version", "max_version"],
 )
 async def test_good_settings(tls: dict[str, object]) -> None:
     async with fake_target(answering(b"m 1\n"), tls=CERTS.server_context()) as target:
@@ -57,7 +57,7 @@ async def test_good_settings(tls: dict[str, object]) -> None:
             "tls: failed to verify certificate: x509: certificate is",
         ),
     ],
-    ids=str,
+    ids=["no ca", "another ca", "another name"],
 )
 async def test_a_server_that_is_not_trusted(tls: dict[str, object], text: str) -> None:
     async with fake_target(answering(b"m 1\n"), tls=CERTS.server_context()) as target:
