@@ -223,11 +223,9 @@ BROKEN = "net/http: HTTP/1.x transport connection broken: "
 async def test_a_hostile_server_gives_its_reason(
     handler: Handler, limit: int, reason: str, text: str, while_reading: bool
 ) -> None:
-    started = asyncio.get_running_loop().time()
     found = await failure(handler, limit=limit, timeout_s=2.0 if limit else 0.3)
     assert (found[0], found[2]) == (reason, while_reading)
     assert found[1].startswith(text)
-    assert asyncio.get_running_loop().time() - started < 3
 
 
 async def test_nobody_listens() -> None:
