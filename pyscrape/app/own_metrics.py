@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pyscrape.app.metrics import Family, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
 from pyscrape.discovery.manager import DiscoveryManager
-from pyscrape.net.settings import redacted_url
+from pyscrape.net.urls import redacted_url
 from pyscrape.remote.writer import RemoteWriter
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools

@@ -115,23 +115,31 @@ def _relabel_tests(root: Node, text_size: int, filename: str) -> tuple[int, list
 
 
 def _print(form: str, reports: Sequence[Report], stdin_lines: Sequence[str]) -> None:
-    from pyscrape.config import report
-
     if form == "text":
+        from pyscrape.config import report
+
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         if text := report.as_text(
             reports, lambda path: stdin_lines if path == "-" else _lines_of(path), colour=colour
         ):
             print(text)
-    elif form == "github":
-        if text := report.as_github(reports):
-            print(text)
     else:
-        import json
+        _print_data(form, reports)
 
-        titles = {lint.id: lint.title for lint in LINTS}
-        data = report.as_data(reports) if form == "json" else report.as_sarif(reports, __version__, titles)
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+
+def _print_data(form: str, reports: Sequence[Report]) -> None:
+    from pyscrape.config import report_data
+
+    if form == "github":
+        if text := report_data.as_github(reports):
+            print(text)
+        return
+    import json
+
+    titles = {lint.id: lint.title for lint in LINTS}
+    sarif = form == "sarif"
+    data = report_data.as_sarif(reports, __version__, titles) if sarif else report_data.as_data(reports)
+    print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def _lines_of(path: str) -> Sequence[str]:

@@ -213,20 +213,22 @@ def _check_named_file(path: str, field: str) -> list[Problem]:
 
 def _check_manifest(text: str, filename: str, base_dir: str, options: Options) -> Report:
     """Check every text of every ConfigMap and Secret; places are those of the manifest."""
+    from pyscrape.config import manifests
+
     lines = text.split("\n")
     roots = [document.root for document in compose_all(text) if document.root is not None]
     holds: list[str] = []
     problems: list[Problem] = []
-    for found in inputs.embedded([root for root in roots if root.kind == "map"]):
+    for found in manifests.embedded([root for root in roots if root.kind == "map"]):
         if isinstance(found, YAMLError):
             problems.append(syntax_problem(found, filename))
             continue
-        inner = inputs.document_of(found)
+        inner = manifests.document_of(found)
         if isinstance(inner, YAMLError):
             holds.append(found.name)
             problems.append(found.outer(syntax_problem(inner, filename), lines, filename))
             continue
-        kind = inputs.looks_like_config(inner) if inner is not None else None
+        kind = manifests.looks_like_config(inner) if inner is not None else None
         if inner is None or kind is None:
             continue
         report = _check_document(kind, inner, found.text, filename, base_dir, options)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
-from pyscrape.discovery.settings import ConsulSDConfig
+from pyscrape.discovery.network_settings import ConsulSDConfig
 from pyscrape.model.names import sanitize_label_name
 from pyscrape.net.ask import Asker, AskError
 

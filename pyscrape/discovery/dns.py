@@ -15,8 +15,8 @@ import dns.resolver
 from dns.rdata import Rdata
 
 from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.network_settings import DNSSDConfig
 from pyscrape.discovery.refresh import LookError, RefreshDiscoverer, sleep
-from pyscrape.discovery.settings import DNSSDConfig
 from pyscrape.model.names import quoted
 
 logger = logging.getLogger("pyscrape.discovery")

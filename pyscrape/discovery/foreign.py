@@ -10,7 +10,8 @@ from pyscrape.model.duration import Duration
 from pyscrape.model.kinds import BOOL, DURATION, INT, PATH, SECRET, TEXT, TEXTS, EnumKind, ListKind
 from pyscrape.model.names import quoted
 from pyscrape.model.settings import Secret, Section, SectionKind, Settings, setting
-from pyscrape.net.settings import HTTPClientConfig, TLSConfig, at_most_one, http_block, url_mistake
+from pyscrape.net.settings import HTTPClientConfig, TLSConfig, at_most_one, http_block
+from pyscrape.net.urls import url_mistake
 
 _MINUTE = Duration(60_000)
 

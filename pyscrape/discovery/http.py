@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 
 from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.network_settings import HTTPSDConfig
 from pyscrape.discovery.refresh import LookError, RefreshDiscoverer, sleep
-from pyscrape.discovery.settings import HTTPSDConfig
 from pyscrape.discovery.target_lists import TargetListError, as_groups, read_json
 from pyscrape.model.names import quoted
 from pyscrape.net.ask import Asker, AskError

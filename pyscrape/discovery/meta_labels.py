@@ -7,13 +7,7 @@ node's labels, a pod's annotations).
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pyscrape.discovery.settings import (
-    FOREIGN,
-    ConsulSDConfig,
-    DiscoverySettings,
-    DNSSDConfig,
-    KubernetesSDConfig,
-)
+from pyscrape.discovery.settings import FOREIGN, DiscoverySettings, KubernetesSDConfig
 
 _K8S = "__meta_kubernetes_"
 # What every target has before relabeling.
@@ -142,17 +136,16 @@ def known_labels(config: DiscoverySettings) -> KnownLabels:
     anything = bool(config.file_sd_configs or config.http_sd_configs)
     for static in config.static_configs:
         names += static.labels
-    for discovery in config.discoveries():
-        if isinstance(discovery, KubernetesSDConfig):
-            more_names, more_families = kubernetes_labels(discovery)
-            names += more_names
-            families += more_families
-            names += ["instance"] if discovery.role == "node" else []
-        elif isinstance(discovery, ConsulSDConfig):
-            names += [f"__meta_consul_{name}" for name in _CONSUL]
-            families += [f"__meta_consul_{family}" for family in _CONSUL_FAMILIES]
-        elif isinstance(discovery, DNSSDConfig):
-            names += [f"__meta_dns_{name}" for name in _DNS]
+    for kubernetes in config.kubernetes_sd_configs:
+        more_names, more_families = kubernetes_labels(kubernetes)
+        names += more_names
+        families += more_families
+        names += ["instance"] if kubernetes.role == "node" else []
+    if config.consul_sd_configs:
+        names += [f"__meta_consul_{name}" for name in _CONSUL]
+        families += [f"__meta_consul_{family}" for family in _CONSUL_FAMILIES]
+    if config.dns_sd_configs:
+        names += [f"__meta_dns_{name}" for name in _DNS]
     families += _foreign_families(config.foreign_discoveries())
     if config.http_sd_configs:
         names.append("__meta_url")

@@ -1,48 +1,38 @@
 """What a configuration can say about service discovery: the discoveries that run here, and the names of all others.
 
-Those that Prometheus has and pyscrape does not run are declared in `discovery.foreign`, imported when a file uses one.
+Those that ask DNS, Consul or an HTTP endpoint are declared in `discovery.network_settings`, those that Prometheus has
+and pyscrape does not run in `discovery.foreign`; both are imported when a file uses one.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyscrape.model.duration import Duration
 from pyscrape.model.kinds import (
     BOOL,
     DURATION,
-    INT,
     LABEL_SET,
     PATH,
-    SECRET,
     TEXT,
-    TEXT_MAP,
     TEXTS,
     EnumKind,
     ListKind,
-    TextKind,
 )
 from pyscrape.model.names import quoted
 from pyscrape.model.settings import (
     EMPTY_MAP,
-    Kind,
     LazySectionKind,
-    Secret,
     Section,
     SectionKind,
     Setting,
     Settings,
     setting,
 )
-from pyscrape.net.settings import (
-    DEFAULT_HTTP,
-    URL,
-    BasicAuth,
-    HTTPClientConfig,
-    http_block,
-    redacted_url,
-    url_mistake,
-)
+from pyscrape.net.settings import DEFAULT_HTTP, URL, HTTPClientConfig, http_block
+
+if TYPE_CHECKING:
+    from pyscrape.discovery.network_settings import ConsulSDConfig, DNSSDConfig, HTTPSDConfig
 
 ROLES = ("pod", "service", "endpoints", "endpointslice", "node", "ingress")
 SELECTORS: Mapping[str, tuple[str, ...]] = {
@@ -88,114 +78,6 @@ class FileSDConfig(Settings, go_type="file.plain"):
                     (*section.path, "files", index),
                     hint="a name ends in .json, .yml or .yaml and may hold one * in its last part",
                 )
-
-
-class _PrintedURL(TextKind):
-    """A URL that `finish` checks; printed with its password hidden, which Prometheus does not do here."""
-
-    def dump(self, value: Any) -> Any:
-        return redacted_url(value)
-
-
-class HTTPSDConfig(Settings, go_type="http.plain"):
-    """Targets from an HTTP endpoint that answers JSON."""
-
-    http: HTTPClientConfig = http_block()
-    refresh_interval: Duration = setting(
-        DURATION, "How often to ask; also the request's timeout.", default=Duration(60_000)
-    )
-    url: str = setting(_PrintedURL(), "URL of the endpoint (required).", always=True)
-
-    @classmethod
-    def finish(cls, section: Section) -> None:
-        url = section["url"]
-        if not url:
-            if "url" not in section.failed:
-                section.error("URL is missing", "url")
-            return
-        scheme, separator, rest = url.partition("://")
-        if message := url_mistake(url):
-            section.error(f"parse {quoted(url)}: {message}", "url", problem_id="bad-url")
-        elif scheme.lower() not in {"http", "https"} or not url.startswith(scheme + ":"):
-            section.error("URL scheme must be 'http' or 'https'", "url", problem_id="bad-url")
-        elif not separator or not re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]:
-            section.error("host is missing in URL", "url", problem_id="bad-url")
-
-
-class DNSSDConfig(Settings, go_type="dns.plain"):
-    """Targets from DNS records."""
-
-    names: tuple[str, ...] = setting(TEXTS, "DNS names to look up (required).", always=True)
-    refresh_interval: Duration = setting(DURATION, "How often to look up.", default=Duration(30_000))
-    type: str = setting(TEXT, "Record type: SRV, A, AAAA, MX or NS.", default="SRV", always=True)
-    port: int = setting(INT, "Port of the targets (not for SRV).", always=True)
-
-    @classmethod
-    def finish(cls, section: Section) -> None:
-        if not section["names"] and "names" not in section.failed:
-            section.error("DNS-SD config must contain at least one SRV record name", "names")
-        kind = section["type"].upper()
-        if kind in {"A", "AAAA", "MX", "NS"}:
-            if not section["port"] and "port" not in section.failed:
-                section.error("a port is required in DNS-SD configs for all record types except SRV", "port")
-        elif kind != "SRV":
-            section.error(f"invalid DNS-SD records type {section['type']}", "type")
-
-
-class ConsulSDConfig(Settings, go_type="consul.plain"):
-    """Targets from Consul's catalog. `username` and `password` (deprecated) are in `http.basic_auth` afterwards."""
-
-    server: str = setting(TEXT, "Address of the Consul agent.", default="localhost:8500")
-    path_prefix: str = setting(TEXT, "Path prefix of the API.")
-    token: Secret = setting(SECRET, "ACL token.")
-    datacenter: str = setting(TEXT, "Datacenter.")
-    namespace: str = setting(TEXT, "Namespace (Consul Enterprise).")
-    partition: str = setting(TEXT, "Admin partition (Consul Enterprise).")
-    tag_separator: str = setting(TEXT, "What stands between tags in __meta_consul_tags.", default=",")
-    scheme: str = setting(TEXT, "http or https.", default="http")
-    username: str = setting(TEXT, "User name.", deprecated="use basic_auth")
-    password: Secret = setting(SECRET, "Password.", deprecated="use basic_auth")
-    allow_stale: bool = setting(BOOL, "Allow answers that are not the newest.", default=True, always=True)
-    refresh_interval: Duration = setting(
-        DURATION, "Shortest time between two updates.", default=Duration(30_000)
-    )
-    services: tuple[str, ...] = setting(TEXTS, "Services to find; all when empty.")
-    tags: tuple[str, ...] = setting(TEXTS, "Tags that a service must have.")
-    node_meta: Mapping[str, str] = setting(TEXT_MAP, "Metadata that a node must have.")
-    filter: str = setting(TEXT, "Filter expression of the catalog.")
-    health_filter: str = setting(TEXT, "Filter expression of the health endpoint.")
-    http: HTTPClientConfig = http_block()
-
-    @classmethod
-    def finish(cls, section: Section) -> None:
-        if not section["server"].strip():
-            section.error("consul SD configuration requires a server address", "server")
-        if section["username"] or section["password"]:
-            _consul_user(section)
-        if section["token"] and (section.given("authorization") or section["oauth2"] is not None):
-            section.error(
-                "at most one of consul SD token, authorization, or oauth2 can be configured", "token"
-            )
-
-    @staticmethod
-    def user_field(section: Section) -> str:
-        """The deprecated field that gives the user."""
-        return "username" if section["username"] else "password"
-
-
-def _consul_user(section: Section) -> None:
-    at = ConsulSDConfig.user_field(section)
-    if section["basic_auth"] is not None:
-        section.error(
-            "at most one of consul SD configuration username and password and basic auth can be configured",
-            at,
-        )
-        return
-    if section["authorization"] is not None or section["oauth2"] is not None:
-        section.error("at most one of basic_auth, oauth2 & authorization must be configured", at)
-    section.values["basic_auth"] = BasicAuth(username=section["username"], password=section["password"])
-    section.values["username"] = ""
-    section.values["password"] = Secret("")
 
 
 ROLE = EnumKind(ROLES, lambda text: f"unknown Kubernetes SD role {quoted(text)}", go_type="kubernetes.Role")
@@ -306,23 +188,23 @@ FOREIGN: Mapping[str, str] = {
     "rds": "RDSSDConfig", "scaleway": "ScalewaySDConfig", "serverset": "ServersetSDConfig",
     "stackit": "STACKITSDConfig", "triton": "TritonSDConfig", "uyuni": "UyuniSDConfig", "vultr": "VultrSDConfig",
 }  # fmt: skip
-SUPPORTED: Mapping[str, type[Settings]] = {
-    "static_configs": StaticConfig,
-    "consul_sd_configs": ConsulSDConfig,
-    "dns_sd_configs": DNSSDConfig,
-    "file_sd_configs": FileSDConfig,
-    "http_sd_configs": HTTPSDConfig,
-    "kubernetes_sd_configs": KubernetesSDConfig,
-}
+# The discoveries that run here.
+SUPPORTED = (
+    "static_configs", "consul_sd_configs", "dns_sd_configs", "file_sd_configs", "http_sd_configs",
+    "kubernetes_sd_configs",
+)  # fmt: skip
 
 
 def _discoveries(field: str, kind: SectionKind, doc: str) -> Any:
     return setting(ListKind(kind, null_item=f"empty or null section in {field}"), doc)
 
 
+def _network(name: str) -> SectionKind:
+    return LazySectionKind("pyscrape.discovery.network_settings", name)
+
+
 def _foreign(name: str) -> Any:
-    kind: Kind = LazySectionKind("pyscrape.discovery.foreign", FOREIGN[name])
-    assert isinstance(kind, SectionKind)
+    kind = LazySectionKind("pyscrape.discovery.foreign", FOREIGN[name])
     return _discoveries(f"{name}_sd_configs", kind, "Understood and checked, not run by pyscrape.")
 
 
@@ -331,12 +213,12 @@ class DiscoverySettings(Settings):
 
     aws_sd_configs: tuple[Settings, ...] = _foreign("aws")
     azure_sd_configs: tuple[Settings, ...] = _foreign("azure")
-    consul_sd_configs: tuple[ConsulSDConfig, ...] = _discoveries(
-        "consul_sd_configs", SectionKind(ConsulSDConfig), "Targets from Consul."
+    consul_sd_configs: tuple["ConsulSDConfig", ...] = _discoveries(
+        "consul_sd_configs", _network("ConsulSDConfig"), "Targets from Consul."
     )
     digitalocean_sd_configs: tuple[Settings, ...] = _foreign("digitalocean")
-    dns_sd_configs: tuple[DNSSDConfig, ...] = _discoveries(
-        "dns_sd_configs", SectionKind(DNSSDConfig), "Targets from DNS."
+    dns_sd_configs: tuple["DNSSDConfig", ...] = _discoveries(
+        "dns_sd_configs", _network("DNSSDConfig"), "Targets from DNS."
     )
     docker_sd_configs: tuple[Settings, ...] = _foreign("docker")
     dockerswarm_sd_configs: tuple[Settings, ...] = _foreign("dockerswarm")
@@ -349,8 +231,8 @@ class DiscoverySettings(Settings):
     )
     gce_sd_configs: tuple[Settings, ...] = _foreign("gce")
     hetzner_sd_configs: tuple[Settings, ...] = _foreign("hetzner")
-    http_sd_configs: tuple[HTTPSDConfig, ...] = _discoveries(
-        "http_sd_configs", SectionKind(HTTPSDConfig), "Targets from an HTTP endpoint."
+    http_sd_configs: tuple["HTTPSDConfig", ...] = _discoveries(
+        "http_sd_configs", _network("HTTPSDConfig"), "Targets from an HTTP endpoint."
     )
     ionos_sd_configs: tuple[Settings, ...] = _foreign("ionos")
     kubernetes_sd_configs: tuple[KubernetesSDConfig, ...] = _discoveries(

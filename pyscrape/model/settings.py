@@ -13,11 +13,11 @@ The classes behave as frozen dataclasses (also for `dataclasses.replace` and `fi
 which alone would take half of the time that a check may take.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
-from pyscrape.model.problems import Path, Problem, format_path, is_misspelling, nearest
+from pyscrape.model.problems import Path, Problem, is_misspelling
 from pyscrape.model.sections import Decoder as Decoder
 from pyscrape.model.sections import Section as Section
 from pyscrape.model.sections import Spot as Spot
@@ -268,6 +268,11 @@ class SectionKind(Kind):
         return self._cls
 
     @property
+    def loaded_cls(self) -> type[Settings] | None:
+        """The settings class; None where no file has used it yet."""
+        return self._cls
+
+    @property
     def go_type(self) -> str:  # type: ignore[override]  # the class may not be loaded yet
         return self.cls.go_type
 
@@ -358,7 +363,9 @@ def _decode_pairs(section: Section, node: Node) -> None:
             _decode_field(section, extension, name, key, value)
             section.extended[name] = None
         elif found is None:
-            meant = _unknown_field(section, key, name)
+            from pyscrape.model.unknown_fields import unknown_field
+
+            meant = unknown_field(section, key, name)
             if meant and is_misspelling(name, meant) and not _stands(section, node, meant):
                 # Read it as what it must be: mistakes inside are found, and none is seen in its absence.
                 _decode_field(section, section.cls.keys[meant][1], meant, key, value)
@@ -406,66 +413,6 @@ def merged_maps(decoder: Decoder, value: Node, path: Path) -> list[Node]:
 
 def _stands(section: Section, node: Node, name: str) -> bool:
     return name in section.nodes or node.get(name) is not None
-
-
-def _unknown_field(section: Section, key: Node, name: str) -> str:
-    """Note it; the field that was probably meant, or ""."""
-    section.failed.add(name)
-    meant = nearest(name, section.cls.keys)
-    elsewhere = _elsewhere(name, section.decoder.document)
-    if elsewhere and not is_misspelling(name, meant):
-        meant = ""  # a field that exists is more likely misplaced than misspelt
-    owner = format_path(section.path[_last_name(section.path) :])
-    suggestion = f", did you mean `{meant}`?" if meant else ""
-    hint = f"did you mean `{meant}`?" if meant else ""
-    if meant and name.lower() != name:
-        hint = f"write `{meant}`: prometheus.yml has snake_case names (the custom resources of the operator camelCase)"
-    if not meant:
-        hint = elsewhere
-    section.decoder.add(
-        "error",
-        "unknown-field",
-        f"unknown field `{name}`{f' of {owner}' if owner else ''}{suggestion}"
-        f" (field {name} not found in type {section.cls.go_type})",
-        key,
-        (*section.path, name),
-        hint=hint,
-    )
-    return meant
-
-
-def _last_name(path: Path) -> int:
-    return max((i for i, step in enumerate(path) if isinstance(step, str)), default=0)
-
-
-def _elsewhere(name: str, document: type[Settings] | None) -> str:
-    """Which sections have a field that is unknown here, among the settings classes that are loaded."""
-    owners: dict[str, None] = {}
-    if document is not None and name in document.keys:
-        owners["the top level"] = None
-    for cls in _all_settings(Settings):
-        for key, (_, declared) in cls.keys.items():
-            inner = _section_class(declared.kind)
-            if inner is not None and name in inner.keys:
-                owners[f"`{key}`"] = None
-    names = list(owners)[:4]
-    return f"it belongs to {', '.join(names)}: look at the indentation" if names else ""
-
-
-def _section_class(kind: Kind) -> type[Settings] | None:
-    """The class of a section, or of the sections in a list or mapping; None where it is not loaded."""
-    while not isinstance(kind, SectionKind):
-        inner = getattr(kind, "item", None) or getattr(kind, "value", None)
-        if not isinstance(inner, Kind):
-            return None
-        kind = inner
-    return kind._cls
-
-
-def _all_settings(base: type[Settings]) -> Iterator[type[Settings]]:
-    for cls in base.__subclasses__():
-        yield cls
-        yield from _all_settings(cls)
 
 
 def dump(value: Settings) -> dict[str, Any]:

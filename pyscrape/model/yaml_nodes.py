@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-import yaml
-from yaml import events
+from pyscrape.model.light_yaml import yaml
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 1_000
@@ -297,8 +296,8 @@ def _line(event: Any) -> int:
 
 def _documents(get_event: Callable[[], Any], first_only: bool) -> list[Document]:
     documents: list[Document] = []
-    while type(event := get_event()) is not events.StreamEndEvent:
-        if type(event) is not events.DocumentStartEvent:
+    while type(event := get_event()) is not yaml.StreamEndEvent:
+        if type(event) is not yaml.DocumentStartEvent:
             continue
         if event.version not in (None, (1, 1)):
             raise YAMLError("yaml: found incompatible YAML document", _line(event), 1)
@@ -311,8 +310,8 @@ def _documents(get_event: Callable[[], Any], first_only: bool) -> list[Document]
 
 def _second_document(get_event: Callable[[], Any]) -> int:
     try:
-        while type(event := get_event()) is not events.StreamEndEvent:
-            if type(event) is events.DocumentStartEvent:
+        while type(event := get_event()) is not yaml.StreamEndEvent:
+            if type(event) is yaml.DocumentStartEvent:
                 return _line(event)
     except yaml.YAMLError:
         return 0  # Go never reads past the first document either
@@ -325,8 +324,8 @@ def _document(get_event: Callable[[], Any]) -> Node | None:
     open_nodes: list[Node] = []
     pending: list[Node | None] = []  # the key that waits for its value, per open node
     root: Node | None = None
-    scalar, alias = events.ScalarEvent, events.AliasEvent
-    map_start, list_start = events.MappingStartEvent, events.SequenceStartEvent
+    scalar, alias = yaml.ScalarEvent, yaml.AliasEvent
+    map_start, list_start = yaml.MappingStartEvent, yaml.SequenceStartEvent
     for _ in range(MAX_NODES):
         event = get_event()
         kind = type(event)
@@ -342,7 +341,7 @@ def _document(get_event: Callable[[], Any]) -> Node | None:
                 raise _too_deep(node.line, node.column)
         elif kind is alias:
             node = _alias(event, anchors, open_nodes)
-        elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             open_nodes.pop()
             pending.pop()
             continue

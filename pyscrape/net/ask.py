@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 
 from pyscrape.net.client import open_client
-from pyscrape.net.settings import DEFAULT_HTTP, HTTPClientConfig, redacted_url
+from pyscrape.net.settings import DEFAULT_HTTP, HTTPClientConfig
+from pyscrape.net.urls import redacted_url
 
 Pairs = Sequence[tuple[str, str]]
 

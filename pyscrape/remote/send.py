@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from pyscrape.net.ask import Asker, AskError, Reply
-from pyscrape.net.settings import redacted_url
+from pyscrape.net.urls import redacted_url
 from pyscrape.remote.settings import RemoteWriteConfig
 
 logger = logging.getLogger("pyscrape.remote")

@@ -32,3 +32,14 @@ def modules_of(code: str) -> Iterator[set[str]]:
 def test_light_imports(code: str) -> None:
     with modules_of(code) as modules:
         assert not {"numpy", "httpx", "kubernetes", "regex", "asyncio", "dataclasses"} & modules
+
+
+def test_pyyaml_is_whole_after_its_light_import() -> None:
+    code = (
+        "import pyscrape.model.yaml_nodes, re, yaml; assert re.compile('a').fullmatch('a');"
+        "assert yaml.safe_load('{a: [1, 2.5, 2020-01-01, ~, yes], b: {<<: {c: 1}}}')['a'][1:2] == [2.5];"
+        "assert yaml.safe_dump({'a': '1', 'b': 'no'}) == '''a: '1'\\nb: 'no'\\n''';"
+        "assert not yaml.reader.Reader.NON_PRINTABLE.search('a')"
+    )
+    with modules_of(code.replace("\n", "\\n")) as modules:
+        assert "yaml" in modules

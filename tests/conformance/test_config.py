@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from pyscrape.config import Config, ConfigError, load_config, parse_config
-from pyscrape.discovery.settings import SUPPORTED
-from pyscrape.model.settings import SettingsError, from_mapping
+from pyscrape.discovery.settings import DiscoverySettings
+from pyscrape.model.kinds import ListKind
+from pyscrape.model.settings import SectionKind, Settings, SettingsError, from_mapping
 from pyscrape.scrape.settings import media_type
 from tests.helpers.plain_settings import differences, is_zero, plain
 
@@ -86,15 +87,22 @@ def test_bad(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(problem.line for problem in caught.value.problems if problem.severity == "error")
 
 
+def settings_of(field: str) -> type[Settings]:
+    kind = DiscoverySettings.settings[field].kind
+    assert isinstance(kind, ListKind)
+    assert isinstance(kind.item, SectionKind)
+    return kind.item.cls
+
+
 @pytest.mark.parametrize("case", DISCOVERIES, ids=lambda case: case["name"])
 def test_discovery_settings(case: dict[str, Any]) -> None:
     given = case["sd_config"] if "sd_config" in case else yaml.load(case["yaml"], Loader=yaml.BaseLoader)
     if not case["ok"]:
         with pytest.raises(SettingsError) as caught:
-            from_mapping(SUPPORTED[case["sd"]], given)
+            from_mapping(settings_of(case["sd"]), given)
         assert case.get("error", "") in str(caught.value)
         return
-    found = plain(from_mapping(SUPPORTED[case["sd"]], given))
+    found = plain(from_mapping(settings_of(case["sd"]), given))
     assert differences(case.get("expected", found), found) == []
 
 

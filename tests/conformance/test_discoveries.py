@@ -21,7 +21,7 @@ from pyscrape.discovery.dns import DNSDiscoverer
 from pyscrape.discovery.file import FileGroups, matching, read_files
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.http import HTTPDiscoverer
-from pyscrape.discovery.settings import ConsulSDConfig, DNSSDConfig, HTTPSDConfig
+from pyscrape.discovery.network_settings import ConsulSDConfig, DNSSDConfig, HTTPSDConfig
 from pyscrape.discovery.target_lists import TargetListError, changes, read_json, read_yaml
 from pyscrape.model.settings import from_mapping
 from pyscrape.net.ask import Asker

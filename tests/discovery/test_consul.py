@@ -9,7 +9,7 @@ import httpx
 
 from pyscrape.discovery.consul import ConsulDiscoverer, health
 from pyscrape.discovery.groups import TargetGroup
-from pyscrape.discovery.settings import ConsulSDConfig
+from pyscrape.discovery.network_settings import ConsulSDConfig
 from pyscrape.model.settings import from_mapping
 from pyscrape.net.ask import Asker
 from pyscrape.net.settings import DEFAULT_HTTP

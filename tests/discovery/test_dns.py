@@ -17,8 +17,8 @@ import pytest
 
 from pyscrape.discovery.dns import DNSDiscoverer, lookup_by
 from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.network_settings import DNSSDConfig
 from pyscrape.discovery.refresh import LookError
-from pyscrape.discovery.settings import DNSSDConfig
 from pyscrape.model.settings import from_mapping
 
 HOST = "127.0.0.1"
