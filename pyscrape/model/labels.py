@@ -29,17 +29,19 @@ class Labels(Mapping[str, str]):
     def __init__(self, labels: Iterable[tuple[str, str]] = ()) -> None: ...
     def __init__(self, labels: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         items = labels.items() if isinstance(labels, Mapping) else labels
-        self.pairs = tuple(sorted((name, value) for name, value in items if value))
+        self.pairs = tuple(sorted([pair for pair in items if pair[1]]))
         self._map: dict[str, str] | None = None
         self._hash: int | None = None
 
-    def _dict(self) -> dict[str, str]:
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        """The labels as one plain dict, quicker to look into than this class; shared, so not to be changed."""
         if self._map is None:
             self._map = dict(self.pairs)
         return self._map
 
     def __getitem__(self, name: str) -> str:
-        return self._dict()[name]
+        return self.mapping[name]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.pairs)

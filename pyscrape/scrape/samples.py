@@ -78,7 +78,7 @@ class SampleRules:
         limits: LabelLimits | None = None,
         scheme: ValidationScheme = "utf8",
     ) -> None:
-        self._target = dict(target)
+        self._target = target.mapping if isinstance(target, Labels) else dict(target)
         self._honor = honor_labels
         self._rules = rules
         self._limits = limits or LabelLimits()

@@ -123,7 +123,7 @@ class TargetSeries:
         self.table = table
         self.rules = rules
         self.options = options
-        self._target = dict(target)
+        self._target = target
         self._binding: Binding | None = None
         self._split: Split | None = None
         # The columns that the last row ended with a sample in: those that a missing page ends. In the ordinary

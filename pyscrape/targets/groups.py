@@ -92,7 +92,7 @@ class TargetBuilder:
             final = finish_labels(relabeled)
         except TargetError as error:
             return Failed(discovered, str(error), self._job, group.source, index)
-        public = Labels((name, value) for name, value in final.items() if not name.startswith("__"))
+        public = Labels([pair for pair in final.items() if not pair[0].startswith("__")])
         if not public:
             return Dropped(discovered, self._job, None, "no labels are left", group.source)
         interval, timeout = check_times(final)
@@ -118,7 +118,7 @@ def dropping_rule(rules: Rules, discovered: Mapping[str, str]) -> int:
 
 def identity(labels: Mapping[str, str], url: str) -> str:
     """16 hex digits that are equal for targets which are the same target."""
-    text = "\x00".join(f"{name}\x01{labels[name]}" for name in sorted(labels))
+    text = "\x00".join([f"{name}\x01{value}" for name, value in sorted(labels.items())])
     return hashlib.blake2b(f"{text}\x02{url}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 

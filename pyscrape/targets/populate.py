@@ -5,6 +5,7 @@ order decides answers: discovery may override the job's path, rules see every `_
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pyscrape.model.duration import Duration, DurationError, parse_duration
@@ -100,18 +101,24 @@ def finish_labels(labels: dict[str, str]) -> dict[str, str]:
             )
     final = {name: value for name, value in labels.items() if value and not name.startswith(META_PREFIX)}
     final.setdefault("instance", address)
-    for name, value in final.items():
-        if not value.isascii() and not valid_utf8(value):
-            raise TargetError(f"invalid label value for {quoted(name)}: {quoted(value)}")
+    if not "".join(final.values()).isascii():
+        for name, value in final.items():
+            if not valid_utf8(value):
+                raise TargetError(f"invalid label value for {quoted(name)}: {quoted(value)}")
     return final
 
 
 def check_times(labels: Mapping[str, str]) -> tuple[Duration, Duration]:
     """Interval and timeout of a target out of its labels; raises TargetError."""
-    interval = _positive(labels.get(INTERVAL, ""), "interval")
-    timeout = _positive(labels.get(TIMEOUT, ""), "timeout")
+    return _times(labels.get(INTERVAL, ""), labels.get(TIMEOUT, ""))
+
+
+@lru_cache(maxsize=1024)  # the targets of a job share their times
+def _times(interval_text: str, timeout_text: str) -> tuple[Duration, Duration]:
+    interval = _positive(interval_text, "interval")
+    timeout = _positive(timeout_text, "timeout")
     if timeout > interval:
-        texts = f"{quoted(labels[TIMEOUT])} > {quoted(labels[INTERVAL])}"
+        texts = f"{quoted(timeout_text)} > {quoted(interval_text)}"
         raise TargetError(f"scrape timeout cannot be greater than scrape interval ({texts})")
     return interval, timeout
 

@@ -4,6 +4,7 @@ A `?` in `__metrics_path__` is part of the path and becomes `%3F`: the query com
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 PARAM_PREFIX = "__param_"
@@ -22,20 +23,24 @@ def target_url(labels: Mapping[str, str], params: Mapping[str, Sequence[str]]) -
     host = quote(labels.get("__address__", ""), safe=_HOST_SAFE)
     if not host and labels.get("__unix_socket__"):
         host = "localhost"
-    path = quote(labels.get("__metrics_path__", ""), safe=_PATH_SAFE)
-    if path and not path.startswith("/"):
-        path = "/" + path
-    query = encode_query(merge_params(labels, params))
+    path = _escaped_path(labels.get("__metrics_path__", ""))
+    merged = merge_params(labels, params)
+    query = encode_query(merged) if merged else ""
     return f"{scheme}://{host}{path}" + (f"?{query}" if query else "")
+
+
+@lru_cache(maxsize=1024)  # the targets of a job share their path
+def _escaped_path(path: str) -> str:
+    escaped = quote(path, safe=_PATH_SAFE)
+    return "/" + escaped if escaped and not escaped.startswith("/") else escaped
 
 
 def merge_params(labels: Mapping[str, str], params: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The job's `params` with each `__param_x` label in the place of the first value of x."""
     merged = {name: list(values) for name, values in params.items()}
-    for name, value in labels.items():
-        if name.startswith(PARAM_PREFIX):
-            values = merged.setdefault(name[len(PARAM_PREFIX) :], [value])
-            values[:1] = [value]
+    for name in [name for name in labels if name.startswith(PARAM_PREFIX)]:
+        values = merged.setdefault(name[len(PARAM_PREFIX) :], [""])
+        values[:1] = [labels[name]]
     return merged
 
 
