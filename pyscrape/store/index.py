@@ -431,7 +431,7 @@ class SeriesIndex:
                 seen[self._metric.data[ids]] = True
             else:
                 shapes = self._shape.data[ids]
-                for number in np.unique(shapes).tolist():
+                for number in np.flatnonzero(np.bincount(shapes)).tolist():
                     place = self.shapes[number].place.get(name)
                     if place is not None:
                         rows = self._row.data[ids[shapes == number]]

@@ -80,16 +80,25 @@ def find(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> lis
 
 
 def present(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> NDArray[np.bool_]:
-    """Which of the series have a place in a part with rows in (start, end], judged without reading a value."""
+    """Which of the series have a place in a part with rows in (start, end], judged without reading a value.
+
+    The part with most columns comes first: as a rule it has all of them.
+    """
     out = np.zeros(len(ids), np.bool_)
     seen: set[int] = set()
-    for part in parts:
+    for part in sorted(parts, key=_width, reverse=True):
         if id(part.layout) in seen or part.max_ms <= start_ms or part.min_ms > end_ms:
             continue
         if part.min_ms > start_ms or part.max_ms <= end_ms or len(part.times(start_ms, end_ms)[1]):
             seen.add(id(part.layout))
             out |= part.layout.positions(ids) >= 0
+            if out.all():
+                break
     return out
+
+
+def _width(part: Part) -> int:
+    return len(part.layout.columns)
 
 
 def unite(found: list[_Found], columns: int) -> tuple[Times, Values]:

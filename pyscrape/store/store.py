@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Selection
+from pyscrape.model.blocks import LabelFrame, Selection
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
@@ -377,11 +377,18 @@ class Store:
             labels = self.index.labels(self._union(matcher_sets, start_ms, end_ms))
         return labels[:limit] if limit else labels
 
+    def label_sets(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> LabelFrame:
+        """The same series as `series` gives, as codes and in no order."""
+        with self._read():
+            ids = self._union(matcher_sets, start_ms, end_ms)
+            with self.lock:
+                return self.index.frame(self.index.alive(ids))
+
     def label_names(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> list[str]:
         """Label names among the series that any of the sets chooses; all series when there is no set."""
         with self._read():
             if not matcher_sets:
-                return self.index.label_names() if self._has_samples(start_ms, end_ms) else []
+                return self.index.label_names() if self.has_samples(start_ms, end_ms) else []
             return self.index.label_names(self._union(matcher_sets, start_ms, end_ms))
 
     def label_values(
@@ -394,16 +401,23 @@ class Store:
         """Values of a label among the series that any of the sets chooses; all series when there is no set."""
         with self._read():
             if not matcher_sets:
-                return self.index.label_values(name) if self._has_samples(start_ms, end_ms) else []
+                return self.index.label_values(name) if self.has_samples(start_ms, end_ms) else []
             return self.index.label_values(name, self._union(matcher_sets, start_ms, end_ms))
 
-    def _has_samples(self, start_ms: int, end_ms: int) -> bool:
+    @property
+    def series_version(self) -> int:
+        """Another number whenever a series came or went."""
+        return self.index.version
+
+    def has_samples(self, start_ms: int, end_ms: int) -> bool:
         """Whether any part reaches into (start, end]: as fine as Prometheus looks without a matcher."""
         parts = (part for table in self.tables() for part in table.parts)
         return any(part.max_ms > start_ms and part.min_ms <= end_ms for part in parts)
 
     def _union(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Ids:
         found = [self._present(matchers, start_ms, end_ms) for matchers in matcher_sets]
+        if len(found) == 1:
+            return found[0]  # distinct and ascending already
         return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int32)
 
     # --- upkeep ---

@@ -3,17 +3,20 @@
 Source: Prometheus' documentation of the HTTP API ("Format overview") and features.md section 6.
 """
 
+import asyncio
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import orjson
+from starlette.types import Receive, Send
 
 MOST_ANNOTATIONS = 10
 GZIP_FROM_BYTES = 1400
 ROWS_OF_PIECE = 1000
+WITHOUT_BODY = {204, 304}
 
 _ZERO = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -51,6 +54,57 @@ class Answer:
     status: int = 200
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI takes them."""
+        found = encoded(self.headers)
+        if self.status not in WITHOUT_BODY:
+            found.append((b"content-length", b"%d" % len(self.body)))
+            found.append((b"content-type", self.media_type.encode("latin-1")))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A response without an end: its pieces as they come, until there are no more or the client has left."""
+
+    pieces: AsyncGenerator[bytes, None]
+    media_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI takes them."""
+        return [*encoded(self.headers), (b"content-type", self.media_type.encode("latin-1"))]
+
+    async def pour(self, receive: Receive, send: Send) -> None:
+        """Send the pieces."""
+        leaving = asyncio.create_task(_left(receive), name="client of a stream")
+        try:
+            while True:
+                coming = asyncio.ensure_future(anext(self.pieces, b""))
+                await asyncio.wait({coming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait({coming})
+                    break
+                if not (piece := coming.result()):
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            leaving.cancel()
+            await self.pieces.aclose()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI takes them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def at_most(annotations: Sequence[str], kind: str) -> list[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -14,7 +13,7 @@ from pyscrape.web.federate import FederateApi
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages.site import Pages
 from pyscrape.web.query_api import QueryApi
-from pyscrape.web.routes import Mount, Runner
+from pyscrape.web.routes import Endpoint, Mount, Runner
 from pyscrape.web.rules_api import RulesApi
 from pyscrape.web.series_api import SeriesApi
 from pyscrape.web.services import Services, WebOptions
@@ -98,17 +97,43 @@ def _home(prefix: str) -> Callable[[Request], Awaitable[Response]]:
     return redirect
 
 
-def create_app(services: Services) -> Starlette:
+class Direct:
+    """Gives requests whose path has no parameters to their endpoint at once: a look into a dictionary where the router
+    tries some fifty patterns. What is not there, and every wrong method, goes the router's way.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: dict[tuple[str, str], Endpoint]) -> None:
+        self._app = app
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get((scope["method"], scope["path"]))
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def create_app(services: Services) -> ASGIApp:
     """The ASGI application over the running parts."""
     options = services.options
     runner = Runner(WEB_THREADS, min(QUERY_THREADS, options.max_concurrency), services.stats)
-    routes = [runner.route(mount, options.prefix) for mount in mounts(services)]
+    # Those with parameters come first: the router tries one after the other, and the others are found without it.
+    table = sorted(mounts(services), key=lambda mount: "{" not in mount.path)
+    endpoints = [runner.endpoint(mount) for mount in table]
+    routes = [
+        Route(options.prefix + e.mount.path, e, methods=list(e.mount.methods), name=e.mount.path)
+        for e in endpoints
+    ]
     if options.prefix:
         routes += [Route(path, _home(options.prefix), methods=["GET"]) for path in ("/", options.prefix)]
-    app = Starlette(
-        routes=routes,
-        middleware=[Middleware(Cors, options)],
-        exception_handlers={404: _unknown, 405: _wrong_method},
-    )
+    app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _wrong_method})
     app.router.redirect_slashes = False
-    return app
+    direct = {
+        (method, options.prefix + endpoint.mount.path): endpoint
+        for endpoint in endpoints
+        for method in endpoint.mount.methods
+        if "{" not in endpoint.mount.path
+    }
+    return Cors(Direct(app, direct), options)

@@ -12,18 +12,28 @@ from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows
 def metric_objects(frame: LabelFrame) -> list[bytes]:
     """Each series' labels as a JSON object, names in order; every distinct value is escaped once."""
     texts = [frame.symbols.text(name) for name in frame.names]
-    columns = []
-    for k in sorted(range(len(texts)), key=texts.__getitem__):
-        codes = frame.codes[:, k]
-        start = orjson.dumps(texts[k]) + b":"
-        known = {
-            code: start + orjson.dumps(frame.symbols.text(code)) for code in np.unique(codes).tolist() if code
-        }
-        known[0] = b""
-        columns.append([known[code] for code in codes.tolist()])
-    if not columns:
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    if not order:
         return [b"{}"] * len(frame)
-    return [b"{" + b",".join(filter(None, row)) + b"}" for row in zip(*columns, strict=True)]
+    columns = [_escaped(frame, k) for k in order]
+    names = [orjson.dumps(texts[k]) for k in order]
+    if frame.codes.all():  # every series has every label, as a rule
+        template = b"{" + b",".join(name.replace(b"%", b"%%") + b':"%s"' for name in names) + b"}"
+        return [template % row for row in zip(*columns, strict=True)]
+    pairs = [
+        [b'%s:"%s"' % (name, value) if value else b"" for value in column]
+        for name, column in zip(names, columns, strict=True)
+    ]
+    return [b"{" + b",".join(filter(None, row)) + b"}" for row in zip(*pairs, strict=True)]
+
+
+def _escaped(frame: LabelFrame, column: int) -> list[bytes]:
+    """A column's values as the inside of JSON strings; empty where there is no such label."""
+    codes, places = np.unique(frame.codes[:, column], return_inverse=True)
+    values = orjson.dumps([frame.symbols.text(code) for code in codes.tolist()])
+    # Inside of a JSON string a quote has a backslash before it: `","` only stands between two of them.
+    distinct = values[2:-2].split(b'","')
+    return [distinct[place] for place in places.tolist()]
 
 
 def result_data(result: Result, stats: dict[str, object] | None = None) -> orjson.Fragment:

@@ -50,7 +50,7 @@ class LifecycleApi:
         if refused is not None:
             return refused
         outcome = await self._services.reload()
-        if outcome.error and "application/json" not in call.headers.get("accept", ""):
+        if outcome.error and "application/json" not in call.header("accept"):
             return text(f"failed to reload config: {outcome.error}\n", 500)
         body = {"reloaded": not outcome.error, "error": outcome.error, "findings": list(outcome.findings)}
         return Answer(orjson.dumps(body), 500 if outcome.error else 200)

@@ -12,18 +12,17 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from pyscrape.model.regex import RegexTimeout
-from pyscrape.web.answers import Answer, ApiError, compressed, failure
+from pyscrape.web.answers import Answer, ApiError, Stream, compressed, failure
 from pyscrape.web.params import Params
 
 logger = logging.getLogger("pyscrape.web")
@@ -53,13 +52,25 @@ class Call:
     params: Params
     path: dict[str, str]
     method: str
-    headers: dict[str, str]
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()
     body: bytes = b""
+    client_host: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     waited_s: float = 0.0
 
+    def header(self, name: str, default: str = "") -> str:
+        """The first value of a header, whose `name` is in lower case."""
+        return header_of(self.raw_headers, name.encode(), default)
 
-Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer]]
+
+def header_of(headers: Sequence[tuple[bytes, bytes]], name: bytes, default: str = "") -> str:
+    """The first value of a header in the form in which ASGI gives them (names in lower case)."""
+    return next((value.decode("latin-1") for key, value in headers if key == name), default)
+
+
+Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer | Stream]]
+Glance = Callable[[Call], Answer | None]
+"""Gives an answer that is at hand, or None when it must be worked out; takes microseconds, never waits."""
 
 
 @dataclass(slots=True)
@@ -81,6 +92,7 @@ class Mount:
     methods: tuple[str, ...] = ("GET",)
     place: Place = "loop"
     most_body_bytes: int = MOST_FORM_BYTES
+    glance: Glance | None = None
 
     @property
     def handler_name(self) -> str:
@@ -94,7 +106,8 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
     Raises:
         ApiError: the body is longer than the route takes, or is no form.
     """
-    items = await _pairs(request.url.query)
+    query = request.scope["query_string"]
+    items = await _pairs(query.decode("latin-1")) if query else []
     body = b""
     if request.method in {"POST", "PUT"}:
         chunks = []
@@ -111,13 +124,17 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
         except TimeoutError as error:
             raise ApiError("timeout", f"the request's body did not arrive within {BODY_S:g} s") from error
         body = b"".join(chunks)
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() == FORM:
+        kind = header_of(request.scope["headers"], b"content-type")
+        if kind.split(";")[0].strip().lower() == FORM:
             try:
                 # Fields of the form come first, as in Go's Request.Form.
                 items = await _pairs(body.decode("ascii"), errors="strict") + items
             except UnicodeDecodeError as error:
                 raise ApiError("bad_data", f"error parsing form values: {error}") from error
-    return Call(Params(items), dict(request.path_params), request.method, dict(request.headers), body)
+    scope = request.scope
+    host = scope["client"][0] if scope.get("client") else ""
+    path = dict(scope.get("path_params", {}))
+    return Call(Params(items), path, scope["method"], scope["headers"], body, host)
 
 
 async def _pairs(encoded: str, errors: str = "replace") -> list[tuple[str, str]]:
@@ -146,13 +163,13 @@ class Runner:
         self._counting = threading.Lock()
         stats.prometheus_engine_queries_concurrent_max = queries
 
-    def route(self, mount: Mount, prefix: str = "") -> Route:
-        async def endpoint(request: Request) -> Response:
-            return await self._respond(mount, request)
+    def endpoint(self, mount: Mount) -> "Endpoint":
+        """`mount` as an ASGI application."""
+        return Endpoint(self, mount)
 
-        return Route(prefix + mount.path, endpoint, methods=list(mount.methods), name=mount.path)
-
-    async def _respond(self, mount: Mount, request: Request) -> Response:
+    async def respond(self, mount: Mount, request: Request) -> Answer | Stream:
+        """What a mount answers to a request, whatever happens."""
+        answer: Answer | Stream
         try:
             call = await read_call(request, mount.most_body_bytes)
             answer = await self._answer(mount, call, request)
@@ -161,19 +178,22 @@ class Runner:
         except RegexTimeout as error:
             answer = failure(ApiError("execution", str(error)))
         except ClientDisconnect:
-            return Response(status_code=499)
+            answer = Answer(b"", 499)
         except Exception:
             # One request must not end the server; the traceback goes to the log, not to the client.
             logger.exception("Request failed", extra={"path": request.url.path})
             answer = failure(ApiError("internal", "internal error, see the server's log"))
         self._stats.prometheus_http_requests_total[mount.handler_name, answer.status] += 1
-        return Response(answer.body, answer.status, answer.headers, answer.media_type)
+        return answer
 
-    async def _answer(self, mount: Mount, call: Call, request: Request) -> Answer:
-        accept = request.headers.get("accept-encoding", "")
+    async def _answer(self, mount: Mount, call: Call, request: Request) -> Answer | Stream:
+        accept = call.header("accept-encoding")
         if inspect.iscoroutinefunction(mount.handler):
-            awaited: Answer = await mount.handler(call)
-            return compressed(awaited, accept)
+            awaited: Answer | Stream = await mount.handler(call)
+            return compressed(awaited, accept) if isinstance(awaited, Answer) else awaited
+        at_hand = mount.glance(call) if mount.glance is not None else None
+        if at_hand is not None:
+            return compressed(at_hand, accept)
         if mount.place == "loop":
             at_once = mount.handler(call)
             assert isinstance(at_once, Answer)
@@ -182,17 +202,20 @@ class Runner:
         future = asyncio.get_running_loop().run_in_executor(
             self._pools[mount.place], self._work, mount, call, accept, time.monotonic()
         )
-        watcher = None
+        watching: list[asyncio.Task[None]] = []
+
+        def watch() -> None:
+            watching.append(asyncio.create_task(_watch_client(request, call), name=f"client of {mount.path}"))
+
+        patience = asyncio.get_running_loop().call_later(PATIENCE_S, watch)
         try:
-            done, _ = await asyncio.wait({future}, timeout=PATIENCE_S)
-            if not done:
-                watcher = asyncio.create_task(_watch_client(request, call), name=f"client of {mount.path}")
             return await future
         except asyncio.CancelledError:
             call.cancelled.set()  # the server ends: so does the query
             raise
         finally:
-            if watcher is not None:
+            patience.cancel()
+            for watcher in watching:
                 watcher.cancel()
 
     def _work(self, mount: Mount, call: Call, accept: str, asked_at: float) -> Answer:
@@ -210,6 +233,22 @@ class Runner:
         finally:
             with self._counting:
                 self._stats.prometheus_engine_queries -= querying
+
+
+class Endpoint:
+    """A mount as an ASGI application, without what a framework does for each request."""
+
+    def __init__(self, runner: Runner, mount: Mount) -> None:
+        self._runner = runner
+        self.mount = mount
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._runner.respond(self.mount, Request(scope, receive))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.raw_headers()})
+        if isinstance(answer, Answer):
+            await send({"type": "http.response.body", "body": answer.body})
+            return
+        await answer.pour(receive, send)
 
 
 async def _watch_client(request: Request, call: Call) -> None:

@@ -3,10 +3,14 @@
 import math
 from collections.abc import Sequence
 
+import orjson
+
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.names import unescape_name, valid_label_name
 from pyscrape.promql import QueryParseError, parse_metric_selector
+from pyscrape.store import Store
 from pyscrape.web.answers import Answer, ApiError, rows, success
+from pyscrape.web.encode import metric_objects
 from pyscrape.web.params import Params
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
@@ -14,7 +18,8 @@ from pyscrape.web.services import Services
 TRUNCATED = "results truncated due to limit"
 FIRST_MS = -(2**62)
 LAST_MS = 2**62
-
+MOST_AT_HAND = 100
+MOST_AT_HAND_BYTES = 1 << 16
 
 EMPTY_SELECTOR = "match[] must contain at least one non-empty matcher"
 
@@ -63,17 +68,48 @@ def cut(items: Sequence[object], limit: int) -> Answer:
     return success(rows(items))
 
 
+class AtHand:
+    """Answers about all series, good for as long as none comes or goes: what dashboards and completions ask again
+    and again. They are given on the loop; a thread's turn alone would take ten times as long.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._answers: dict[str, tuple[int, Answer]] = {}
+
+    def find(self, call: Call, name: str) -> Answer | None:
+        """The answer for label `name` ("" for the list of names), where it is known and the call asks for no less."""
+        version, answer = self._answers.get(name, (-1, None))
+        if answer is None or version != self._store.series_version or _narrowed(call.params):
+            return None
+        return answer if self._store.has_samples(*window_ms(call.params)) else None
+
+    def keep(self, call: Call, name: str, version: int, answer: Answer) -> None:
+        """Remember what was worked out while the series had `version`."""
+        if _narrowed(call.params) or len(answer.body) > MOST_AT_HAND_BYTES:
+            return
+        if self._store.has_samples(*window_ms(call.params)):
+            if len(self._answers) >= MOST_AT_HAND:
+                self._answers.clear()
+            self._answers[name] = (version, answer)
+
+
+def _narrowed(params: Params) -> bool:
+    return bool(params.all("match[]") or params.first("limit"))
+
+
 class SeriesApi:
     def __init__(self, services: Services) -> None:
         self._store = services.store
+        self._at_hand = AtHand(services.store)
 
     def mounts(self) -> list[Mount]:
         both = ("GET", "POST")
         return [
             Mount("/api/v1/series", self.series, both, "thread"),
             Mount("/api/v1/series", self.delete_series, ("DELETE",)),
-            Mount("/api/v1/labels", self.labels, both, "thread"),
-            Mount("/api/v1/label/{name:path}/values", self.values, place="thread"),
+            Mount("/api/v1/labels", self.labels, both, "thread", glance=self.known_labels),
+            Mount("/api/v1/label/{name:path}/values", self.values, place="thread", glance=self.known_values),
         ]
 
     def series(self, call: Call) -> Answer:
@@ -81,18 +117,30 @@ class SeriesApi:
             raise ApiError("bad_data", "no match[] parameter provided")
         limit = call.params.limit()
         start_ms, end_ms = window_ms(call.params)
-        found = self._store.series(
-            matcher_sets(call.params, prefixed=True), start_ms, end_ms, limit + 1 if limit else 0
+        found = metric_objects(
+            self._store.label_sets(matcher_sets(call.params, prefixed=True), start_ms, end_ms)
         )
-        return cut([dict(labels) for labels in found], limit)
+        found.sort()
+        kept = found[:limit] if limit else found
+        data = orjson.Fragment(b"[" + b",".join(kept) + b"]")
+        return success(data, warnings=[TRUNCATED] if len(kept) < len(found) else [])
 
     def delete_series(self, call: Call) -> Answer:
         raise ApiError("internal", "not implemented")
 
+    def known_labels(self, call: Call) -> Answer | None:
+        return self._at_hand.find(call, "")
+
     def labels(self, call: Call) -> Answer:
         limit = call.params.limit()
         start_ms, end_ms = window_ms(call.params)
-        return cut(self._store.label_names(matcher_sets(call.params), start_ms, end_ms), limit)
+        version = self._store.series_version
+        answer = cut(self._store.label_names(matcher_sets(call.params), start_ms, end_ms), limit)
+        self._at_hand.keep(call, "", version, answer)
+        return answer
+
+    def known_values(self, call: Call) -> Answer | None:
+        return self._at_hand.find(call, call.path["name"])
 
     def values(self, call: Call) -> Answer:
         name = call.path["name"]
@@ -102,4 +150,7 @@ class SeriesApi:
             raise ApiError("bad_data", f'invalid label name: "{name}"')
         limit = call.params.limit()
         start_ms, end_ms = window_ms(call.params)
-        return cut(self._store.label_values(name, matcher_sets(call.params), start_ms, end_ms), limit)
+        version = self._store.series_version
+        answer = cut(self._store.label_values(name, matcher_sets(call.params), start_ms, end_ms), limit)
+        self._at_hand.keep(call, call.path["name"], version, answer)
+        return answer

@@ -35,7 +35,7 @@ class WriteApi:
         """
         if not self._services.options.enable_receiver:
             return text(DISABLED, 404)
-        refused = _unsupported(call.headers)
+        refused = _unsupported(call.header("content-type"), call.header("content-encoding", "snappy"))
         if refused:
             return text(refused, 415)
         try:
@@ -66,10 +66,9 @@ def _pieces(body: bytes) -> list[bytes]:
     return list(slices(decompressed(body), SLICE_BYTES))
 
 
-def _unsupported(headers: dict[str, str]) -> str:
+def _unsupported(content_type: str, encoding: str) -> str:
     """Why a request's form is refused; empty when it is remote write 1.0. No Content-Type counts as 1.0."""
-    kind, *parameters = (part.strip() for part in headers.get("content-type", "").split(";"))
-    encoding = headers.get("content-encoding", "snappy")
+    kind, *parameters = (part.strip() for part in content_type.split(";"))
     if kind not in {"", "application/x-protobuf"}:
         return f"expected application/x-protobuf as the first (media) part, got {kind} content-type"
     if any(p.startswith("proto=") and p != "proto=prometheus.WriteRequest" for p in parameters):

@@ -203,3 +203,20 @@ async def test_federation() -> None:
         assert answer.text == f'# TYPE up untyped\nup{{instance="x:1",job="a",region="eu"}} 1 {at_ms}\n'
         assert (await client.get("/federate", **{"match[]": "up{"})).status_code == 400
         assert (await client.get("/federate")).text == ""
+
+
+async def test_answers_at_hand_follow_the_series_and_ask_no_less() -> None:
+    store = store_with({"up job=a": lambda _: 1.0})
+    async with client_of(make_services(store)) as client:
+        for _ in range(2):
+            assert await client.data("/api/v1/label/job/values") == ["a"]
+            assert await client.data("/api/v1/labels") == ["__name__", "job"]
+        store.append({"__name__": "up", "job": "b", "zone": "x"}, [int(NOW_S * 1000)], [1.0])
+        for _ in range(2):
+            assert await client.data("/api/v1/label/job/values") == ["a", "b"]
+            assert await client.data("/api/v1/labels") == ["__name__", "job", "zone"]
+            assert await client.data("/api/v1/label/job/values", limit=1) == ["a"]
+            assert await client.data("/api/v1/label/job/values", **{"match[]": 'up{job="b"}'}) == ["b"]
+            assert await client.data("/api/v1/labels", end=1) == []
+            assert (await client.error("/api/v1/labels", **{"match[]": ""}))[0] == 400
+            assert (await client.error("/api/v1/labels", start="x"))[0] == 400

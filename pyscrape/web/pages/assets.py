@@ -66,9 +66,9 @@ def serve(call: Call) -> Answer:
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    if tag in call.headers.get("if-none-match", ""):
+    if tag in call.header("if-none-match"):
         return Answer(b"", 304, found.media_type, headers)
-    if "gzip" in call.headers.get("accept-encoding", ""):
+    if "gzip" in call.header("accept-encoding"):
         return Answer(found.packed, 200, found.media_type, headers | {"Content-Encoding": "gzip"})
     return Answer(found.plain, 200, found.media_type, headers | {"Content-Encoding": "identity"})
 
