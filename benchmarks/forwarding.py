@@ -2,8 +2,8 @@
 
     python -m benchmarks.forwarding --lab FOLDER [--workload a] [--window 40] [--repeat 1] [--programs ...]
 
-FOLDER is that of the peer lab (`lab.py`, `bench_ingest.py`, `exporter.py`, `nullsink.py`), which starts the exporter, the sink and one
-program at a time. Not part of `python -m benchmarks`: it starts other programs and takes a minute for each.
+FOLDER is that of the peer lab (`lab.py`, `bench_ingest.py`, `exporter.py`, `nullsink.py`), which starts the exporter,
+the sink and one program at a time. Not part of `python -m benchmarks`: it takes a minute for each program.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def pyscrape_class(lab: Any, agent: bool) -> type:
 
 
 def measure_one(lab: Any, bench: Any, program: str, workload: tuple[Any, ...], args: Any) -> dict[str, Any]:
-    """One program's row. The lab writes `remote_write` into the configuration of what it takes for Prometheus' agent."""
+    """One program's row. The lab configures `remote_write` for what it takes for Prometheus' agent."""
     if program == "vmagent":
         row = bench.one(program, lab.VMAgent, None, workload, args)
     elif program == "prometheus-agent":
@@ -72,7 +72,8 @@ def main() -> int:
                 print(f"{program}: {row['error']}", file=sys.stderr)
                 continue
             rows.append(
-                [row["peer"], row["us_per_sample"], row["cores"], row["samples"], lab.mb(row["rss"]), lab.mb(row["hwm"]),
+                [row["peer"], row["us_per_sample"], row["cores"], row["samples"], lab.mb(row["rss"]),
+                 lab.mb(row["hwm"]),
                  f"{row['scrapes']}/{row['scrapes_due']:g}", row["up_not_1"], row["others_cores"], row["spin_ms"]]
             )  # fmt: skip
     head = ["program", "CPU us/sample", "cores", "samples", "RSS MiB", "peak MiB", "scrapes/due", "down",

@@ -83,8 +83,18 @@ FLAGS: tuple[Flag, ...] = (
     Flag("enable-feature", "list", (), "comma-separated feature names"),
     Flag("log.level", "text", "info", "debug, info, warn or error"),
     Flag("log.format", "text", "logfmt", "logfmt or json"),
-    Flag("agent", "bool", False, "scrape and forward only", "no", "agent mode is not supported yet"),
-    Flag("storage.agent.path", "text", "data-agent/", "", "no", "agent mode is not supported yet"),
+    Flag(
+        "agent", "bool", False, "scrape and forward by remote_write only: keep no samples, answer no queries"
+    ),
+    Flag(
+        "storage.agent.path", "text", "data-agent/", "directory in which an agent keeps what waits to be sent"
+    ),
+    Flag("storage.agent.wal-compression", "bool", True, "", "moot", "there is no Prometheus WAL here"),
+    Flag("storage.agent.no-lockfile", "bool", False, "", "moot", "a data directory is always locked"),
+    Flag(
+        "storage.agent.retention.min-time", "duration", 0, "", "moot", "what waits is kept until it is sent"
+    ),
+    Flag("storage.agent.retention.max-time", "duration", 0, "", "moot", "a size bounds what waits: 1 GiB"),
     Flag("web.enable-otlp-receiver", "bool", False, "", "no", "the OTLP receiver is not supported"),
     Flag(
         "storage.tsdb.retention.size", "text", "", "", "no", "use --storage.memory.max to bound what is kept"
@@ -129,6 +139,10 @@ FLAGS: tuple[Flag, ...] = (
     ),
 )
 BY_NAME: Mapping[str, Flag] = {flag.name: flag for flag in FLAGS}
+
+# Flags that mean nothing in the other mode, and are refused there as Prometheus refuses them.
+AGENT_ONLY = "storage.agent."
+SERVER_ONLY = ("storage.tsdb.", "storage.memory.", "query.", "rules.", "alertmanager.")
 
 # What Prometheus' feature flags mean here.
 FEATURES: Mapping[str, str] = {
@@ -230,6 +244,16 @@ class Flags:
     def printed(self) -> dict[str, str]:
         """Every flag with its value, as the API shows them."""
         return {flag.name: print_value(flag, self[flag.name]) for flag in FLAGS}
+
+    def misplaced(self) -> str:
+        """Why the given flags cannot go together; empty when they can."""
+        agent = self.on("agent")
+        refused = SERVER_ONLY if agent else (AGENT_ONLY,)
+        names = sorted(f'"--{name}"' for name in self.given if name.startswith(refused))
+        if not names:
+            return ""
+        where = "can not be used in agent mode" if agent else "can only be used in agent mode"
+        return f"The following flag(s) {where}: [{' '.join(names)}]"
 
     def remarks(self) -> list[str]:
         """One line for each given flag that does less here than its name promises."""

@@ -1,16 +1,21 @@
 """The store as the scraper sees it when samples are forwarded: every row goes into it and to the remote writers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.model.labels import Labels
 from pyscrape.remote.encode import Metadata
 from pyscrape.remote.writers import RemoteWriters
+from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.interfaces import Appended, Columns, Times, Values
 from pyscrape.scrape.pools import ScrapePools
-from pyscrape.store import Store
-from pyscrape.store.table import Table
+
+if TYPE_CHECKING:  # an agent has no store in memory
+    from pyscrape.store import Store
+    from pyscrape.store.table import Table
 
 _NEVER = np.iinfo(np.int64).min
 
@@ -24,7 +29,7 @@ class ForwardingTable:
 
     __slots__ = ("_newest_ms", "_table", "_writers")
 
-    def __init__(self, table: Table, writers: RemoteWriters, newest_ms: "NewestTimes") -> None:
+    def __init__(self, table: "Table", writers: RemoteWriters, newest_ms: "NewestTimes") -> None:
         self._table = table
         self._writers = writers
         self._newest_ms = newest_ms
@@ -49,9 +54,7 @@ class ForwardingTable:
         return result
 
     def _forward_newer(self, times_ms: Times, columns: Columns, values: Values) -> None:
-        _, first = np.unique(columns, return_index=True)
-        first.sort()
-        newer = first[self._newest_ms.older_than(times_ms[first], columns[first])]
+        newer = self._newest_ms.newer(times_ms, columns)
         # All of them: the array itself goes on, its identity tells the writers that nothing changed.
         if len(newer) < len(columns):
             times_ms, columns, values = times_ms[newer], columns[newer], values[newer]
@@ -76,10 +79,16 @@ class NewestTimes:
         self._reach(columns)
         self._times_ms[columns] = times_ms
 
-    def older_than(self, times_ms: Times, columns: Columns) -> "NDArray[np.bool_]":
+    def older_than(self, times_ms: int | Times, columns: Columns) -> NDArray[np.bool_]:
         """Where all that was forwarded is older."""
         self._reach(columns)
         return self._times_ms[columns] < times_ms
+
+    def newer(self, times_ms: Times, columns: Columns) -> NDArray[np.intp]:
+        """Places of the samples that a receiver can take after what it has: of a column that stands twice the first."""
+        _, first = np.unique(columns, return_index=True)
+        first.sort()
+        return first[self.older_than(times_ms[first], columns[first])]
 
     def _reach(self, columns: Columns) -> None:
         most = int(columns.max(initial=0))
@@ -92,13 +101,30 @@ class NewestTimes:
 class ForwardingStore:
     """Where the scraper's tables come from (see `scrape.interfaces.TableStore`)."""
 
-    def __init__(self, store: Store, writers: RemoteWriters) -> None:
+    def __init__(self, store: "Store", writers: RemoteWriters) -> None:
         self._store = store
         self._writers = writers
         self._newest_ms = NewestTimes()
 
     def table(self, name: str) -> ForwardingTable:
         return ForwardingTable(self._store.table(name), self._writers, self._newest_ms)
+
+
+class ForwardingExemplars:
+    """Exemplars that are kept, and forwarded where they are new."""
+
+    def __init__(self, kept: ExemplarStore, writers: RemoteWriters) -> None:
+        self._kept = kept
+        self._writers = writers
+
+    def add(
+        self, series: Labels, labels: Mapping[str, str], value: float, at_ms: int, has_time: bool
+    ) -> bool:
+        before = self._kept.appended
+        taken = self._kept.add(series, labels, value, at_ms, has_time)
+        if self._kept.appended > before:
+            self._writers.push_exemplar(series, labels, value, at_ms)
+        return taken
 
 
 def page_metadata(pools: ScrapePools) -> Iterator[Metadata]:

@@ -10,7 +10,6 @@ from pyscrape.config.load import ConfigError, load_bytes
 from pyscrape.config.settings import Config
 from pyscrape.discovery.make import supported
 from pyscrape.model.problems import Problem
-from pyscrape.remote.settings import PROTOBUF_V1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,6 @@ def notes(config: Config, skipped: Sequence[Problem] = ()) -> list[str]:
     ]
     for remote in config.remote_write:
         where = f"remote_write {remote.name or remote.url}"
-        rows.append(
-            (remote.protobuf_message != PROTOBUF_V1, f"{where}: protocol 2.0 is not supported; 1.0 is sent")
-        )
-        rows.append((remote.send_exemplars, f"{where}: exemplars are not sent"))
         rows.append((remote.send_native_histograms, f"{where}: native histograms are not supported"))
         rows.append((remote.round_robin_dns, f"{where}: round_robin_dns is not supported"))
         signed = remote.sigv4 or remote.azuread or remote.google_iam

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from pyscrape.app.metrics import Family, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
@@ -10,9 +11,11 @@ from pyscrape.net.urls import redacted_url
 from pyscrape.remote.writer import RemoteWriter
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
-from pyscrape.store import Store
 from pyscrape.web.params import format_time
 from pyscrape.web.routes import WebStats
+
+if TYPE_CHECKING:  # an agent has no store in memory
+    from pyscrape.store import Store
 
 HELPS = {
     "prometheus_target_scrape_pools_total": "Total number of scrape pool creation attempts.",
@@ -61,7 +64,7 @@ def scrape_families(pools: ScrapePools) -> Iterable[Family]:
     yield Family("gauge", "prometheus_target_scrape_pool_target_limit", "Most targets of this pool.", limits)
 
 
-def store_families(store: Store) -> Iterable[Family]:
+def store_families(store: "Store") -> Iterable[Family]:
     """The head, in Prometheus' words."""
     stats = store.stats()
     types = ({"type": "float"}, float(stats.samples_appended))
@@ -115,6 +118,26 @@ def remote_families(writers: RemoteWriters) -> Iterable[Family]:
             "Samples dropped before sending.",
             lambda w: w.dropped,
         ),
+        ("counter", "exemplars_total", "Exemplars sent.", lambda w: w.stats.exemplars_total),
+        (
+            "counter",
+            "exemplars_failed_total",
+            "Exemplars refused for good.",
+            lambda w: w.stats.exemplars_failed_total,
+        ),
+        (
+            "counter",
+            "exemplars_retried_total",
+            "Exemplars sent again.",
+            lambda w: w.stats.exemplars_retried_total,
+        ),
+        (
+            "counter",
+            "exemplars_dropped_total",
+            "Exemplars dropped before sending.",
+            lambda w: w.stats.exemplars_dropped_total + w.exemplars.dropped,
+        ),
+        ("gauge", "exemplars_pending", "Exemplars that wait.", lambda w: w.exemplars.pending),
         ("counter", "metadata_total", "Metadata entries sent.", lambda w: w.stats.metadata_total),
         (
             "counter",

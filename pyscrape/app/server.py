@@ -12,45 +12,40 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pyscrape import __version__
 from pyscrape.app import log
 from pyscrape.app.flags import Flags
-from pyscrape.app.forward import ForwardingStore, page_metadata
+from pyscrape.app.forward import page_metadata
 from pyscrape.app.kubernetes_metrics import kubernetes_families
 from pyscrape.app.loading import Loaded, config_path, describe_source, load
 from pyscrape.app.memory import TRIM_EVERY_S, give_back, limit_arenas, raise_file_limit
 from pyscrape.app.metrics import OwnMetrics
+from pyscrape.app.mode import make_mode
 from pyscrape.app.own_metrics import (
     ReloadState,
     build_families,
     discovery_families,
     remote_families,
     scrape_families,
-    store_families,
     web_families,
 )
 from pyscrape.app.runtime import BUILD, runtime_info
-from pyscrape.app.settings import listen_addresses, memory_limit_bytes, web_options
+from pyscrape.app.settings import listen_addresses, web_options
 from pyscrape.app.watch import checksum, watch, watched_files
 from pyscrape.app.web_config import WebGuard, WebSecurity, web_security
 from pyscrape.config.load import ConfigError
-from pyscrape.config.settings import Config
 from pyscrape.discovery.make import make_discoverer, supported
 from pyscrape.discovery.manager import DiscoveryManager, WantedJob
 from pyscrape.discovery.static import static_groups
 from pyscrape.model.problems import Problem
-from pyscrape.promql.engine import Engine
 from pyscrape.remote.writers import RemoteWriters
-from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
-from pyscrape.store import Store
 from pyscrape.web.app import create_app
 from pyscrape.web.routes import WebStats
 from pyscrape.web.server import ListenError, WebServer, bind
-from pyscrape.web.services import ReloadOutcome, Services, WebOptions
+from pyscrape.web.services import AgentServices, ReloadOutcome, WebOptions
 from pyscrape.web.tls import TLSError
 
 logger = logging.getLogger("pyscrape")
@@ -59,9 +54,6 @@ T = TypeVar("T")
 
 SECURITY_LOOK_S = 10.0
 SHORTEST_WATCH_S = 1.0
-DEFAULT_EXEMPLARS = 100_000
-MAINTENANCE_PAUSE_S = 0.5
-MAINTENANCE_SLICE_S = 0.01
 # A busy query thread gives the loop its turn after so long at most.
 SWITCH_INTERVAL_S = 0.002
 
@@ -93,12 +85,12 @@ def serve(flags: Flags) -> int:
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
-    if path := flags.text("storage.tsdb.path"):
-        try:
-            server.store.open(path)
-        except (OSError, ValueError) as error:
-            logger.error("opening storage failed", extra={"path": path, "err": str(error)})
-            return 1
+    try:
+        server.mode.open()
+    except (OSError, ValueError) as error:
+        extra = {"path": str(server.mode.folder and server.mode.folder.parent), "err": str(error)}
+        logger.error("opening storage failed", extra=extra)
+        return 1
     with asyncio.Runner() as runner:
         return runner.run(server.run(sockets, server.services(options)))
 
@@ -147,30 +139,14 @@ class Server:
         self._reload_lock = asyncio.Lock()
         self._reload_asked = False
         self._reload_state = ReloadState()
-        self.store = Store(
-            retention_ms=self._retention_ms(loaded.config),
-            memory_max_bytes=flags.number("storage.memory.max") or memory_limit_bytes() // 2,
-            out_of_order_window_ms=self._out_of_order_ms(loaded.config),
-        )
-        features = flags.many("enable-feature")
-        self.engine = Engine(
-            self.store,
-            experimental="promql-experimental-functions" in features,
-            delayed_names="promql-delayed-name-removal" in features,
-            extended_ranges="promql-extended-range-selectors" in features,
-            fill_modifiers="promql-binop-fill-modifiers" in features,
-            lookback_ms=flags.number("query.lookback-delta"),
-            max_samples=flags.number("query.max-samples"),
-            timeout_s=flags.number("query.timeout") / 1000,
-        )
-        self.exemplars = ExemplarStore(self._exemplar_limit(loaded.config))
+        self.mode = make_mode(flags, loaded.config)
         self.writers = RemoteWriters(
-            self.store,
+            self.mode.series,
             lambda: page_metadata(self.pools),
             flags.number("storage.remote.flush-deadline") / 1000,
-            Path(path) / "remote" if (path := flags.text("storage.tsdb.path")) else None,
+            self.mode.folder,
         )
-        self.pools = ScrapePools(ForwardingStore(self.store, self.writers), exemplars=self.exemplars)
+        self.pools = ScrapePools(self.mode.tables(self.writers), exemplars=self.mode.exemplars(self.writers))
         self.discovery = DiscoveryManager(make_discoverer, self.pools.update)
         self.web_stats = WebStats()
         self.metrics = OwnMetrics(
@@ -178,7 +154,7 @@ class Server:
                 build_families,
                 self._reload_state.families,
                 lambda: scrape_families(self.pools),
-                lambda: store_families(self.store),
+                self.mode.families,
                 lambda: web_families(self.web_stats),
                 lambda: remote_families(self.writers),
                 lambda: discovery_families(self.discovery),
@@ -186,15 +162,12 @@ class Server:
             ]
         )
 
-    def services(self, options: WebOptions) -> Services:
+    def services(self, options: WebOptions) -> AgentServices:
         """What the web layer is given."""
-        return Services(
+        return self.mode.services(
             options=options,
-            store=self.store,
-            engine=self.engine,
             pools=self.pools,
             discovery=self.discovery,
-            exemplars=self.exemplars,
             now_s=time.time,
             ready=lambda: self._ready,
             reload=self.reload,
@@ -209,9 +182,10 @@ class Server:
             problems=lambda: self._loaded.problems,
             stats=self.web_stats,
             notifications=self._reload_state.notifications,
+            remote_write=self.writers.status,
         )
 
-    async def run(self, sockets: list[Any], services: Services) -> int:
+    async def run(self, sockets: list[Any], services: AgentServices) -> int:
         """Everything, until a signal or `/-/quit`."""
         loop = asyncio.get_running_loop()
         self._stop = loop.create_future()
@@ -239,7 +213,7 @@ class Server:
                 work = [
                     tasks.create_task(web.serve(), name="web server"),
                     tasks.create_task(self.pools.run(), name="scrape pools"),
-                    tasks.create_task(self._maintain(), name="store maintenance"),
+                    tasks.create_task(self.mode.maintain(), name="store maintenance"),
                     tasks.create_task(self._give_memory_back(), name="memory"),
                     tasks.create_task(self._renew_security(), name="web configuration watch"),
                     tasks.create_task(self._watch_config(), name="configuration watch"),
@@ -267,7 +241,7 @@ class Server:
                 logger.error("A part of the server failed", exc_info=error)
             return 1
         finally:
-            self.store.close()
+            self.mode.close()
         logger.info("See you next time!")
         return 0
 
@@ -310,9 +284,7 @@ class Server:
 
     async def _apply(self, loaded: Loaded) -> None:
         config = loaded.config
-        self.store.retention_ms = self._retention_ms(config)
-        self.store.out_of_order_window_ms = self._out_of_order_ms(config)
-        self.exemplars.limit = self._exemplar_limit(config)
+        self.mode.apply(config)
         await self.writers.apply(config.remote_write, config.global_.external_labels)
         await self.pools.apply(config.scrape_configs, external_labels=config.global_.external_labels)
         self.discovery.apply(
@@ -324,30 +296,6 @@ class Server:
             }
         )
         self._loaded = loaded
-
-    def _retention_ms(self, config: Config) -> int:
-        """`storage.tsdb.retention.time` of the configuration wins over the flag, as Prometheus has it."""
-        tsdb = config.storage.tsdb if config.storage is not None else None
-        if tsdb is not None and tsdb.retention is not None and tsdb.retention.time:
-            return int(tsdb.retention.time)
-        return self._flags.number("storage.tsdb.retention.time")
-
-    @staticmethod
-    def _out_of_order_ms(config: Config) -> int:
-        tsdb = config.storage.tsdb if config.storage is not None else None
-        return int(tsdb.out_of_order_time_window) if tsdb is not None else 0
-
-    @staticmethod
-    def _exemplar_limit(config: Config) -> int:
-        """`storage.exemplars.max_exemplars`: how many are kept in all; below 1 none."""
-        exemplars = config.storage.exemplars if config.storage is not None else None
-        return max(0, int(exemplars.max_exemplars)) if exemplars is not None else DEFAULT_EXEMPLARS
-
-    async def _maintain(self) -> None:
-        """Seal and drop chunks in slices, so that no scrape waits for it."""
-        while True:
-            more = self.store.maintain(round(time.time() * 1000), MAINTENANCE_SLICE_S)
-            await asyncio.sleep(MAINTENANCE_SLICE_S if more else MAINTENANCE_PAUSE_S)
 
     async def _give_memory_back(self) -> None:
         while True:

@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="form of the findings [text]",
     )
+    parser.add_argument(
+        "--agent", action="store_true", help="for `pyscrape run --agent`: refuse what it does not take"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings, too")
     parser.add_argument(
         "--missing-files",
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    options = Options(args.missing_files, args.root, lints, relabel_tests=_relabel_tests)
+    options = Options(args.missing_files, args.root, lints, args.agent, relabel_tests=_relabel_tests)
     # A check leaves no cycles worth a collector's passes, which would be a tenth of its time.
     gc.disable()
     try:

@@ -3,6 +3,7 @@
 Examples:
   pyscrape run                                   ./prometheus.yml, or without one: scrape itself
   pyscrape run --config.file=prometheus.yml --web.listen-address=127.0.0.1:9090
+  pyscrape run --agent --config.file=prometheus.yml              scrape and forward, keep only what waits to be sent
   pyscrape run --config.file=prometheus.yml --web.enable-lifecycle   then: curl -X POST localhost:9090/-/reload
 """
 
@@ -70,6 +71,9 @@ def run(args: argparse.Namespace) -> int:
     except FlagError as error:
         print(f"pyscrape run: {error}", file=sys.stderr)
         return 2
+    if problem := flags.misplaced():
+        print(problem, file=sys.stderr)
+        return 3
     prepare_environment()
     from pyscrape.app.server import serve
 

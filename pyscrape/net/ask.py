@@ -61,13 +61,17 @@ class Asker:
             raise AskError(f'Get "{redacted_url(url)}": {error or type(error).__name__}') from error
         return _reply(response)
 
-    async def post(self, url: str, body: bytes, attempt: int = 0) -> Reply:
+    async def post(self, url: str, body: bytes, attempt: int = 0, own: Pairs = ()) -> Reply:
         """The answer to a POST, whatever its status; `attempt` counts from 0 and is told to the server.
+
+        `own` are headers of this request alone.
 
         Raises:
             AskError: there is none.
         """
-        headers = [*self._headers, ("Retry-Attempt", str(attempt))] if attempt else self._headers
+        headers = [*own, *self._headers]
+        if attempt:
+            headers.append(("Retry-Attempt", str(attempt)))
         try:
             return _reply(await self._client.post(url, content=body, headers=headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -5,6 +5,7 @@ but value and time is the same at every scrape and kept as bytes; times of this 
 is known beforehand. Source: the Prometheus Remote-Write 1.0 specification.
 """
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,14 @@ class Metadata(NamedTuple):
     unit: str
 
 
+class Exemplar(NamedTuple):
+    """An exemplar of a series."""
+
+    labels: Mapping[str, str]
+    value: float
+    at_ms: int
+
+
 def varint(number: int) -> bytes:
     """Protobuf's variable-length form of a number that is not negative."""
     out = bytearray()
@@ -49,13 +58,30 @@ def field(tag: int, payload: bytes) -> bytes:
     return bytes((tag,)) + varint(len(payload)) + payload
 
 
-def series_head(labels: Mapping[str, str]) -> bytes:
-    """A TimeSeries of one sample, up to the sample's value: labels sorted by name, empty ones left out."""
-    pairs = b"".join(
+def label_pairs(labels: Mapping[str, str]) -> bytes:
+    """Labels as fields 1 of a message: sorted by name, empty ones left out."""
+    return b"".join(
         field(0x0A, field(0x0A, name.encode()) + field(0x12, labels[name].encode()))
         for name in sorted(labels)
         if labels[name]
     )
+
+
+def exemplar_series(labels: Mapping[str, str], exemplars: Iterable[Exemplar]) -> bytes:
+    """A TimeSeries of exemplars alone, as Prometheus sends them."""
+    parts = [
+        field(
+            0x1A,
+            label_pairs(one.labels) + b"\x11" + struct.pack("<d", one.value) + b"\x18" + varint(one.at_ms),
+        )
+        for one in exemplars
+    ]
+    return field(0x0A, label_pairs(labels) + b"".join(parts))
+
+
+def series_head(labels: Mapping[str, str]) -> bytes:
+    """A TimeSeries of one sample, up to the sample's value."""
+    pairs = label_pairs(labels)
     length = varint(len(pairs) + 2 + _SAMPLE_BYTES)
     return b"\x0a" + length + pairs + b"\x12" + bytes((_SAMPLE_BYTES,)) + b"\x09"
 

@@ -1,22 +1,34 @@
-"""The bytes of each series' labels as they are sent, made when a series first comes."""
+"""Each series' labels in the form in which they are sent, made when a series first comes."""
 
 import logging
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.relabel.engine import RelabelTimeout
 from pyscrape.relabel.plans import Rules, compile_rules
-from pyscrape.remote.encode import series_head
 from pyscrape.remote.queue import Columns, Heads
 from pyscrape.remote.settings import RemoteWriteConfig
-from pyscrape.store.store import Store
+from pyscrape.store.index import SeriesIndex
 
 logger = logging.getLogger("pyscrape.remote")
 
-DROPPED = b""
+DROPPED = None
+"""In the place of a series that is not sent."""
+
+
+class SeriesSource(Protocol):
+    """Where ids come from: the store, or what an agent has in its place."""
+
+    @property
+    def index(self) -> SeriesIndex:
+        """The labels of ids."""
+
+    @property
+    def epoch(self) -> int:
+        """Counts up when ids may have been given to other series."""
 
 
 class Row(NamedTuple):
@@ -31,25 +43,32 @@ class Row(NamedTuple):
 class SeriesHeads:
     """Labels of series ids: external labels where absent, then the rules, then encoded."""
 
-    def __init__(self, store: Store, config: RemoteWriteConfig, external: Mapping[str, str]) -> None:
-        self._store = store
+    def __init__(
+        self,
+        source: SeriesSource,
+        config: RemoteWriteConfig,
+        external: Mapping[str, str],
+        encode: Callable[[Mapping[str, str]], Any],
+    ) -> None:
+        self._source = source
         self._external = dict(external)
+        self._encode = encode
         rules = config.write_relabel_configs
         self._rules: Rules | None = compile_rules(rules, "utf8") if rules else None
-        self._heads: dict[int, bytes] = {}
+        self._heads: dict[int, Any] = {}
         # Rows by the identity of their columns, in two generations: what has not come for some rounds is forgotten.
         self._young: dict[int, Row] = {}
         self._old: dict[int, Row] = {}
         self._asked = 0
-        self._epoch = store.epoch
+        self._epoch = source.epoch
 
     def row(self, columns: Columns) -> Row:
         """The columns that are sent, with their heads. Ids must be those of this moment."""
-        if self._epoch != self._store.epoch:
+        if self._epoch != self._source.epoch:
             # Ids may have been given to other series.
             self._heads.clear()
             self._young, self._old = {}, {}
-            self._epoch = self._store.epoch
+            self._epoch = self._source.epoch
         self._asked += 1
         if self._asked > 64 + 4 * len(self._young):
             self._young, self._old, self._asked = {}, self._young, 0
@@ -64,17 +83,23 @@ class SeriesHeads:
         wanted = columns.tolist()
         new = sorted({column for column in wanted if column not in self._heads})
         if new:
-            frame = self._store.index.frame(np.array(new, np.int32))
+            frame = self._source.index.frame(np.array(new, np.int32))
             for position, column in enumerate(new):
                 self._heads[column] = self._make(dict(frame.labels(position)))
         heads = np.empty(len(wanted), np.object_)
-        heads[:] = [self._heads[column] for column in wanted]
-        chosen = heads != DROPPED
+        for place, column in enumerate(wanted):
+            heads[place] = self._heads[column]
+        chosen = np.array([head is not DROPPED for head in heads.tolist()], np.bool_)
         if chosen.all():
             return Row(columns, None, columns, heads)
         return Row(columns, chosen, columns[chosen], heads[chosen])
 
-    def _make(self, labels: dict[str, str]) -> bytes:
+    def _make(self, labels: dict[str, str]) -> Any:
+        sent = self.sent(labels)
+        return DROPPED if sent is None else self._encode(sent)
+
+    def sent(self, labels: dict[str, str]) -> Mapping[str, str] | None:
+        """The labels that a series is sent with; None for one that is not sent. `labels` is changed."""
         for name, value in self._external.items():
             labels.setdefault(name, value)
         if self._rules is not None:
@@ -83,6 +108,6 @@ class SeriesHeads:
             except RelabelTimeout as error:
                 text = "A write relabel rule took too long; the series is not sent"
                 logger.error(text, extra={"err": str(error)})
-                return DROPPED
+                return None
             labels = relabeled or {}
-        return series_head(labels) if any(labels.values()) else DROPPED
+        return labels if any(labels.values()) else None

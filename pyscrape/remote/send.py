@@ -10,18 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from pyscrape.net.ask import Asker, AskError, Reply
 from pyscrape.net.urls import redacted_url
+from pyscrape.remote.protocol import HEADERS
 from pyscrape.remote.settings import RemoteWriteConfig
+from pyscrape.remote.waves import Request
 
 logger = logging.getLogger("pyscrape.remote")
-
-HEADERS = [
-    ("Content-Encoding", "snappy"),
-    ("Content-Type", "application/x-protobuf"),
-    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
-]
 
 # However long a receiver asks to be left alone: its operator would not want a typing error to last for days.
 LONGEST_WAIT_S = 3600.0
@@ -35,6 +32,10 @@ class SendStats:
     samples_failed_total: int = 0
     samples_retried_total: int = 0
     samples_dropped_total: int = 0
+    exemplars_total: int = 0
+    exemplars_failed_total: int = 0
+    exemplars_retried_total: int = 0
+    exemplars_dropped_total: int = 0
     metadata_total: int = 0
     metadata_failed_total: int = 0
     bytes_total: int = 0
@@ -57,6 +58,27 @@ def retry_after_s(text: str, now_s: float) -> float:
         return 0.0
 
 
+class Written(NamedTuple):
+    """How much of a request a receiver has written; `taken`: it answered with 2xx."""
+
+    taken: bool
+    samples: int
+    exemplars: int
+
+
+NOTHING = Written(False, 0, 0)
+
+
+def written_of(reply: Reply) -> Written:
+    """What the headers of a 2.0 response say; a header that is absent, or no number, means none."""
+
+    def count(kind: str) -> int:
+        text = reply.headers.get(f"x-prometheus-remote-write-{kind}-written", "")
+        return int(text) if text.isascii() and text.isdigit() else 0
+
+    return Written(reply.status // 100 == 2, count("samples"), count("exemplars"))
+
+
 class Endpoint:
     """Sends requests to one endpoint."""
 
@@ -74,51 +96,66 @@ class Endpoint:
         # Whether the last request could not be sent and is tried again.
         self.away = False
         self._url = redacted_url(config.url)
-        headers = HEADERS + list(config.headers.items())
+        headers = list(config.headers.items())
         self._asker = asker or Asker(config.http, headers=headers, timeout_s=config.remote_timeout.seconds)
 
-    async def send(self, body: bytes, samples: int, stale: Callable[[], bool] = bool) -> bool | None:
-        """Send a compressed request of so many samples until it is taken or refused for good.
+    async def send(self, request: Request, stale: Callable[[], bool] = bool) -> Written | None:
+        """Send a request until it is taken or refused for good; what the receiver wrote of it.
 
-        `stale` is asked before each attempt whether it has become too old.
-
-        Returns:
-            True when it was taken, False when it was refused, None when it had become too old.
+        `stale` is asked before each attempt whether it has become too old; None when it has.
         """
         backoff_s = self._queue.min_backoff.seconds
         attempt = 0
         while not stale():
             wait_s = 0.0
             try:
-                reply = await self._asker.post(self._config.url, body, attempt)
+                reply = await self._asker.post(
+                    self._config.url, request.body, attempt, HEADERS[request.version]
+                )
             except AskError as error:
                 problem = str(error).replace(self._config.url, self._url)
             else:
                 if reply.status // 100 == 2:
                     self._stats.requests_total += 1
-                    self._stats.bytes_total += len(body)
+                    self._stats.bytes_total += len(request.body)
                     self._recovered()
-                    return True
+                    return self._accepted(request, reply)
                 problem = _describe(reply)
                 if not self._worth_another(reply.status):
                     self.away = False
-                    self._refused(problem, samples)
-                    return False
+                    written = written_of(reply) if request.version == 2 else NOTHING
+                    self._refused(problem, request.samples - written.samples)
+                    return written
                 wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._clock())
-            self._failed(problem, samples)
+            self._failed(problem, request)
             attempt += 1
             wait_s = wait_s or backoff_s
             await asyncio.sleep(wait_s)
             backoff_s = min(2 * wait_s, self._queue.max_backoff.seconds)
         return None
 
-    def _failed(self, problem: str, samples: int) -> None:
+    def _accepted(self, request: Request, reply: Reply) -> Written:
+        """What was written of a request that is answered with 2xx; 2.0 wants it said in headers."""
+        whole = Written(True, request.samples, request.exemplars)
+        if request.version == 1:
+            return whole
+        written = written_of(reply)
+        if request.samples and not written.samples and not written.exemplars:
+            problem = (
+                f"sent v2 request with {request.samples} samples; got {reply.status}, but the response's headers say "
+                "that nothing was written: the target may know prometheus.WriteRequest only"
+            )
+            self._refused(problem, request.samples)
+        return Written(True, *map(min, written[1:], whole[1:]))
+
+    def _failed(self, problem: str, request: Request) -> None:
         if not self.away or self._stats.last_error != problem:
             extra = {"remote": self._config.name, "url": self._url, "err": problem}
             logger.warning("Failed to send batch, retrying", extra=extra)
         self.away = True
         self._stats.last_error = problem
-        self._stats.samples_retried_total += samples
+        self._stats.samples_retried_total += request.samples
+        self._stats.exemplars_retried_total += request.exemplars
 
     def _recovered(self) -> None:
         if self.away:

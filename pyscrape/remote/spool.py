@@ -6,8 +6,8 @@ the few records behind it that had been sent are sent again, as the same bytes. 
 earlier one. Not more than `most_bytes` is kept: the oldest segments go, and their samples are counted.
 
     segment   record*                       NNNNNNNN.requests
-    record    "PRQ1" | length u32 | crc32 u32 | request*
-    request   lane u32 | samples u32 | newest ms i64 | length u32 | body          little-endian
+    record    "PRQ2" | length u32 | crc32 u32 | request*
+    request   lane u16 | version u16 | samples u32 | exemplars u32 | newest ms i64 | length u32 | body    little-endian
 """
 
 import logging
@@ -25,9 +25,9 @@ logger = logging.getLogger("pyscrape.remote")
 
 MOST_BYTES = 1 << 30
 SEGMENT_BYTES = 16 << 20
-_MAGIC = b"PRQ1"
+_MAGIC = b"PRQ2"
 _RECORD = struct.Struct("<4sII")
-_REQUEST = struct.Struct("<IIqI")
+_REQUEST = struct.Struct("<HHIIqI")
 
 
 class Record(NamedTuple):
@@ -79,8 +79,7 @@ class Spool:
 
     def append(self, requests: Sequence[Request]) -> Record:
         """Write a wave behind all others; `sync` makes it last."""
-        parts = [part for r in requests for part in (_REQUEST.pack(*r[:3], len(r.body)), r.body)]
-        payload = b"".join(parts)
+        payload = b"".join(part for request in requests for part in (_head_of(request), request.body))
         if self._file is None or self._size >= self._segment_bytes:
             self._roll()
         file = self._file
@@ -220,10 +219,15 @@ def _records(data: bytes) -> Iterator[tuple[int, int]]:
         offset = start + length
 
 
+def _head_of(one: Request) -> bytes:
+    return _REQUEST.pack(one.lane, one.version, one.samples, one.exemplars, one.newest_ms, len(one.body))
+
+
 def _requests(payload: bytes) -> Iterator[Request]:
     offset = 0
     while offset < len(payload):
-        lane, samples, newest_ms, length = _REQUEST.unpack_from(payload, offset)
+        lane, version, samples, exemplars, newest_ms, length = _REQUEST.unpack_from(payload, offset)
         offset += _REQUEST.size
-        yield Request(lane, samples, newest_ms, payload[offset : offset + length])
+        body = payload[offset : offset + length]
+        yield Request(lane, samples, newest_ms, body, exemplars, version)
         offset += length

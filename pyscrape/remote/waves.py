@@ -8,17 +8,21 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pyscrape.remote.encode import compressed, write_request
+from pyscrape.remote.encode import compressed
+from pyscrape.remote.exemplars import ExemplarQueue
+from pyscrape.remote.protocol import Message
 from pyscrape.remote.queue import Batch
 
 
 class Request(NamedTuple):
-    """One compressed WriteRequest."""
+    """One compressed message; `version` of the protocol."""
 
     lane: int
     samples: int
     newest_ms: int
     body: bytes
+    exemplars: int = 0
+    version: int = 1
 
 
 class Wave:
@@ -38,13 +42,18 @@ class Wave:
         return (request for lane in self.lanes for request in lane)
 
 
-def requests_of(batch: Batch, lanes: int, most_samples: int) -> list[Request]:
-    """The requests of a batch, each of so many samples at most."""
+def requests_of(
+    batch: Batch, lanes: int, most_samples: int, message: Message, exemplars: ExemplarQueue
+) -> list[Request]:
+    """The requests of a batch, each of so many samples at most, with the exemplars that wait for its series."""
     found = []
     for lane in range(lanes):
         part = batch.part(lanes, lane)
         for start in range(0, len(part), most_samples):
             piece = part.where(slice(start, start + most_samples))
-            body = compressed(write_request(piece.heads.tolist(), piece.times_ms, piece.values))
-            found.append(Request(lane, len(piece), int(piece.times_ms.max()), body))
+            own = exemplars.take(piece.columns)
+            body = compressed(message.body(piece, own))
+            count = sum(len(waiting.exemplars) for waiting in own.values())
+            newest_ms = int(piece.times_ms.max())
+            found.append(Request(lane, len(piece), newest_ms, body, count, message.version))
     return found

@@ -17,20 +17,24 @@ from functools import partial
 
 import numpy as np
 
+from pyscrape.model.labels import Labels
+from pyscrape.net.urls import redacted_url
 from pyscrape.remote.encode import (
     FIRST_SIX_BYTE_MS,
     LAST_SIX_BYTE_MS,
+    Exemplar,
     Metadata,
     compressed,
     metadata_request,
 )
-from pyscrape.remote.heads import SeriesHeads
+from pyscrape.remote.exemplars import ExemplarQueue
+from pyscrape.remote.heads import SeriesHeads, SeriesSource
+from pyscrape.remote.protocol import Message, Message1, Message2
 from pyscrape.remote.queue import Batch, Columns, RowQueue, Times, Values, desired_shards
-from pyscrape.remote.send import Endpoint, SendStats
-from pyscrape.remote.settings import RemoteWriteConfig
+from pyscrape.remote.send import NOTHING, Endpoint, SendStats, Written
+from pyscrape.remote.settings import PROTOBUF_V2, RemoteWriteConfig
 from pyscrape.remote.spool import Record, Spool
 from pyscrape.remote.waves import Request, Wave, requests_of
-from pyscrape.store.store import Store
 
 logger = logging.getLogger("pyscrape.remote")
 
@@ -49,7 +53,7 @@ class RemoteWriter:
         self,
         config: RemoteWriteConfig,
         external: Mapping[str, str],
-        store: Store,
+        source: SeriesSource,
         *,
         metadata: Callable[[], Iterable[Metadata]] = tuple,
         clock: Callable[[], float] = time.time,
@@ -68,7 +72,11 @@ class RemoteWriter:
         self.spool = spool
         self.shards = limits.min_shards
         self.highest_sent_ms = 0
-        self._heads = SeriesHeads(store, config, external)
+        version2 = config.protobuf_message == PROTOBUF_V2
+        self._message: Message = Message2(metadata, clock) if version2 else Message1()
+        self._source = source
+        self._heads = SeriesHeads(source, config, external, self._message.head)
+        self.exemplars = ExemplarQueue(limits.capacity)
         self._metadata = metadata
         self._clock = clock
         self._endpoint = endpoint(config, self.stats, clock)
@@ -79,6 +87,7 @@ class RemoteWriter:
         self._record: Record | None = None
         self._wave_since_s = 0.0
         self._in_samples = 0
+        self._first_ms = 0
         self._out_s = 0.0
         self._out_samples = 0
         self._disk_error = ""
@@ -104,13 +113,49 @@ class RemoteWriter:
         if self.spool is not None and self.queue.pending + len(batch) > self.queue.most_samples:
             self._spill()
         self.queue.push(batch)
+        self._first_ms = self._first_ms or self.queue.newest_ms
         if self.queue.pending >= self._full:
             self._wake.set()
+
+    def push_exemplar(self, series: Labels, labels: Mapping[str, str], value: float, at_ms: int) -> None:
+        """Forward an exemplar with the next sample of its series that is sent."""
+        sent = self._heads.sent(dict(series))
+        if sent is not None:
+            [column] = self._source.index.ids([series]).tolist()
+            self.exemplars.push(column, sent, Exemplar(labels, value, at_ms))
 
     @property
     def pending(self) -> int:
         """Samples that are not known to have arrived: in memory, on their way, and on disk."""
         return self._in_memory + (self.spool.pending if self.spool is not None else 0)
+
+    @property
+    def lag_s(self) -> float:
+        """How much newer the newest sample that came is than the newest that was sent; 0 while nothing waits."""
+        reached_ms = self.highest_sent_ms or self._first_ms
+        return max(0, self.queue.newest_ms - reached_ms) / 1000 if self.pending else 0.0
+
+    def status(self) -> dict[str, object]:
+        """How it is doing, in the form of the API."""
+        stats = self.stats
+        return {
+            "name": self.name,
+            "url": redacted_url(self.config.url),
+            "protobufMessage": self.config.protobuf_message,
+            "state": "retrying" if self._endpoint.away else "ok",
+            "lagSeconds": self.lag_s,
+            "shards": self.shards,
+            "minShards": self.config.queue_config.min_shards,
+            "maxShards": self.config.queue_config.max_shards,
+            "pendingSamples": self.pending,
+            "pendingBytesOnDisk": self.spool.nbytes if self.spool is not None else 0,
+            "sentSamples": stats.samples_total,
+            "failedSamples": stats.samples_failed_total,
+            "retriedSamples": stats.samples_retried_total,
+            "droppedSamples": self.dropped,
+            "lastError": stats.last_error,
+            "refused": dict(stats.refused),
+        }
 
     @property
     def _in_memory(self) -> int:
@@ -132,7 +177,8 @@ class RemoteWriter:
     async def run(self) -> None:
         """Send until `finish`; what fails unexpectedly is logged and begun again."""
         helpers: list[Callable[[], Awaitable[None]]] = [self._reshard]
-        if self.config.metadata_config.send:
+        # The messages of 2.0 carry it with each series.
+        if self.config.metadata_config.send and self._message.version == 1:
             helpers.append(self._send_metadata)
         if self.spool is not None:
             helpers.append(self._keep_spool)
@@ -225,7 +271,8 @@ class RemoteWriter:
             young = batch.since(round(self._clock() * 1000) - limit)
             self.stats.samples_dropped_total += len(batch) - len(young)
             batch = young
-        return requests_of(batch, self.shards, self.config.queue_config.max_samples_per_send)
+        most = self.config.queue_config.max_samples_per_send
+        return requests_of(batch, self.shards, most, self._message, self.exemplars)
 
     async def _deliver(self, wave: Wave) -> None:
         begin_s = self._wave_since_s = asyncio.get_running_loop().time()
@@ -241,21 +288,25 @@ class RemoteWriter:
         while lane:
             request = lane[0]
             try:
-                taken = await self._endpoint.send(
-                    request.body, request.samples, partial(self._stale, request.newest_ms)
-                )
+                written = await self._endpoint.send(request, partial(self._stale, request.newest_ms))
             except Exception:
                 # A request that cannot even be asked is not held against those behind it.
                 logger.exception("A request could not be made; it is dropped", extra={"remote": self.name})
-                taken = False
+                written = NOTHING
             lane.popleft()
             self.highest_sent_ms = max(self.highest_sent_ms, request.newest_ms)
-            if taken:
-                self.stats.samples_total += request.samples
-            elif taken is None:
-                self.stats.samples_dropped_total += request.samples
-            else:
-                self.stats.samples_failed_total += request.samples
+            self._count(request, written)
+
+    def _count(self, request: Request, written: Written | None) -> None:
+        stats = self.stats
+        if written is None:
+            stats.samples_dropped_total += request.samples
+            stats.exemplars_dropped_total += request.exemplars
+            return
+        stats.samples_total += written.samples
+        stats.samples_failed_total += request.samples - written.samples
+        stats.exemplars_total += written.exemplars
+        stats.exemplars_failed_total += request.exemplars - written.exemplars
 
     def _stale(self, newest_ms: int) -> bool:
         limit = self.config.queue_config.sample_age_limit
@@ -318,7 +369,9 @@ class RemoteWriter:
             entries = list(dict.fromkeys(self._metadata()))
             for start in range(0, len(entries), config.max_samples_per_send):
                 part = entries[start : start + config.max_samples_per_send]
-                if await self._endpoint.send(compressed(metadata_request(part)), 0):
+                request = Request(0, 0, 0, compressed(metadata_request(part)))
+                written = await self._endpoint.send(request)
+                if written is not None and written.taken:
                     self.stats.metadata_total += len(part)
                 else:
                     self.stats.metadata_failed_total += len(part)

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pyscrape.model.labels import Labels
 from pyscrape.remote.encode import Metadata
+from pyscrape.remote.heads import SeriesSource
 from pyscrape.remote.queue import Columns, Times, Values
 from pyscrape.remote.send import Endpoint, SendStats
 from pyscrape.remote.settings import RemoteWriteConfig
 from pyscrape.remote.spool import Spool
 from pyscrape.remote.writer import FLUSH_S, RemoteWriter
-from pyscrape.store.store import Store
 
 logger = logging.getLogger("pyscrape.remote")
 
@@ -28,7 +29,7 @@ class RemoteWriters:
 
     def __init__(
         self,
-        store: Store,
+        source: SeriesSource,
         metadata: Callable[[], Iterable[Metadata]] = tuple,
         flush_s: float = FLUSH_S,
         folder: Path | None = None,
@@ -37,7 +38,7 @@ class RemoteWriters:
     ) -> None:
         self._flush_s = flush_s
         self._folder = folder
-        self._store = store
+        self._source = source
         self._metadata = metadata
         self._clock = clock
         self._endpoint = endpoint
@@ -89,6 +90,16 @@ class RemoteWriters:
                     self._push_errors.add(text)
                     logger.exception("Samples cannot be queued", extra={"remote": writer.name})
 
+    def push_exemplar(self, series: Labels, labels: Mapping[str, str], value: float, at_ms: int) -> None:
+        """Forward an exemplar to the endpoints that want exemplars."""
+        for writer in self._keys.values():
+            if writer.config.send_exemplars:
+                writer.push_exemplar(series, labels, value, at_ms)
+
+    def status(self) -> list[Mapping[str, object]]:
+        """How each endpoint is doing, in the form of the API."""
+        return [writer.status() for writer in self._keys.values()]
+
     async def stop(self) -> None:
         """Send what waits, for so long at most, and end."""
         writers, self._keys = self._keys, {}
@@ -102,7 +113,7 @@ class RemoteWriters:
         writer = RemoteWriter(
             config,
             external,
-            self._store,
+            self._source,
             metadata=self._metadata,
             clock=self._clock,
             endpoint=self._endpoint,

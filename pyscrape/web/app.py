@@ -8,18 +8,13 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pyscrape.web.admin_api import AdminApi
-from pyscrape.web.federate import FederateApi
+from pyscrape.web.agent_api import AgentApi
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.pages.site import Pages
-from pyscrape.web.query_api import QueryApi
 from pyscrape.web.routes import Endpoint, Mount, Runner
-from pyscrape.web.rules_api import RulesApi
-from pyscrape.web.series_api import SeriesApi
-from pyscrape.web.services import Services, WebOptions
+from pyscrape.web.services import AgentServices, Services, WebOptions
 from pyscrape.web.status_api import StatusApi
 from pyscrape.web.targets_api import TargetsApi
-from pyscrape.web.write_api import WriteApi
 
 QUERY_THREADS = 4
 """Threads for PromQL; more of them would only take turns. `--query.max-concurrency` below it is kept to."""
@@ -63,20 +58,24 @@ class Cors:
         await self._app(scope, receive, with_headers)
 
 
-def mounts(services: Services) -> list[Mount]:
-    """Every route of the server."""
-    parts = (
-        LifecycleApi,
-        QueryApi,
-        SeriesApi,
-        TargetsApi,
-        StatusApi,
-        RulesApi,
-        WriteApi,
-        AdminApi,
-        FederateApi,
-        Pages,
-    )
+def mounts(services: AgentServices) -> list[Mount]:
+    """Every route of the server or agent."""
+    own = _of_a_server(services) if isinstance(services, Services) else AgentApi(services).mounts()
+    parts = (LifecycleApi, TargetsApi, StatusApi, Pages)
+    return [*own, *(mount for part in parts for mount in part(services).mounts())]
+
+
+def _of_a_server(services: Services) -> list[Mount]:
+    """What needs a store or an engine; imported here, so that an agent has neither in memory."""
+    from pyscrape.web.admin_api import AdminApi
+    from pyscrape.web.federate import FederateApi
+    from pyscrape.web.query_api import QueryApi
+    from pyscrape.web.rules_api import RulesApi
+    from pyscrape.web.series_api import SeriesApi
+    from pyscrape.web.status_api import StoreStatusApi
+    from pyscrape.web.write_api import WriteApi
+
+    parts = (QueryApi, SeriesApi, StoreStatusApi, RulesApi, WriteApi, AdminApi, FederateApi)
     return [mount for part in parts for mount in part(services).mounts()]
 
 
@@ -115,7 +114,7 @@ class Direct:
         await self._app(scope, receive, send)
 
 
-def create_app(services: Services) -> ASGIApp:
+def create_app(services: AgentServices) -> ASGIApp:
     """The ASGI application over the running parts."""
     options = services.options
     runner = Runner(WEB_THREADS, min(QUERY_THREADS, options.max_concurrency), services.stats)

@@ -4,12 +4,13 @@ import orjson
 
 from pyscrape.web.answers import Answer, text
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices, Services
 
 
 class LifecycleApi:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: AgentServices) -> None:
         self._services = services
+        self._kind = "Server" if isinstance(services, Services) else "Agent"
 
     def mounts(self) -> list[Mount]:
         every = ("GET", "POST", "PUT", "HEAD")
@@ -23,11 +24,11 @@ class LifecycleApi:
         ]
 
     def healthy(self, call: Call) -> Answer:
-        return text("Prometheus Server is Healthy.\n")
+        return text(f"Prometheus {self._kind} is Healthy.\n")
 
     def ready(self, call: Call) -> Answer:
         if self._services.ready():
-            return text("Prometheus Server is Ready.\n")
+            return text(f"Prometheus {self._kind} is Ready.\n")
         return Answer(
             b"Service Unavailable", 503, "text/plain; charset=utf-8", {"X-Prometheus-Stopping": "false"}
         )

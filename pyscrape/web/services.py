@@ -6,14 +6,17 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.model.problems import Problem
-from pyscrape.promql.engine import Engine
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
-from pyscrape.store import Store
 from pyscrape.web.routes import WebStats
+
+if TYPE_CHECKING:  # an agent has neither in memory
+    from pyscrape.promql.engine import Engine
+    from pyscrape.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,13 @@ class ReloadOutcome:
     findings: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The running parts that pages and API show."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentServices:
+    """The running parts that pages and API show where nothing is kept and no query is answered."""
 
     options: WebOptions
-    store: Store
-    engine: Engine
     pools: ScrapePools
     discovery: DiscoveryManager
-    exemplars: ExemplarStore
     now_s: Callable[[], float]
     ready: Callable[[], bool]
     reload: Callable[[], Awaitable[ReloadOutcome]]
@@ -68,3 +68,14 @@ class Services:
     """What the configuration asks for and this program does not do, one sentence each."""
     problems: Callable[[], tuple[Problem, ...]] = tuple
     """What a check finds in the configuration in force."""
+    remote_write: Callable[[], Sequence[Mapping[str, object]]] = tuple
+    """How each endpoint of remote write is doing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services(AgentServices):
+    """The running parts of a server: with a store, and an engine that answers queries over it."""
+
+    store: "Store"
+    engine: "Engine"
+    exemplars: ExemplarStore

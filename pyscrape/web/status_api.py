@@ -2,13 +2,13 @@
 
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices, Services
 
 MOST_TSDB_ROWS = 10_000
 
 
 class StatusApi:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: AgentServices) -> None:
         self._services = services
 
     def mounts(self) -> list[Mount]:
@@ -18,8 +18,8 @@ class StatusApi:
             Mount(f"{base}/flags", self.flags),
             Mount(f"{base}/runtimeinfo", self.runtime),
             Mount(f"{base}/buildinfo", self.build),
-            Mount(f"{base}/tsdb", self.tsdb, place="thread"),
             Mount(f"{base}/walreplay", self.replay),
+            Mount(f"{base}/remote_write", self.remote_write),
             Mount("/api/v1/notifications", self.notifications),
         ]
 
@@ -35,11 +35,23 @@ class StatusApi:
     def build(self, call: Call) -> Answer:
         return success(dict(self._services.build))
 
+    def remote_write(self, call: Call) -> Answer:
+        """How each endpoint of remote write is doing; only pyscrape has this one."""
+        return success({"endpoints": list(self._services.remote_write())})
+
     def notifications(self, call: Call) -> Answer:
         return success(list(self._services.notifications()))
 
     def replay(self, call: Call) -> Answer:
         return success({"min": 0, "max": 0, "current": 0, "state": "done"})
+
+
+class StoreStatusApi:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def mounts(self) -> list[Mount]:
+        return [Mount("/api/v1/status/tsdb", self.tsdb, place="thread")]
 
     def tsdb(self, call: Call) -> Answer:
         limit = 10

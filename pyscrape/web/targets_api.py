@@ -15,13 +15,13 @@ from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer, ApiError, rows, success
 from pyscrape.web.params import Params, format_time
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class TargetsApi:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: AgentServices) -> None:
         self._services = services
 
     def mounts(self) -> list[Mount]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyscrape.model.settings import from_mapping
 from pyscrape.net.ask import Asker
-from pyscrape.remote.send import HEADERS, Endpoint, SendStats
+from pyscrape.remote.send import Endpoint, SendStats
 from pyscrape.remote.settings import RemoteWriteConfig
 from pyscrape.store import Store
 from tests.helpers.virtual_loop import wall_clock
@@ -127,7 +127,7 @@ class StrictReceiver(httpx.AsyncBaseTransport):
 
     def endpoint(self, config: RemoteWriteConfig, stats: SendStats, clock: Callable[[], float]) -> Endpoint:
         """An endpoint that sends here."""
-        headers = HEADERS + list(config.headers.items())
+        headers = list(config.headers.items())
         return Endpoint(config, stats, clock, Asker(config.http, headers=headers, transport=self))
 
 

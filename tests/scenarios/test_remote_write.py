@@ -1,8 +1,8 @@
 """Remote write into the real Prometheus and VictoriaMetrics: every series and sample arrives, markers included.
 
-pyscrape keeps what it scrapes on disk; when it has ended, its store is read as a library and held against what the receivers
-have: Prometheus' by remote read, bit for bit, VictoriaMetrics' by its export. `PYSCRAPE_REMOTE_WRITE_S=300` makes it five
-minutes, `PYSCRAPE_REMOTE_WRITE_TARGETS=host:port,...` adds targets.
+pyscrape keeps what it scrapes on disk; when it has ended, its store is read as a library and held against what the
+receivers have: Prometheus' by remote read, bit for bit, VictoriaMetrics' by its export. `PYSCRAPE_REMOTE_WRITE_S=300`
+makes it five minutes, `PYSCRAPE_REMOTE_WRITE_TARGETS=host:port,...` adds targets.
 """
 
 import http.server
@@ -43,7 +43,10 @@ class Churning(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         Churning.scrapes += 1
         now = Churning.scrapes
-        lines = [f'odd{{k="{k}"}} {value}' for k, value in enumerate(("NaN", "+Inf", "-Inf", "-5", "1e-310", 1e300))]
+        lines = [
+            f'odd{{k="{k}"}} {value}'
+            for k, value in enumerate(("NaN", "+Inf", "-Inf", "-5", "1e-310", 1e300))
+        ]
         lines += [f'born{{k="{k}",generation="{(now + k) // 3}"}} {now * k}' for k in range(30)]
         lines += [f'own_time{{k="{k}"}} {now} {round(time.time() * 1000) - 500 - k % 2}' for k in range(5)]
         body = "\n".join([*lines, ""]).encode()
@@ -72,7 +75,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Samples, str
         enter = stack.enter_context
         command = [programs["node_exporter"], f"--web.listen-address={HOST}:{node}"]
         exporter = enter(started(command, folder, node, "/metrics"))
-        command = [programs["victoria-metrics"], f"-storageDataPath={folder / 'vm'}", f"-httpListenAddr={HOST}:{vm}"]
+        command = [
+            programs["victoria-metrics"],
+            f"-storageDataPath={folder / 'vm'}",
+            f"-httpListenAddr={HOST}:{vm}",
+        ]
         other = enter(started(command, folder, vm, "/health", "victoria-metrics"))
         receiver = enter(prometheus(empty, "--web.enable-remote-write-receiver"))
         config = folder / "prometheus.yml"
@@ -82,7 +89,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Samples, str
             "remote_write:\n"
             f"  - {{url: '{receiver.url}/api/v1/write', queue_config: {{batch_send_deadline: 500ms}}}}\n"
             f"  - {{url: '{other.url}/api/v1/write', queue_config: {{batch_send_deadline: 500ms, min_shards: 3}}}}\n"
-            f"scrape_configs: [{{job_name: node, track_timestamps_staleness: true, static_configs: [{{targets: {targets}}}]}}]\n"
+            f"scrape_configs: [{{job_name: node, track_timestamps_staleness: true,"
+            f" static_configs: [{{targets: {targets}}}]}}]\n"
         )
         with pyscrape(config, f"--storage.tsdb.path={folder / 'data'}") as ours:
             wait_for("the first samples", lambda: len(ours.query("up == 1")) == len(targets))
@@ -120,7 +128,9 @@ def remote_read(url: str) -> Samples:
     for _, result in fields(message):
         for _, series in fields(result):
             parts = list(fields(series))
-            pairs = {(p[1].decode(), p[2].decode()) for k, part in parts if k == 1 for p in [dict(fields(part))]}
+            pairs = {
+                (p[1].decode(), p[2].decode()) for k, part in parts if k == 1 for p in [dict(fields(part))]
+            }
             samples = [dict(fields(part)) for k, part in parts if k == 2]
             found[tuple(sorted(pairs - {("replica", "a")}))] = {
                 one[2]: int.from_bytes(one.get(1, b"\0" * 8), "little") for one in samples
@@ -130,7 +140,9 @@ def remote_read(url: str) -> Samples:
 
 def exported(url: str) -> dict[Labels, dict[int, float | None]]:
     """Everything in VictoriaMetrics with an instance; None for a NaN or a marker."""
-    _, body = fetch(url + "/api/v1/export?match%5B%5D=%7Binstance!%3D%22%22%7D&reduce_mem_usage=1", timeout_s=120)
+    _, body = fetch(
+        url + "/api/v1/export?match%5B%5D=%7Binstance!%3D%22%22%7D&reduce_mem_usage=1", timeout_s=120
+    )
     found: dict[Labels, dict[int, float | None]] = {}
     for line in body.splitlines():
         row = json.loads(line)
@@ -193,4 +205,6 @@ def alike(ours: float, theirs: object) -> bool:
     """VictoriaMetrics keeps decimal numbers: the last digits may differ, and the smallest numbers are 0."""
     if theirs is None:
         return math.isnan(ours)
-    return isinstance(theirs, float | int) and (ours == theirs or math.isclose(ours, theirs, rel_tol=1e-12, abs_tol=1e-300))
+    return isinstance(theirs, float | int) and (
+        ours == theirs or math.isclose(ours, theirs, rel_tol=1e-12, abs_tol=1e-300)
+    )

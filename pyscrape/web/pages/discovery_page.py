@@ -14,7 +14,7 @@ from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.search import MOST_PAGE_WEIGHT, PAGE_ROWS, Wanted, cuts, wanted
 from pyscrape.web.pages.shape import label_id, weight
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices
 
 ROWS_WITH_ALL_JOBS = 100
 STATES = ("active", "dropped", "failed")
@@ -78,7 +78,7 @@ class JobView:
 class DiscoveryPage:
     """`/service-discovery`."""
 
-    def __init__(self, services: Services, renderer: Renderer) -> None:
+    def __init__(self, services: AgentServices, renderer: Renderer) -> None:
         self._services = services
         self._render = renderer
 

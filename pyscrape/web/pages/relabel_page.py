@@ -33,7 +33,7 @@ from pyscrape.web.pages.what_if import (
     series_differences,
 )
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices
 
 MOST_CHOICES = 300
 MOST_DIFFERENCES = 100
@@ -56,7 +56,7 @@ class Form:
 class RelabelPage:
     """`/relabel`."""
 
-    def __init__(self, services: Services, renderer: Renderer) -> None:
+    def __init__(self, services: AgentServices, renderer: Renderer) -> None:
         self._services = services
         self._render = renderer
 

@@ -13,7 +13,7 @@ from pyscrape.web.answers import Answer
 from pyscrape.web.pages.assets import asset_path
 from pyscrape.web.pages.shape import FILTERS
 from pyscrape.web.pages.texts import SCRIPTS, TEXTS
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices, Services
 
 
 def policy(nonce: str) -> str:
@@ -34,7 +34,7 @@ def policy(nonce: str) -> str:
 class Renderer:
     """Renders templates within the frame that all pages share."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: AgentServices) -> None:
         self._services = services
         self._templates = Environment(
             loader=PackageLoader("pyscrape.web"),
@@ -48,6 +48,7 @@ class Renderer:
             "t": TEXTS,
             "script_texts": orjson.dumps(SCRIPTS).decode().replace("<", "\\u003c"),
             "prefix": services.options.prefix,
+            "agent": not isinstance(services, Services),
             "page_title": services.options.page_title,
             "asset": lambda name: services.options.prefix + asset_path(name),
         }

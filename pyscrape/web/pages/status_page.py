@@ -1,18 +1,19 @@
 """The status: this process, what it runs with, what it holds in memory, and what it does not do."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.shape import cut, moment, number, size
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import Services
+from pyscrape.web.services import AgentServices, Services
 
 MOST_RANKED = 10
 MOST_PROBLEMS = 100
 MOST_CONFIG_CHARACTERS = 1_000_000
-SECTIONS = ("runtime", "storage", "cardinality", "config", "flags", "build")
+SECTIONS = ("runtime", "remote_write", "storage", "cardinality", "config", "flags", "build")
+OF_A_STORE = {"storage", "cardinality"}
 # Prometheus' own pages lead to the section that shows the same.
 ALIASES = {"/config": "config", "/flags": "flags", "/tsdb-status": "cardinality"}
 
@@ -20,7 +21,7 @@ ALIASES = {"/config": "config", "/flags": "flags", "/tsdb-status": "cardinality"
 class StatusPage:
     """`/status`, and Prometheus' names of its parts."""
 
-    def __init__(self, services: Services, renderer: Renderer) -> None:
+    def __init__(self, services: AgentServices, renderer: Renderer) -> None:
         self._services = services
         self._render = renderer
 
@@ -35,59 +36,62 @@ class StatusPage:
         return lead
 
     async def show(self, call: Call) -> Answer:
-        """The page; the runtime's figures belong to the loop, the store's are counted aside."""
-        runtime = self._services.runtime()
-        return await asyncio.to_thread(self._page, runtime)
-
-    def _page(self, runtime: Mapping[str, object]) -> Answer:
+        """The page; figures of runtime and queues belong to the loop, the store's are counted aside."""
         services = self._services
+        return await asyncio.to_thread(self._page, services.runtime(), services.remote_write())
+
+    def _page(self, runtime: Mapping[str, object], endpoints: Sequence[Mapping[str, object]]) -> Answer:
+        services = self._services
+        gone = set() if isinstance(services, Services) else set(OF_A_STORE)
+        gone |= set() if endpoints else {"remote_write"}
         config = services.config_yaml()
         lines = config[:MOST_CONFIG_CHARACTERS].split("\n")
         return self._render.page(
             "status.html",
             "status",
-            sections=SECTIONS,
+            sections=[name for name in SECTIONS if name not in gone],
             notes=services.notes(),
             problems=services.problems()[:MOST_PROBLEMS],
             runtime={name: cut(str(value)) for name, value in runtime.items() if value != ""},
             build=services.build,
             flags=sorted(services.flags.items()),
-            storage=self._storage(),
-            rankings=self._rankings(),
+            endpoints=endpoints,
+            storage=storage(services) if isinstance(services, Services) else [],
+            rankings=rankings(services) if isinstance(services, Services) else [],
             config="\n".join(lines),
             config_cut=len(config) > MOST_CONFIG_CHARACTERS,
         )
 
-    def _storage(self) -> list[tuple[str, str]]:
-        stats = self._services.store.stats()
-        kept = stats.samples_appended - stats.evicted
-        rows = [
-            ("Series", number(stats.series)),
-            ("Samples appended", number(stats.samples_appended)),
-            ("Chunks", number(stats.chunks)),
-            ("Oldest sample", moment(None if stats.min_ms is None else stats.min_ms / 1000)),
-            ("Newest sample", moment(None if stats.max_ms is None else stats.max_ms / 1000)),
-            ("Memory of the store", size(stats.total_bytes)),
-        ]
-        rows += [(f"Memory: {part}", size(count)) for part, count in stats.bytes.items()]
-        if kept > 0:
-            rows.append(("Bytes a sample, everything counted", f"{stats.total_bytes / kept:.2f}"))
-        if stats.series:
-            rows.append(
-                ("Bytes a series, everything counted", number(round(stats.total_bytes / stats.series)))
-            )
-        rows += [
-            ("Refused: out of order", number(stats.out_of_order)),
-            ("Refused: duplicates", number(stats.duplicates)),
-            ("Refused: too old", number(stats.too_old)),
-        ]
-        return rows
 
-    def _rankings(self) -> list[tuple[str, list[tuple[str, int]]]]:
-        found = self._services.store.cardinality(MOST_RANKED)
-        rankings = []
-        for name, rows in found.items():
-            if isinstance(rows, list):
-                ranked = [(cut(str(row["name"])), int(row["value"])) for row in rows]
-                rankings.append((name, ranked))
-        return rankings
+def storage(services: Services) -> list[tuple[str, str]]:
+    stats = services.store.stats()
+    kept = stats.samples_appended - stats.evicted
+    rows = [
+        ("Series", number(stats.series)),
+        ("Samples appended", number(stats.samples_appended)),
+        ("Chunks", number(stats.chunks)),
+        ("Oldest sample", moment(None if stats.min_ms is None else stats.min_ms / 1000)),
+        ("Newest sample", moment(None if stats.max_ms is None else stats.max_ms / 1000)),
+        ("Memory of the store", size(stats.total_bytes)),
+    ]
+    rows += [(f"Memory: {part}", size(count)) for part, count in stats.bytes.items()]
+    if kept > 0:
+        rows.append(("Bytes a sample, everything counted", f"{stats.total_bytes / kept:.2f}"))
+    if stats.series:
+        rows.append(("Bytes a series, everything counted", number(round(stats.total_bytes / stats.series))))
+    rows += [
+        ("Refused: out of order", number(stats.out_of_order)),
+        ("Refused: duplicates", number(stats.duplicates)),
+        ("Refused: too old", number(stats.too_old)),
+    ]
+    return rows
+
+
+def rankings(services: Services) -> list[tuple[str, list[tuple[str, int]]]]:
+    found = services.store.cardinality(MOST_RANKED)
+    ranked_by_name = []
+    for name, rows in found.items():
+        if isinstance(rows, list):
+            ranked = [(cut(str(row["name"])), int(row["value"])) for row in rows]
+            ranked_by_name.append((name, ranked))
+    return ranked_by_name
