@@ -54,4 +54,4 @@ async def test_users_change_with_the_file(tmp_path: Path, monkeypatch: pytest.Mo
         assert [await status("ann", "old"), await status("bob", "new")] == [401, 200]
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    server.store.close()
+    server.mode.close()
