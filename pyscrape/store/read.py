@@ -79,6 +79,19 @@ def find(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> lis
     return found
 
 
+def reads_of(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> tuple[Columns, list[_Found]]:
+    """(those of the series that have a place in any part, what `find` finds of them)."""
+    found = find(parts, ids, start_ms, end_ms)
+    if all(one.there is None for one in found):
+        return ids if found else ids[:0], found
+    seen = np.zeros(len(ids), np.bool_)
+    for one in found:
+        seen[slice(None) if one.there is None else one.there] = True
+    if seen.all():
+        return ids, found
+    return ids[seen], find(parts, ids[seen], start_ms, end_ms)
+
+
 def present(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> NDArray[np.bool_]:
     """Which of the series have a place in a part with rows in (start, end], judged without reading a value.
 

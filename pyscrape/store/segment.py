@@ -84,6 +84,10 @@ class Segment:
         count = self.count
         return self._times[:count], self._values[:count]
 
+    def time_of(self, row: int) -> int:
+        """The time of a row."""
+        return int(self._times[row])
+
     def times(self, start_ms: int, end_ms: int) -> tuple[int, Times]:
         """(number of the first row, times) of the rows in (start, end]."""
         times = self._times[: self.count]

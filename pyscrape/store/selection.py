@@ -1,14 +1,18 @@
 """From chosen series to blocks: each table's columns, series of several tables joined, equal time axes put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Block
-from pyscrape.store.read import Part, Times, Values, find, unite
+from pyscrape.store.read import Part, Times, Values
 
 Ids = NDArray[np.int32]
+
+Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Times, Values]]
+"""(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values)."""
 
 
 class _Columns:
@@ -29,6 +33,7 @@ def columns_of(
     others: Mapping[int, Sequence[int]],
     start_ms: int,
     end_ms: int,
+    read: Read,
 ) -> list[_Columns]:
     """The samples in (start, end] of `ids`; `homes` are their tables, `others` further tables of some."""
     many = (
@@ -37,14 +42,15 @@ def columns_of(
     columns: list[_Columns] = []
     alone, tables = ids[~many], homes[~many]
     for group in groups_of(tables):
-        _read(parts.get(int(tables[group[0]]), ()), alone[group], start_ms, end_ms, columns)
+        home = int(tables[group[0]])
+        columns.append(_Columns(*read((home,), parts.get(home, ()), alone[group], start_ms, end_ms)))
     together: dict[tuple[int, ...], list[int]] = {}
     for one, home in zip(ids[many].tolist(), homes[many].tolist(), strict=True):
         together.setdefault((home, *others[one]), []).append(one)
     for several, members in together.items():
         joined = [part for table in several for part in parts.get(table, ())]
-        _read(joined, np.array(members, np.int32), start_ms, end_ms, columns)
-    return columns
+        columns.append(_Columns(*read(several, joined, np.array(members, np.int32), start_ms, end_ms)))
+    return [one for one in columns if len(one.times)]
 
 
 def groups_of(tables: NDArray[np.int32]) -> list[NDArray[np.intp]]:
@@ -55,30 +61,21 @@ def groups_of(tables: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     return np.split(order, np.flatnonzero(np.diff(tables[order])) + 1)
 
 
-def _read(parts: Sequence[Part], ids: Ids, start_ms: int, end_ms: int, into: list[_Columns]) -> None:
-    found = find(parts, ids, start_ms, end_ms)
-    if not found:
-        return
-    if any(one.there is not None for one in found):
-        seen = np.zeros(len(ids), np.bool_)
-        for one in found:
-            seen[slice(None) if one.there is None else one.there] = True
-        if not seen.all():
-            ids = ids[seen]
-            found = find(parts, ids, start_ms, end_ms)
-    into.append(_Columns(ids, *unite(found, len(ids))))
-
-
 def blocks_of(columns: list[_Columns]) -> tuple[Ids, tuple[Block, ...]]:
     """(ids in the order of the frame, blocks); columns with equal times become one block."""
-    groups: dict[bytes, list[_Columns]] = {}
+    groups: dict[tuple[int, int, int], list[list[_Columns]]] = {}
     for one in columns:
-        groups.setdefault(one.times.tobytes(), []).append(one)
+        alike = groups.setdefault((len(one.times), one.times.item(0), one.times.item(-1)), [])
+        group = next((group for group in alike if (group[0].times == one.times).all()), None)
+        if group is None:
+            alike.append([one])
+        else:
+            group.append(one)
     ids: list[Ids] = []
     blocks = []
     row = 0
     rows = np.arange(sum(len(one.ids) for one in columns))
-    for group in groups.values():
+    for group in chain.from_iterable(groups.values()):
         if len(group) == 1:
             count, values = len(group[0].ids), group[0].values
         else:

@@ -27,6 +27,7 @@ from pyscrape.store.durable import Durability, write_snapshot
 from pyscrape.store.files import Directory, DiskDirectory
 from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
+from pyscrape.store.inflated import INFLATED_BYTES, Inflated
 from pyscrape.store.journal import Journal
 from pyscrape.store.read import ABSENT_WORD, Part, present
 from pyscrape.store.selection import blocks_of, columns_of, groups_of
@@ -59,12 +60,17 @@ class Store:
         memory_max_bytes: int = 0,
         out_of_order_window_ms: int = 0,
         seal_rows: int = 0,
+        inflated_max_bytes: int = INFLATED_BYTES,
     ) -> None:
-        """`memory_max_bytes` 0: no limit; `seal_rows` 0: by the table's width."""
+        """`memory_max_bytes` 0: no limit; `seal_rows` 0: by the table's width.
+
+        `inflated_max_bytes` bounds what is kept of columns that queries have read; 0 keeps nothing.
+        """
         self.index = SeriesIndex()
         self.homes = Homes()
         self.index.on_capacity = self.homes.fit
         self.lock = self.index.lock
+        self.inflated = Inflated(inflated_max_bytes)
         self.retention_ms = retention_ms
         self.memory_max_bytes = memory_max_bytes
         self.out_of_order_window_ms = out_of_order_window_ms
@@ -310,7 +316,8 @@ class Store:
                 ids = self.index.alive(ids)
                 frame = self.index.frame(ids)
                 homes, others, parts = self._places(ids)
-            found, blocks = blocks_of(columns_of(parts, ids, homes, others, start_ms, end_ms))
+            read = self.inflated.read
+            found, blocks = blocks_of(columns_of(parts, ids, homes, others, start_ms, end_ms, read))
             return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
 
     def samples(
@@ -465,6 +472,7 @@ class Store:
                 "layouts": self.layout_bytes,
                 "index": self.index.nbytes + self.homes.nbytes + self.index.verdicts.nbytes,
                 "symbols": self.symbols.nbytes,
+                "inflated": self.inflated.nbytes,
             },
         )
 

@@ -6,7 +6,7 @@ import orjson
 from pyscrape.model.blocks import LabelFrame
 from pyscrape.promql.format import format_sample
 from pyscrape.promql.result import Result, ResultType
-from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows
+from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows, sample_texts
 
 
 def metric_objects(frame: LabelFrame) -> list[bytes]:
@@ -52,9 +52,9 @@ def _result(result: Result) -> bytes:
     metrics = metric_objects(result.frame)
     if result.type is ResultType.VECTOR:
         at = format_timestamp(int(result.times_ms[0])).encode()
-        values = result.values[0].tolist() if len(metrics) else []
+        values = sample_texts(result.values)[0] if metrics else []
         rows = [
-            b'{"metric":%s,"value":[%s,"%s"]}' % (metric, at, format_sample(value).encode())
+            b'{"metric":%s,"value":[%s,"%s"]}' % (metric, at, value)
             for metric, value in zip(metrics, values, strict=True)
         ]
     else:

@@ -1,11 +1,12 @@
 """A matrix of samples as JSON, without a Python object per sample where that can be helped.
 
 orjson prints a whole float64 matrix in shortest round-trip form; one template with all timestamps in place then takes
-each row's numbers. Rows that orjson prints otherwise than Prometheus (not finite, exponents, gaps) take the plain way.
+each row's numbers. Numbers that orjson prints otherwise than Prometheus (not finite, exponents) are put in one by one.
 benchmarks/web.py measures it; tests/properties/test_matrix.py holds it to `plain_rows`.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 import numpy as np
 import orjson
@@ -40,22 +41,37 @@ def matrix_rows(times_ms: Sequence[int], values: Matrix, present: Mask | None = 
         values: [series x steps].
         present: [series x steps], where a sample exists; None means everywhere.
     """
-    times = [format_timestamp(at_ms) for at_ms in times_ms]
+    if not len(values) or not len(times_ms):
+        return [b"[]"] * len(values)
+    cells = [b'[%s,"%%s"]' % format_timestamp(at_ms).encode() for at_ms in times_ms]
+    template = b"[" + b",".join(cells) + b"]"
+    gaps = None if present is None else ~present
+    printed = sample_texts(values if gaps is None else np.where(gaps, 0.0, values))
+    gapped = {} if gaps is None else _rows_with_gaps(gaps, cells, printed)
+    return [gapped.get(row) or template % tuple(numbers) for row, numbers in enumerate(printed)]
+
+
+def sample_texts(values: Matrix) -> list[list[bytes]]:
+    """The text of every number of a matrix that has some."""
     size = np.abs(values)
     # orjson writes exponents from 1e16 and below 1e-5; `not (a <= b)` also finds NaN.
-    odd = ~((size < 1e16) & ((size >= 1e-5) | (size == 0))).all(axis=1)
-    if present is not None:
-        odd |= ~present.all(axis=1)
-    rows: list[bytes] = [b""] * len(values)
-    easy = np.flatnonzero(~odd)
-    if len(easy) and times:
-        printed = orjson.dumps(np.ascontiguousarray(values[easy]), option=orjson.OPT_SERIALIZE_NUMPY)
-        printed = printed.replace(b".0,", b",").replace(b".0]", b"]")
-        template = b"[" + b",".join(b'[%s,"%%s"]' % time.encode() for time in times) + b"]"
-        for place, row in zip(easy.tolist(), printed[2:-2].split(b"],["), strict=True):
-            rows[place] = template % tuple(row.split(b","))
-    hard = np.flatnonzero(odd)
-    masked = None if present is None else present[hard]
-    for place, encoded in zip(hard.tolist(), plain_rows(times, values[hard], masked), strict=True):
-        rows[place] = encoded
+    odd = ~((size < 1e16) & ((size >= 1e-5) | (size == 0)))
+    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    text = text.replace(b".0,", b",").replace(b".0]", b"]")
+    texts = [row.split(b",") for row in text[2:-2].split(b"],[")]
+    for row, step in np.argwhere(odd).tolist():
+        texts[row][step] = format_sample(values.item(row, step)).encode()
+    return texts
+
+
+def _rows_with_gaps(gaps: Mask, cells: list[bytes], printed: list[list[bytes]]) -> dict[int, bytes]:
+    """The rows that lack a step, by number; rows with the same gaps share a template."""
+    templates: dict[bytes, bytes] = {}
+    rows: dict[int, bytes] = {}
+    for row in np.flatnonzero(gaps.any(axis=1)).tolist():
+        there = (~gaps[row]).tolist()
+        key = gaps[row].tobytes()
+        if key not in templates:
+            templates[key] = b"[" + b",".join(compress(cells, there)) + b"]"
+        rows[row] = templates[key] % tuple(compress(printed[row], there))
     return rows

@@ -1,0 +1,206 @@
+"""Columns that queries have read, kept inflated: a dashboard that comes again unpacks only what is new.
+
+An entry holds some series of one table on one time axis, as one matrix, so that a query is answered by a view. Parts of
+a table are never changed, only replaced, and open rows only grow: an entry remembers which parts it was made of and how
+many rows each had. What has come since is put below the last row where it is newer than all of it; where it is not
+(sealed, merged, deleted, late samples), the entry is made anew. `unite` is the plain way that this must agree with.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from pyscrape.store.layout import Columns
+from pyscrape.store.read import Part, Times, Values, find, reads_of, unite
+from pyscrape.store.segment import Segment
+
+INFLATED_BYTES = 64 << 20
+FEWEST_CELLS = 64
+"""Less is read as fast as it is looked up."""
+_ENTRY_BYTES, _PART_BYTES = 1200, 120
+_IDLE_MS = 600_000
+
+
+class Entry:
+    """Samples of some series that live in the same tables, in (start_ms, end_ms]; used under its lock."""
+
+    __slots__ = (
+        "_growing",
+        "_rows",
+        "_seen",
+        "end_ms",
+        "idle_since_ms",
+        "ids",
+        "lock",
+        "parts",
+        "start_ms",
+        "times",
+        "values",
+    )
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.idle_since_ms: int | None = None
+        self.parts: Sequence[Part] = ()
+        self.ids = np.zeros(0, np.int32)
+        """Those of the asked series that have a place in any of the parts."""
+        self.times: Times = np.zeros(0, np.int64)
+        self.values: Values = np.zeros((0, 0))
+        self.start_ms = self.end_ms = 0
+        self._rows = 0
+        self._seen: set[int] = set()
+        self._growing: list[tuple[Segment, int]] = []
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes + self.times.nbytes + _ENTRY_BYTES + _PART_BYTES * len(self._seen)
+
+    def view(self, start_ms: int, end_ms: int) -> tuple[Columns, Times, Values]:
+        """(series, times, values) of the rows in (start_ms, end_ms]."""
+        times = self.times[: self._rows]
+        low, high = np.searchsorted(times, (start_ms, end_ms), side="right").tolist()
+        values = self.values[low:high]
+        values.flags.writeable = False
+        return self.ids, times[low:high], values
+
+    def make(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int) -> None:
+        """Read everything from the parts."""
+        growing = _open_rows(parts)  # counted first: rows that come while others are read are seen next time
+        self.ids, found = reads_of(parts, asked, start_ms, end_ms)
+        if found:
+            self.times, self.values = unite(found, len(self.ids))
+        else:
+            self.times, self.values = np.zeros(0, np.int64), np.zeros((0, len(self.ids)))
+        self._rows = len(self.times)
+        self.start_ms, self.end_ms = start_ms, end_ms
+        self._remember(parts, growing)
+
+    def follow(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int) -> bool:
+        """Take in what has come since, as far as (start_ms, end_ms] needs it; False where that is not enough."""
+        if start_ms < self.start_ms or not self._rows:
+            return False
+        if (
+            end_ms <= self.end_ms
+            and parts is self.parts
+            and all(p.count == rows for p, rows in self._growing)
+        ):
+            return True
+        end_ms = max(end_ms, self.end_ms)
+        last_ms = int(self.times[self._rows - 1])
+        growing = _open_rows(parts)
+        if not self._only_newer(parts, asked, last_ms):
+            return False
+        ids, found = reads_of(parts, asked, last_ms, end_ms)
+        if found:
+            if len(self.ids) != len(asked) and not np.isin(ids, self.ids, assume_unique=True).all():
+                return False
+            if len(ids) != len(self.ids):
+                found = find(parts, self.ids, last_ms, end_ms)
+            self._put_below(*unite(found, len(self.ids)), start_ms)
+        self.end_ms = end_ms
+        self._remember(parts, growing)
+        return True
+
+    def _remember(self, parts: Sequence[Part], growing: list[tuple[Segment, int]]) -> None:
+        """What the rows up to `end_ms` were made of."""
+        self.parts = parts
+        self._growing = growing
+        self._seen = {
+            id(part) for part in parts if part.min_ms <= self.end_ms and part.max_ms > self.start_ms
+        }
+
+    def _only_newer(self, parts: Sequence[Part], asked: Columns, last_ms: int) -> bool:
+        """Whether all that was taken in still is there, and nothing that is not newer has come beside it.
+
+        Parts that are still held cannot be mistaken for others: `parts` keeps them alive.
+        """
+        known = sum(id(part) in self._seen for part in parts)
+        if known != len(self._seen):
+            return False
+        for segment, rows in self._growing:
+            if segment.count > rows and id(segment) in self._seen and segment.time_of(rows) <= last_ms:
+                return False
+        for part in parts:
+            if part.max_ms <= self.start_ms or part.min_ms > last_ms or id(part) in self._seen:
+                continue
+            if len(part.times(self.start_ms, last_ms)[1]) and (part.layout.positions(asked) >= 0).any():
+                return False
+        return True
+
+    def _put_below(self, times: Times, values: Values, start_ms: int) -> None:
+        """Rows newer than all others; readers of a view never see them."""
+        rows = self._rows + len(times)
+        if rows > len(self.times):
+            first = int(np.searchsorted(self.times[: self._rows], start_ms, side="right"))
+            rows -= first
+            room = rows + max(16, rows // 8)
+            old_times, old_values = self.times[first : self._rows], self.values[first : self._rows]
+            self.times, self.values = np.empty(room, np.int64), np.empty((room, len(self.ids)))
+            self._rows -= first
+            self.times[: self._rows], self.values[: self._rows] = old_times, old_values
+            self.start_ms = max(self.start_ms, start_ms) if first else self.start_ms
+        self.times[self._rows : rows] = times
+        self.values[self._rows : rows] = values
+        self._rows = rows
+
+
+class Inflated:
+    """The entries used last, by table and series; safe to share between threads."""
+
+    def __init__(self, max_bytes: int = INFLATED_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.nbytes = 0
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[tuple[tuple[int, ...], bytes], tuple[Entry, int]] = OrderedDict()
+
+    def read(
+        self, tables: tuple[int, ...], parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int
+    ) -> tuple[Columns, Times, Values]:
+        """(series, times, values) of those of `ids` that the parts of some tables may have in (start_ms, end_ms]."""
+        key = (tables, ids.tobytes())
+        with self._lock:
+            known = self._entries.get(key)
+        if known is None:
+            entry = Entry()
+            entry.make(parts, ids, start_ms, end_ms)
+            if entry.values.size >= FEWEST_CELLS and entry.nbytes <= self.max_bytes // 2:
+                self._keep(key, entry)
+            return entry.view(start_ms, end_ms)
+        entry = known[0]
+        with entry.lock:
+            entry.idle_since_ms = None
+            if not entry.follow(parts, ids, start_ms, end_ms):
+                entry.make(parts, ids, start_ms, end_ms)
+            answer = entry.view(start_ms, end_ms)
+        self._keep(key, entry)
+        return answer
+
+    def _keep(self, key: tuple[tuple[int, ...], bytes], entry: Entry) -> None:
+        """Count the entry as the one used last, and let go of others while all are too large."""
+        with self._lock:
+            _, old = self._entries.pop(key, (entry, 0))
+            self.nbytes -= old
+            size = entry.nbytes + len(key[1])
+            if size > self.max_bytes // 2:
+                return
+            self._entries[key] = (entry, size)
+            self.nbytes += size
+            while self.nbytes > self.max_bytes:
+                self.nbytes -= self._entries.popitem(last=False)[1][1]
+
+    def forget_idle(self, now_ms: int) -> None:
+        """Let go of what nobody has asked for in ten minutes, by the clock of the calls of this method."""
+        with self._lock:
+            for key, (entry, size) in list(self._entries.items()):
+                if entry.idle_since_ms is None:
+                    entry.idle_since_ms = now_ms
+                elif now_ms - entry.idle_since_ms > _IDLE_MS:
+                    del self._entries[key]
+                    self.nbytes -= size
+
+
+def _open_rows(parts: Sequence[Part]) -> list[tuple[Segment, int]]:
+    """The parts that may still grow, with their rows."""
+    return [(part, part.count) for part in parts if isinstance(part, Segment)]

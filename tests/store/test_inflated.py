@@ -1,0 +1,172 @@
+"""What queries have read stays true whatever happens to the store behind it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyscrape.model.matcher import Matcher, MatchType
+from pyscrape.model.value import ABSENT_BITS
+from pyscrape.store import Store, inflated, upkeep
+from pyscrape.store.inflated import Inflated
+from tests.helpers.examples import examples
+
+NAMES = [{"__name__": "m", "i": str(k)} for k in range(4)]
+COLUMNS = st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True)
+TIMES = st.integers(1, 60)
+STEPS = st.one_of(
+    st.tuples(st.just("row"), st.sampled_from("ab"), TIMES, COLUMNS),
+    st.tuples(st.just("rows"), st.sampled_from("ab"), TIMES, COLUMNS),
+    st.tuples(st.just("next"), st.sampled_from("ab"), st.integers(1, 3), st.just([0, 1, 2, 3])),
+    st.tuples(
+        st.just("select"), st.sampled_from(["[0-3]", "[12]", "0"]), st.integers(-1, 60), st.integers(0, 80)
+    ),
+    st.tuples(st.just("select"), st.just("[0-3]"), st.integers(-1, 20), st.just(80)),
+    st.tuples(st.just("seal")),
+    st.tuples(st.just("delete"), st.integers(0, 3), TIMES, st.integers(0, 9)),
+    st.tuples(st.just("retire"), st.sampled_from("ab"), COLUMNS),
+)
+
+
+@pytest.fixture(autouse=True)
+def everything_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflated, "FEWEST_CELLS", 0)
+    monkeypatch.setattr(upkeep, "MERGED", 3)
+
+
+def samples(store: Store, which: str, start: int, end: int) -> dict[Any, dict[int, int]]:
+    selection = store.select([Matcher(MatchType.RE, "i", which)], start, end)
+    out: dict[Any, dict[int, int]] = {}
+    for block in selection.blocks:
+        for k, series in enumerate(block.series.tolist()):
+            words = zip(block.times_ms.tolist(), block.values[:, k].view(np.uint64).tolist(), strict=True)
+            found = {at: word for at, word in words if word != ABSENT_BITS}
+            if found:
+                out[selection.frame.labels(series).pairs] = found
+    return out
+
+
+class Both:
+    """One store that keeps what was read beside one that does not, told the same."""
+
+    def __init__(self) -> None:
+        self.stores = [
+            Store(seal_rows=4, out_of_order_window_ms=30),
+            Store(seal_rows=4, out_of_order_window_ms=30, inflated_max_bytes=0),
+        ]
+        self.columns = [store.index.ids(NAMES) for store in self.stores]
+        self.value = 0.0
+
+    def do(self, step: tuple[Any, ...]) -> None:
+        match step:
+            case "select", which, start, end:
+                kept, plain = (samples(store, which, start, end) for store in self.stores)
+                assert kept == plain
+            case ("seal",):
+                for store in self.stores:
+                    for table in store.tables():
+                        table.cut_rows()
+                    store.seal_waiting()
+                    while store.maintain(100):
+                        pass
+            case "delete", k, start, length:
+                for store in self.stores:
+                    store.delete([[Matcher(MatchType.EQ, "i", str(k))]], start, start + length)
+            case "retire", name, places:
+                for store, columns in zip(self.stores, self.columns, strict=True):
+                    store.table(name).retire(columns[places])
+            case kind, name, at, places:
+                self._append(kind, name, at, places)
+
+    def _append(self, kind: str, name: str, at: int, places: list[int]) -> None:
+        self.value += 1
+        rows = 3 if kind == "rows" else 1
+        values = self.value + np.arange(rows * len(places), dtype=np.float64).reshape(rows, -1)
+        for store, columns in zip(self.stores, self.columns, strict=True):
+            table = store.table(name)
+            if kind == "next":  # the same array again, as a scrape has it: the open rows grow
+                table.append(max(table.last_ms, 0) + at, columns, values[0].copy())
+            else:
+                table.append_rows(at + np.arange(rows), columns[places], values.copy())
+
+
+@examples(150)
+@given(st.lists(STEPS, max_size=25))
+def test_what_is_kept_is_what_would_be_read(steps: list[tuple[Any, ...]]) -> None:
+    both = Both()
+    for step in steps:
+        both.do(step)
+    for window in ((-1, 100), (5, 40), (-1, 30), (20, 100)):
+        both.do(("select", "[0-3]", *window))
+
+
+def scraped(rows: int, columns: int, store: Store | None = None) -> Store:
+    store = store or Store(seal_rows=8)
+    table = store.table("t")
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(columns)])
+    for row in range(rows):
+        table.append(table.last_ms + 1 if table.samples else 0, ids, np.arange(columns) + float(row))
+    return store
+
+
+def test_a_moving_window_reads_only_new_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = scraped(5, 3)
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    store.select(every, -1, 4)
+    asked: list[tuple[int, int]] = []
+    plain = inflated.reads_of
+    monkeypatch.setattr(
+        inflated,
+        "reads_of",
+        lambda parts, ids, start, end: (asked.append((start, end)), plain(parts, ids, start, end))[1],
+    )
+    for row in range(5, 20):
+        scraped(1, 3, store)
+        selection = store.select(every, row - 5, row)
+        assert selection.blocks[0].times_ms.tolist() == list(range(row - 4, row + 1))
+        assert selection.blocks[0].values[:, 2].tolist() == [
+            2.0 + at if at < 5 else 2.0 for at in range(row - 4, row + 1)
+        ]
+    assert asked == [(row - 1, row) for row in range(5, 20)]
+
+
+def test_views_cannot_be_written_and_do_not_change() -> None:
+    store = scraped(4, 2)
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    (before,) = store.select(every, -1, 3).blocks
+    with pytest.raises(ValueError, match="read-only"):
+        before.values[0, 0] = 7.0
+    copy = before.values.copy()
+    scraped(3, 2, store)
+    store.select(every, -1, 9)
+    assert (before.values == copy).all()
+
+
+def test_bytes_are_bounded_and_the_one_used_last_stays() -> None:
+    cache = Inflated(max_bytes=60_000)
+    store = scraped(20, 50)
+    table = next(iter(store.tables()))
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(50)])
+    for k in range(20):
+        cache.read((table.number,), table.parts, ids[k:], -1, 99)
+        assert cache.nbytes <= 60_000
+    assert cache.nbytes > 20_000
+    cache.forget_idle(0)
+    cache.read((table.number,), table.parts, ids[19:], -1, 99)
+    cache.forget_idle(700_000)
+    assert 0 < cache.nbytes < 10_000
+    cache.forget_idle(700_001)
+    cache.forget_idle(1_400_002)
+    assert cache.nbytes == 0
+
+
+def test_nothing_is_kept_of_what_is_too_large_or_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflated, "FEWEST_CELLS", 64)
+    store = scraped(20, 50, Store(inflated_max_bytes=10_000))
+    store.select([Matcher(MatchType.EQ, "__name__", "m")], -1, 99)
+    assert store.inflated.nbytes == 0
+    store = scraped(1, 1)
+    store.select([Matcher(MatchType.EQ, "__name__", "m")], -1, 99)
+    assert store.inflated.nbytes == 0
