@@ -149,6 +149,8 @@ class Settings:
     settings: ClassVar[dict[str, Setting]] = {}
     defaults: ClassVar[dict[str, Any]] = {}
     keys: ClassVar[dict[str, tuple[str, Setting]]] = {}
+    name_of_key: ClassVar[dict[str, str]] = {}
+    inline_fields: ClassVar[tuple[str, ...]] = ()
     go_type: ClassVar[str] = "config.plain"
     extensions: ClassVar[tuple[tuple[str, Any], ...]] = ()
     """Fields that others added (see `extension`), by name; an instance that has some holds them itself."""
@@ -168,6 +170,8 @@ class Settings:
         # Own fields first: Prometheus prints the service discoveries (a base class here) last.
         cls.settings |= inherited
         cls.defaults = {name: declared.default for name, declared in cls.settings.items()}
+        cls.name_of_key = {declared.key: name for name, declared in cls.settings.items()}
+        cls.inline_fields = tuple(name for name, declared in cls.settings.items() if declared.inline)
         cls.keys = {}
         for name, declared in cls.settings.items():
             if declared.hidden:
@@ -327,15 +331,14 @@ def decode_section(cls: type[Settings], spot: Spot) -> Section | None:
         return None
     section = Section(spot.decoder, cls, spot.node, spot.path)
     _decode_pairs(section, spot.node)
-    inline = [(name, declared) for name, declared in cls.settings.items() if declared.inline]
-    for _, declared in inline:
-        cast(SectionKind, declared.kind).cls.finish(section)
+    for name in cls.inline_fields:
+        cast(SectionKind, cls.settings[name].kind).cls.finish(section)
     cls.finish(section)
-    values = section.values
-    own = {name: values[declared.key] for name, declared in cls.settings.items() if declared.key in values}
+    values, names = section.values, cls.name_of_key
+    own = {names[key]: value for key, value in values.items() if key in names}
     if section.extended:
         own["extensions"] = tuple((name, values[name]) for name in section.extended if name in values)
-    section.value = cls(**own, **{name: section.inline(name) for name, _ in inline})
+    section.value = cls(**own, **{name: section.inline(name) for name in cls.inline_fields})
     return section
 
 

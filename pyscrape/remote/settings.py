@@ -1,6 +1,7 @@
 """What a configuration can say about remote write and read, and about sending alerts."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from pyscrape.discovery.settings import DiscoverySettings, check_static_targets
 from pyscrape.model.duration import Duration
@@ -18,9 +19,12 @@ from pyscrape.model.kinds import (
     ListKind,
 )
 from pyscrape.model.names import quoted
-from pyscrape.model.settings import Secret, Section, SectionKind, Settings, setting
+from pyscrape.model.settings import LazySectionKind, Secret, Section, SectionKind, Settings, setting
 from pyscrape.net.settings import HTTP, NO_HTTP2, URL, HTTPClientConfig, http_block
 from pyscrape.relabel.settings import Rule
+
+if TYPE_CHECKING:
+    from pyscrape.remote.azure_settings import AzureADConfig
 
 PROTOBUF_V1 = "prometheus.WriteRequest"
 PROTOBUF_V2 = "io.prometheus.write.v2.Request"
@@ -59,75 +63,6 @@ class SigV4Config(Settings, go_type="sigv4.plain"):
             section.error(
                 "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config"
             )
-
-
-class AzureManagedIdentity(Settings, go_type="azuread.ManagedIdentityConfig"):
-    """A managed identity."""
-
-    client_id: str = setting(TEXT, "Client id.")
-
-
-class AzureWorkloadIdentity(Settings, go_type="azuread.WorkloadIdentityConfig"):
-    """A workload identity."""
-
-    client_id: str = setting(TEXT, "Client id.")
-    tenant_id: str = setting(TEXT, "Tenant id.")
-    token_file_path: str = setting(TEXT, "File of the federated token.")
-
-
-class AzureOAuth(Settings, go_type="azuread.OAuthConfig"):
-    """Client credentials of an application."""
-
-    client_id: str = setting(TEXT, "Client id.")
-    client_secret: Secret = setting(SECRET, "Client secret.")
-    tenant_id: str = setting(TEXT, "Tenant id.")
-
-
-class AzureSDK(Settings, go_type="azuread.SDKConfig"):
-    """Credentials that Azure's library finds by itself."""
-
-    tenant_id: str = setting(TEXT, "Tenant id.")
-
-
-class AzureADConfig(Settings, go_type="azuread.AzureADConfig"):
-    """Tokens from Azure Active Directory."""
-
-    managed_identity: AzureManagedIdentity | None = setting(
-        SectionKind(AzureManagedIdentity, optional=True), "A managed identity."
-    )
-    workload_identity: AzureWorkloadIdentity | None = setting(
-        SectionKind(AzureWorkloadIdentity, optional=True), "A workload identity."
-    )
-    oauth: AzureOAuth | None = setting(SectionKind(AzureOAuth, optional=True), "Client credentials.")
-    sdk: AzureSDK | None = setting(SectionKind(AzureSDK, optional=True), "The library's own search.")
-    cloud: str = setting(TEXT, "AzurePublic, AzureChina or AzureGovernment.")
-    scope: str = setting(TEXT, "Scope of the token.")
-
-    @classmethod
-    def finish(cls, section: Section) -> None:
-        kinds = [
-            name
-            for name in ("managed_identity", "workload_identity", "oauth", "sdk")
-            if section[name] is not None
-        ]
-        if not kinds:
-            section.error(
-                "must provide an Azure Managed Identity, Azure Workload Identity, Azure OAuth or Azure SDK in the"
-                " Azure AD config"
-            )
-        elif len(kinds) > 1:
-            first = {
-                "managed_identity": "Managed Identity",
-                "workload_identity": "Workload Identity",
-                "oauth": "OAuth",
-                "sdk": "SDK",
-            }
-            section.error(
-                f"cannot provide both Azure {first[kinds[0]]} and Azure {first[kinds[1]]} in the Azure AD config",
-                kinds[1],
-            )
-        if section["cloud"] not in {"", "AzurePublic", "AzureChina", "AzureGovernment"}:
-            section.error("must provide a cloud in the Azure AD config", "cloud")
 
 
 class GoogleIAMConfig(Settings, go_type="googleiam.Config"):
@@ -202,7 +137,9 @@ class RemoteWriteConfig(Settings, go_type="config.plain"):
         SectionKind(MetadataConfig), "Metadata.", default=MetadataConfig()
     )
     sigv4: SigV4Config | None = setting(SectionKind(SigV4Config, optional=True), "AWS' request signature.")
-    azuread: AzureADConfig | None = setting(SectionKind(AzureADConfig, optional=True), "Azure AD tokens.")
+    azuread: "AzureADConfig | None" = setting(
+        LazySectionKind("pyscrape.remote.azure_settings", "AzureADConfig", optional=True), "Azure AD tokens."
+    )
     google_iam: GoogleIAMConfig | None = setting(
         SectionKind(GoogleIAMConfig, optional=True), "Google IAM tokens."
     )
