@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
-from pyscrape.exposition.errors import NotLined
+from pyscrape.exposition.errors import NotLined, ParseError
 from pyscrape.exposition.follow import NO_TIME, Indices, Page, first_page, follow, origins
 from pyscrape.exposition.lines import Lines
 from pyscrape.exposition.negotiation import Format, choose_parser
@@ -115,18 +115,26 @@ class PageReader:
     `format` is that of bodies that come without a Content-Type.
     """
 
-    __slots__ = ("_format", "_layout", "_page", "_page_format")
+    __slots__ = ("_beginning", "_format", "_layout", "_page", "_page_format", "plain")
 
     def __init__(self, *, format: Format = "text") -> None:  # noqa: A002 (the name that callers expect)
         self._format: Format = format
         self._layout: Layout | None = None
         self._page: Page | None = None
         self._page_format: Format = format
+        self._beginning: Layout | None = None
+        self.plain = False
+        """Whether the last page was read token by token, which takes a hundred times as long."""
 
     @property
     def layout(self) -> Layout | None:
         """The layout of the last page, None before the first."""
         return self._layout
+
+    def take_beginning(self) -> Layout | None:
+        """The series that the page shows before its mistake, once after `feed` raised ParseError; else None."""
+        beginning, self._beginning = self._beginning, None
+        return beginning
 
     def feed(self, body: bytes, content_type: str | None = None) -> Row:
         """The next page. Raises ParseError or ContentTypeError; the layout before then stays.
@@ -140,7 +148,9 @@ class PageReader:
         try:
             page = self._lined(body if body.endswith(b"\n") else body + b"\n", form)
         except NotLined:
+            self.plain = True
             return self._plain(body, form)
+        self.plain = False
         self._page, self._page_format = page, form
         if self._layout is None or page.origin is not None:
             lines = page.lines
@@ -171,28 +181,36 @@ class PageReader:
         times: list[int] = []
         exemplars: list[tuple[int, Exemplar]] = []
         metadata: dict[str, Metadata] = {}
-        for entry in entries(body, form):
-            match entry:
-                case Series():
-                    exemplars += [(len(texts), exemplar) for exemplar in entry.exemplars]
-                    texts.append(entry.raw)
-                    normalised.append(entry.normalised)
-                    values.append(entry.value)
-                    times.append(NO_TIME if entry.timestamp_ms is None else entry.timestamp_ms)
-                case Type() | Help() | Unit():
-                    add_metadata(metadata, entry)
+        try:
+            for entry in entries(body, form):
+                match entry:
+                    case Series():
+                        exemplars += [(len(texts), exemplar) for exemplar in entry.exemplars]
+                        texts.append(entry.raw)
+                        normalised.append(entry.normalised)
+                        values.append(entry.value)
+                        times.append(NO_TIME if entry.timestamp_ms is None else entry.timestamp_ms)
+                    case Type() | Help() | Unit():
+                        add_metadata(metadata, entry)
+        except ParseError:
+            self._beginning = _plain_layout(texts, normalised, None)
+            raise
         self._page = None
-        source = _Texts(texts)
         kept = None if self._layout is None else origins(texts, self._layout.texts())
         if self._layout is None or kept is not None:
-            flags = np.array([NORMALISED.index(label) for label in normalised], np.uint8)
-            first: dict[bytes, int] = {}
-            repeats = [i for i, text in enumerate(texts) if first.setdefault(text, i) != i]
-            self._layout = Layout(source, flags, kept, np.array(repeats, np.int32))
+            self._layout = _plain_layout(texts, normalised, kept)
         else:
-            self._layout._source = source
+            self._layout._source = _Texts(texts)
         clocks = None if times.count(NO_TIME) == len(times) else np.array(times, np.int64)
         return Row(self._layout, np.array(values, np.float64), clocks, tuple(exemplars), metadata)
+
+
+def _plain_layout(texts: list[bytes], normalised: list[Normalised], kept: Indices | None) -> Layout:
+    """The layout of series that were read one by one."""
+    flags = np.array([NORMALISED.index(label) for label in normalised], np.uint8)
+    first: dict[bytes, int] = {}
+    repeats = [i for i, text in enumerate(texts) if first.setdefault(text, i) != i]
+    return Layout(_Texts(texts), flags, kept, np.array(repeats, np.int32))
 
 
 def _repeats(lines: Lines) -> Indices:

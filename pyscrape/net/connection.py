@@ -402,6 +402,8 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def _parser_error(error: Exception, head_arrived: bool) -> ExchangeError:
+    if str(error) == "Invalid character in chunk size":
+        return ExchangeError("protocol", "invalid byte in chunk length", while_reading=True)
     return ExchangeError("protocol", _broken(str(error)), while_reading=head_arrived)
 
 

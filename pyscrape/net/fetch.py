@@ -116,7 +116,8 @@ class Fetcher:
         url, own_headers = self.url, True
         for _ in range(MAX_REDIRECTS + 1):
             reply = await self._get(url, own_headers, deadline, body_limit)
-            if reply.status not in REDIRECTS or not self._job.config.follow_redirects:
+            location = reply.header(b"location")
+            if reply.status not in REDIRECTS or not location or not self._job.config.follow_redirects:
                 return Body(
                     reply.status,
                     reply.phrase,
@@ -126,9 +127,6 @@ class Fetcher:
                     reply.headers,
                     url,
                 )
-            location = reply.header(b"location")
-            if not location:
-                raise ExchangeError("redirect", f"{reply.status} response missing Location header")
             url = urljoin(url, location)
             if urlsplit(url).scheme not in DEFAULT_PORTS:
                 raise ExchangeError("redirect", f'unsupported protocol scheme "{urlsplit(url).scheme}"')

@@ -17,8 +17,15 @@ class StoredExemplar:
     at_ms: int
 
 
+# Names and values of an exemplar's labels together, in characters, as OpenMetrics has it.
+MAX_LABELS_LENGTH = 128
+
+
 class ExemplarStore:
-    """The last `limit` exemplars. An exemplar equal to its series' last one is skipped, an older one refused."""
+    """The last `limit` exemplars. An exemplar equal to its series' last one is skipped, an older one refused.
+
+    One whose labels are longer than the format allows is passed over, too.
+    """
 
     def __init__(self, limit: int = 100_000) -> None:
         self._ring: deque[StoredExemplar] = deque()
@@ -35,6 +42,8 @@ class ExemplarStore:
     ) -> bool:
         """Keep an exemplar; False when it is out of order. Without a time of its own it must also have news."""
         if not self.limit:
+            return True
+        if sum(len(name) + len(text) for name, text in labels.items()) > MAX_LABELS_LENGTH:
             return True
         last = self._last.get(series)
         kept = Labels(labels)

@@ -53,7 +53,7 @@ _ADVICE = {
     "protocol": "the answer is not HTTP: is this the metrics port?",
     "head_limit": "the answer's headers are larger than any exporter's",
     "redirect": "look at metrics_path of job {job}: the target redirects without end or to nowhere",
-    "http_3xx": "the target redirects and follow_redirects is off in job {job}",
+    "http_3xx": "the target redirects, and does not say where to or follow_redirects is off in job {job}",
     "http_4xx": "look at metrics_path and params of job {job}",
     "http_401": "the target wants credentials: see authorization and basic_auth of job {job}",
     "http_403": "the target refuses these credentials: see authorization of job {job}; in Kubernetes look at its RBAC",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pyscrape.exposition.page import PageReader, Row
 from pyscrape.model.labels import Labels
+from pyscrape.scrape.failure import ScrapeRefusedError
 from pyscrape.scrape.interfaces import ExemplarSink
 from pyscrape.scrape.metadata import MetadataCache
 from pyscrape.scrape.report import Report
@@ -59,6 +60,14 @@ class Intake:
         self._stats.pyscrape_scrape_samples_total += report.kept
         self._stats.pyscrape_scrape_body_bytes_total += report.body_bytes
 
+    def judge(self, report: Report) -> ScrapeRefusedError | None:
+        """Take note of what a page that did not parse showed before its mistake, as Prometheus does.
+
+        Gives the refusal of a series that came even before the mistake.
+        """
+        beginning = self.reader.take_beginning()
+        return None if beginning is None else self.series.judge(beginning, report)
+
     def bind(self, row: Row) -> Iterator[None]:
         """Steps after which `append` takes the row."""
         return self.series.bind(row.layout)
@@ -90,10 +99,3 @@ class Intake:
             )
             if not kept:
                 self._stats.prometheus_target_scrapes_exemplar_out_of_order_total += 1
-
-
-def count_samples(body: bytes, position: int) -> int:
-    """How many samples a page has before the line that `position` is in."""
-    start = body.rfind(b"\n", 0, position) + 1
-    lines = body[:start].split(b"\n")
-    return sum(1 for line in lines if (text := line.strip()) and not text.startswith(b"#"))

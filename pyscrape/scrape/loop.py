@@ -31,7 +31,7 @@ from pyscrape.scrape.failure import (
     failure_of_exchange,
     failure_of_status,
 )
-from pyscrape.scrape.intake import Intake, count_samples
+from pyscrape.scrape.intake import Intake
 from pyscrape.scrape.interfaces import ExemplarSink
 from pyscrape.scrape.job import Job
 from pyscrape.scrape.metadata import MetadataCache
@@ -46,9 +46,11 @@ logger = logging.getLogger("pyscrape.scrape")
 
 # A first page of this size is read in a thread: it has no layout to compare with and would hold up other targets.
 READ_ASIDE_BYTES = 1 << 20
+# So is every page of this size after one that had to be read token by token, for its form or its mistakes.
+READ_PLAIN_ASIDE_BYTES = 1 << 16
 
-# Failures of a page that could be read: the series before the one that was refused are on it.
-REFUSED_SERIES = frozenset(("limit", "invalid_series"))
+# Failures of a page that could be read, at least in part: the series before the mistake are on it.
+REFUSED_SERIES = frozenset(("parse", "limit", "invalid_series"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,7 @@ class Loop:
 
     def _take_at_once(self, scrape: Scrape, reply: Reply) -> None:
         content_type, content = reply.header(b"content-type"), reply.body
-        if len(content) >= READ_ASIDE_BYTES and not self.series.live:
+        if self._reads_aside(content):
             self._spawn(self._take_slowly(scrape, content, content_type))
             return
         try:
@@ -252,13 +254,21 @@ class Loop:
             if row is not None and not self.series.bound(row.layout):
                 steps = self.intake.bind(row)
                 if next(steps, self) is None:
-                    self._spawn(self._bind_slowly(scrape, content, row, steps))
+                    self._spawn(self._bind_slowly(scrape, row, steps))
                     return
             self._append(scrape, row)
         except Exception as error:
-            self._end(scrape, self._refusal(scrape, content, error))
+            self._end(scrape, self._refusal(scrape, error))
         else:
             self._end(scrape, None)
+
+    def _reads_aside(self, content: bytes) -> bool:
+        """Whether reading this page would hold up other targets for longer than a thread costs."""
+        if len(content) < READ_PLAIN_ASIDE_BYTES:
+            return False
+        if self.intake.reader.plain:
+            return True
+        return len(content) >= READ_ASIDE_BYTES and not self.series.live
 
     async def _fetch_and_take(self, scrape: Scrape) -> None:
         """The plain way."""
@@ -279,7 +289,7 @@ class Loop:
 
     async def _take_slowly(self, scrape: Scrape, content: bytes, content_type: str | None) -> None:
         try:
-            if len(content) >= READ_ASIDE_BYTES and not self.series.live:
+            if self._reads_aside(content):
                 self._aside = True
                 row = await asyncio.to_thread(self._read, scrape, content, content_type)
                 self._aside = False
@@ -287,19 +297,17 @@ class Loop:
                 row = self._read(scrape, content, content_type)
         except Exception as error:
             self._aside = False
-            self._end(scrape, self._refusal(scrape, content, error))
+            self._end(scrape, self._refusal(scrape, error))
             return
-        await self._bind_slowly(scrape, content, row, iter(()) if row is None else self.intake.bind(row))
+        await self._bind_slowly(scrape, row, iter(()) if row is None else self.intake.bind(row))
 
-    async def _bind_slowly(
-        self, scrape: Scrape, content: bytes, row: Row | None, steps: Iterator[None]
-    ) -> None:
+    async def _bind_slowly(self, scrape: Scrape, row: Row | None, steps: Iterator[None]) -> None:
         try:
             for _ in steps:
                 await asyncio.sleep(0)
             self._append(scrape, row)
         except Exception as error:
-            self._end(scrape, self._refusal(scrape, content, error))
+            self._end(scrape, self._refusal(scrape, error))
         else:
             self._end(scrape, None)
 
@@ -319,13 +327,15 @@ class Loop:
         else:
             self.intake.append(row, scrape.at_ms, report)
 
-    def _refusal(self, scrape: Scrape, content: bytes, error: Exception) -> ScrapeFailure:
+    def _refusal(self, scrape: Scrape, error: Exception) -> ScrapeFailure:
         """What an exception of reading or appending means; one that is no page's fault is logged whole."""
+        if isinstance(error, ParseError):
+            earlier = self.intake.judge(scrape.report)
+            error = error if earlier is None else earlier
         if isinstance(error, ContentTypeError):
             reason, text = "content_type", str(error)
         elif isinstance(error, ParseError):
             reason, text = "parse", str(error)
-            scrape.report.scraped = count_samples(content, error.position)
         elif isinstance(error, ScrapeRefusedError):
             reason, text = error.reason, error.text
         else:

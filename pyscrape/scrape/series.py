@@ -107,6 +107,7 @@ class TargetSeries:
 
     __slots__ = (
         "_binding",
+        "_judged",
         "_present",
         "_report_columns",
         "_seen",
@@ -129,8 +130,10 @@ class TargetSeries:
         # The columns that the last row ended with a sample in: those that a missing page ends. In the ordinary
         # case the very array of the binding, so that "nothing ended" is one comparison of objects.
         self._present: Columns = _NO_COLUMNS
-        # What a refused page had shown until it was refused.
+        # What a refused page had shown until it was refused: the columns of series that were there before, and the
+        # texts of new ones, which count as added only once.
         self._seen: Columns = _NO_COLUMNS
+        self._judged: set[bytes] = set()
         # Made by the first scrape: a target that is never scraped costs the store nothing, and 20,000 targets
         # that are found at once cost it nothing at once.
         self._report_columns: Columns | None = None
@@ -211,26 +214,34 @@ class TargetSeries:
                     else:
                         bound.append(index)
                         labels.append(made)
-            except ScrapeRefusedError as error:
-                refused = error
-                break
-            except DuplicateLabelError as error:
-                refused = ScrapeRefusedError("invalid_series", str(error))
+            except (ScrapeRefusedError, DuplicateLabelError) as error:
+                refused = as_refusal(error)
                 break
         column_of[dropped] = DROPPED
-        born = np.array(bound, np.int64)
+        born = self._births(layout, bound)
         if refused is not None:
             kept = int(np.count_nonzero(column_of[:index] >= 0)) + len(bound)
+            self._judged.update(layout.text(index) for index in born.tolist())
             none = Shape(_NO_COLUMNS, _NO_COLUMNS, None)
             self._binding = Binding(layout, column_of, None, none, kept, born, False, refused, index)
             return
+        self._judged = set()
         if bound:
-            column_of[born] = self._add_columns(labels)
+            column_of[bound] = self._add_columns(labels)
         kept_samples = np.flatnonzero(column_of >= 0)
         first = first_of_each(column_of, kept_samples)
         whole = len(first) == layout.size
         shape = make_shape(column_of if whole else column_of[first], self._report)
         self._binding = Binding(layout, column_of, None if whole else first, shape, len(kept_samples), born)
+
+    def _births(self, layout: Layout, bound: list[int]) -> Indices:
+        """Which of the samples that were bound now count as added."""
+        born = np.array(bound, np.int64)
+        if len(layout.repeats):
+            born = np.setdiff1d(born, layout.repeats, assume_unique=True)
+        if self._judged:
+            born = born[[layout.text(index) not in self._judged for index in born.tolist()]]
+        return born
 
     def _add_columns(self, labels: list[dict[str, str]]) -> Columns:
         """Columns of new series; the report's own are made with the first of them, which costs less than alone."""
@@ -263,8 +274,7 @@ class TargetSeries:
                 return self._ingest_clocked(binding, row, row.times_ms, clocked, at_ms, report)
         shape = binding.shape
         self._check_limit(binding, binding.first, len(shape.samples), report)
-        if len(binding.born):
-            report.added = _count_births(binding, binding.first)
+        report.added, binding.born = len(binding.born), binding.born[:0]
         values = row.values if binding.first is None else row.values[binding.first]
         found = self._append_row(binding, shape, shape.samples, values, at_ms, report)
         found.duplicates += binding.kept - len(shape.samples)
@@ -325,19 +335,53 @@ class TargetSeries:
         own_times = times[timed]
         late = own_times > at_ms + MAX_AHEAD_MS
         out_of_bounds = int(np.count_nonzero(late))
+        report.added, born = len(binding.born), binding.born
         if out_of_bounds:
-            stored = np.setdiff1d(stored, timed[late], assume_unique=True)
+            report.added -= int(np.isin(born, timed[late]).sum())
             own_times, timed, columns = own_times[~late], timed[~late], columns[~late]
-        report.added = _count_births(binding, stored)
+        binding.born = born[:0]
+        found = Accounting(split.duplicates, 0, out_of_bounds)
         present = split.all_columns if self.options.track_timestamps_staleness else split.shape.samples
-        found = self._append_row(binding, split.shape, present, row.values[split.plain], at_ms, report)
+        # Before the row: a series that had no time of its own until now gets its marker at the scrape's time.
         if len(timed):
             appended = self.table.append_clocked(own_times, columns, row.values[timed])
             found.out_of_order += appended.out_of_order
             found.duplicates += appended.duplicates
-        found.out_of_bounds = out_of_bounds
-        found.duplicates += split.duplicates
+        rest = self._append_row(binding, split.shape, present, row.values[split.plain], at_ms, report)
+        found.out_of_order += rest.out_of_order
+        found.duplicates += rest.duplicates
         return found
+
+    def judge(self, layout: Layout, report: Report) -> ScrapeRefusedError | None:
+        """Take note of the series that a page showed before the mistake that made it unreadable.
+
+        `append_refused` is to follow. Gives the refusal of a series that came even before the mistake.
+        """
+        texts = layout.texts()
+        known = self._binding
+        there = (
+            {} if known is None else dict(zip(known.layout.texts(), known.column_of.tolist(), strict=True))
+        )
+        column_of = np.array([there.get(text, UNBOUND) for text in texts], np.int32)
+        unknown = np.flatnonzero(column_of == UNBOUND)
+        bound: list[int] = []
+        refused, end = None, layout.size
+        for index in unknown.tolist():
+            try:
+                if self.rules.apply(layout.labels(index)) is not None:
+                    bound.append(index)
+            except (ScrapeRefusedError, DuplicateLabelError) as error:
+                refused, end = as_refusal(error), index
+                break
+        kept = np.union1d(np.flatnonzero(column_of[:end] >= 0), np.array(bound, np.int64))
+        limit = self.options.sample_limit
+        within = kept[:limit] if limit else kept
+        born = np.intersect1d(self._births(layout, bound), within)
+        report.scraped, report.kept = end + (refused is not None), len(kept)
+        report.added = len(born)
+        self._judged.update(texts[index] for index in born.tolist())
+        self._seen = column_of[within]
+        return refused
 
     def append_without_page(self, at_ms: int, report: Report) -> None:
         """The row of a scrape that gave no samples: markers for all that was there, and the report."""
@@ -350,7 +394,7 @@ class TargetSeries:
         self._present = _NO_COLUMNS
 
     def append_refused(self, at_ms: int, report: Report) -> None:
-        """The row after `ingest` refused a page: series that it had read until then are not marked, as they are there.
+        """The row after `ingest` or `judge`: series that the page showed until then are not marked, as they are there.
 
         They end with the next page that lacks them, or with the next scrape that gives none.
         """
@@ -381,6 +425,13 @@ class TargetSeries:
         return self.rules.apply(binding.layout.labels(sample))
 
 
+def as_refusal(error: ScrapeRefusedError | DuplicateLabelError) -> ScrapeRefusedError:
+    """What it means for the scrape that a series has no labels."""
+    return (
+        error if isinstance(error, ScrapeRefusedError) else ScrapeRefusedError("invalid_series", str(error))
+    )
+
+
 def make_shape(samples: Columns, report: Columns) -> Shape:
     """The row of some samples followed by the report."""
     hidden = members(report, samples)
@@ -394,7 +445,8 @@ def make_split(binding: Binding, clocked: NDArray[np.bool_], report: Columns) ->
     column_of = binding.column_of
     kept = column_of >= 0
     plain_samples = np.flatnonzero(kept & ~clocked)
-    plain = first_of_each(column_of, plain_samples)
+    # A series that the page showed before, at whatever time, is not taken again.
+    plain = first_of_each(column_of, np.setdiff1d(plain_samples, binding.layout.repeats, assume_unique=True))
     timed = np.flatnonzero(kept & clocked)
     return Split(
         clocked=clocked,
@@ -427,14 +479,6 @@ def first_of_each(column_of: Columns, samples: Indices) -> Indices:
 def kept_columns(binding: Binding) -> Columns:
     """The columns of the samples that were not dropped."""
     return binding.column_of[binding.column_of >= 0]
-
-
-def _count_births(binding: Binding, stored: Indices | None) -> int:
-    """How many samples of `stored` (None = all) are new; they count once."""
-    born, binding.born = binding.born, binding.born[:0]
-    if stored is None or not len(born):
-        return len(born)
-    return int(np.isin(born, stored).sum())
 
 
 def stale_values(size: int) -> Values:

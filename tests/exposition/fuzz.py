@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -61,6 +62,12 @@ def read(found: Iterator[Entry]) -> tuple[list[str], str]:
     return said, ""
 
 
+def until_error(found: Iterator[Entry]) -> Iterator[Series]:
+    """The series that stand before the mistake."""
+    with suppress(ParseError):
+        yield from (entry for entry in found if isinstance(entry, Series))
+
+
 class Comparison:
     """Feeds pages to one reader and checks every row against the grammar."""
 
@@ -77,7 +84,8 @@ class Comparison:
         try:
             expected = PlainPage(body, self.form)
         except ParseError as error:
-            self.must_fail(body, error)
+            shown = [entry.raw for entry in until_error(entries(body, self.form))]
+            self.must_fail(body, error, shown)
             return
         row = self.reader.feed(body)
         layout = row.layout
@@ -91,12 +99,15 @@ class Comparison:
         self.check_layout(row, texts, expected.labels)
         self.last, self.last_texts = row, texts
 
-    def must_fail(self, body: bytes, error: ParseError) -> None:
-        """The reader must refuse the page in the same words and at the same place."""
+    def must_fail(self, body: bytes, error: ParseError, shown: list[bytes]) -> None:
+        """The reader must refuse the page in the same words and at the same place, and tell what came before."""
         try:
             self.reader.feed(body)
         except ParseError as got:
             assert (got.message, got.line, got.column) == (error.message, error.line, error.column)
+            beginning = self.reader.take_beginning()
+            assert beginning is not None
+            assert beginning.texts() == shown
         else:
             raise AssertionError(f"accepted what the grammar refuses: {error}")
 

@@ -21,7 +21,7 @@ EXPECTED = {
     "one_byte_a_second": ("timeout", "context deadline exceeded"),
     "endless_body": ("body_limit", "body size limit exceeded"),
     "gzip_bomb": ("body_limit", "body size limit exceeded"),
-    "broken_chunks": ("protocol", "net/http: HTTP/1.x transport connection broken"),
+    "broken_chunks": ("protocol", "invalid byte in chunk length"),
     "redirect_circle": ("redirect", 'Get "{url}": stopped after 10 redirects'),
     "megabyte_header": ("head_limit", 'Get "{url}": net/http: server response headers exceeded'),
     "long_line": ("body_limit", "body size limit exceeded"),

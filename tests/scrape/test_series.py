@@ -1,7 +1,11 @@
 """What pages become in the table: clocks of their own, duplicates, limits, relabeling, the report's own names."""
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
+from pyscrape.exposition.page import Row
 from pyscrape.model.value import STALE_BITS
 from tests.helpers.virtual_loop import EPOCH_S
 from tests.scrape.world import STALE, Page, World, group, play, scrape_config
@@ -146,12 +150,81 @@ def test_extra_report_series() -> None:
     assert world.values("scrape_body_size_bytes", **JOB) == [4, 0]
 
 
+BROKEN = "# HELP a x\na 1\nb 2\nbroken{ 3\nc 1\n"
+
+
 def test_a_page_that_does_not_parse_counts_what_came_before() -> None:
-    world = scraped("# HELP a x\na 1\nb 2\nbroken{ 3\n")
-    assert world.values("scrape_samples_scraped", **JOB) == [2]
-    status = world.loop.status
+    world = scraped("a 1\n", BROKEN, BROKEN, "a 1\nb 1\n")
+    assert world.values("scrape_samples_scraped", **JOB) == [1, 2, 2, 2]
+    assert world.values("scrape_samples_post_metric_relabeling", **JOB) == [1, 2, 2, 2]
+    # `b` is new once, on the page that is refused.
+    assert world.values("scrape_series_added", **JOB) == [1, 1, 0, 0]
+    assert world.values("up", **JOB) == [1, 0, 0, 1]
+    assert world.values("b", **JOB) == [1]
+    status = scraped(BROKEN).loop.status
     assert status.reason == "parse"
     assert "(line 4, column" in status.last_error
+
+
+@pytest.mark.parametrize(
+    ("pages", "a", "c"),
+    [
+        ((BROKEN, "a 2\nc 2\n"), [1, 2], [1, STALE, 2]),
+        ((BROKEN, BROKEN, "a 2\n"), [1, 2], [1, STALE]),
+        ((BROKEN, Page("", status=500)), [1, STALE], [1, STALE]),
+        ((BROKEN, "c 1\n"), [1, STALE], [1, STALE, 1]),
+        (("7&-\na 1\nc 1\n", "c 1\n"), [1, STALE], [1, STALE, 1]),
+    ],
+)
+def test_what_a_broken_page_shows_before_the_mistake_does_not_end(
+    pages: tuple[Page | str, ...], a: list[float], c: list[float]
+) -> None:
+    world = scraped("a 1\nc 1\n", *pages)
+    assert (world.values("a", **JOB), world.values("c", **JOB)) == (a, c)
+
+
+def test_an_openmetrics_page_without_its_end_shows_all_its_series() -> None:
+    kind = "application/openmetrics-text; version=1.0.0"
+    page = Page("a 1\nb 2\n# EOF\n", content_type=kind)
+    world = scraped(page, Page("a 1\nb 2\n", content_type=kind), page)
+    assert world.values("up", **JOB) == [1, 0, 1]
+    assert world.values("b", **JOB) == [2, 2]
+    assert world.values("scrape_samples_scraped", **JOB) == [2, 2, 2]
+
+
+def test_the_first_mistake_of_a_page_is_the_one_that_is_told() -> None:
+    world = scraped('a 1\nb{x="1",x="2"} 1\nc 1\nd x\n')
+    assert world.loop.status.last_error == 'label name "x" is not unique: invalid sample'
+    assert world.values("scrape_samples_scraped", **JOB) == [2]
+    world = scraped("a 1\nb 2\nc x\n", sample_limit=1)
+    assert world.loop.status.reason == "parse"
+    assert world.values("scrape_samples_post_metric_relabeling", **JOB) == [2]
+    assert world.values("scrape_series_added", **JOB) == [1]
+
+
+def test_series_that_come_with_other_labels_are_counted_one_by_one() -> None:
+    rules = [{"action": "labeldrop", "regex": "pod"}]
+    world = scraped('m{pod="a"} 1\nm{pod="b"} 2\nm{pod="b"} 3\n', metric_relabel_configs=rules)
+    assert world.values("scrape_series_added", **JOB) == [2]
+    assert world.values("m", **JOB) == [1]
+
+
+def test_a_series_that_had_a_time_on_the_page_is_not_taken_again_without() -> None:
+    world = scraped(f"m 1 {at(-5)}\nm 2\n")
+    assert world.series("m", **JOB) == [(-5, 1)]
+    assert world.pools.stats.prometheus_target_scrapes_sample_duplicate_timestamp_total == 1
+
+
+def test_a_series_gets_its_marker_after_its_first_sample_with_a_time_of_its_own() -> None:
+    world = scraped("m 1\n", f"m 2 {at(12)}\n")
+    [(first, _), *later] = world.series("m", **JOB)
+    assert later == [(12, 2), (pytest.approx(first + 10), STALE)]
+
+
+def test_exemplars_of_more_than_128_characters_are_passed_over() -> None:
+    lines = [f'm_total 1 # {{id="{"x" * size}"}} {size}\n' for size in (126, 127)]
+    pages = [Page(f"{line}# EOF\n", content_type="application/openmetrics-text") for line in lines]
+    assert [one.value for one in scraped(*pages).exemplars.all()] == [126]
 
 
 def test_a_marker_is_never_taken_from_a_page() -> None:
@@ -189,3 +262,20 @@ def test_targets_labels_win_or_not() -> None:
 
     assert labels(False) == [{"job": "j", "exported_job": "own", "instance": "a:1"}]
     assert labels(True) == [{"job": "own"}]
+
+
+def test_big_pages_that_are_read_token_by_token_are_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    aside: list[bytes] = []
+
+    async def to_thread(read: Callable[..., Row], scrape: object, content: bytes, kind: str) -> Row:
+        aside.append(content)
+        return read(scrape, content, kind)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    lined = "".join(f'm{{n="{number}"}} 1\n' for number in range(7000))
+    plain = [" # a comment\n" + lined.replace(" 1", f" {value}") for value in (2, 3)]
+    world = scraped(lined, *plain, lined + "x", lined, lined)
+    assert world.values("m", n="6999", **JOB) == [1, 2, 3, 1, 1]
+    assert world.values("up", **JOB) == [1, 1, 1, 0, 1, 1]
+    # The first page of its kind shows that it is of that kind.
+    assert [body.decode() for body in aside] == [plain[1], lined + "x", lined]
