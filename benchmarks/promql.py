@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.runner import Row, cpu_s
-from pyscrape.model.blocks import Block, LabelFrame, Selection
+from pyscrape.model.blocks import Block, LabelFrame, Newest, Selection, newest_of
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.symbols import Symbols
 from pyscrape.model.value import ABSENT_BITS
@@ -40,6 +40,10 @@ class Blocks:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
         return self._selection
+
+    def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
+        times, values, _ = newest_of(self._selection.blocks, len(self._selection.frame))
+        return Newest(self._selection.frame, times, values)
 
 
 QUERIES = (

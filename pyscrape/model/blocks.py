@@ -4,6 +4,7 @@ No object per series or sample exists on this way. A logical series is in exactl
 the store has joined chunks and, where one series lived in several tables, the tables too.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyscrape.model.labels import Labels
 from pyscrape.model.symbols import SymbolTable
+from pyscrape.model.value import ABSENT_BITS
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -59,3 +61,32 @@ class Selection:
 
     frame: LabelFrame
     blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest sample of each series that some matchers chose; series without one in the asked range are left out.
+
+    `times_ms` and `values`: shape [series], in the order of the frame; staleness markers are samples here.
+    """
+
+    frame: LabelFrame
+    times_ms: Times
+    values: Values
+
+
+def newest_of(blocks: Iterable[Block], series: int) -> tuple[Times, Values, NDArray[np.bool_]]:
+    """(times, values, whether there is any) of the newest sample of each of `series` series: the plain way."""
+    times = np.zeros(series, np.int64)
+    values = np.zeros(series)
+    found = np.zeros(series, np.bool_)
+    for block in blocks:
+        there = block.values.view(np.uint64) != np.uint64(ABSENT_BITS)
+        last = len(there) - 1 - there[::-1].argmax(axis=0)
+        some = there.any(axis=0)
+        rows, columns = last[some], np.flatnonzero(some)
+        places = block.series[some]
+        times[places] = block.times_ms[rows]
+        values[places] = block.values[rows, columns]
+        found[places] = True
+    return times, values, found

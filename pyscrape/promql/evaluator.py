@@ -30,7 +30,15 @@ from pyscrape.promql.ast import (
 from pyscrape.promql.extended import Extended, boundary_values, smoothed_at
 from pyscrape.promql.frames import column, empty_frame
 from pyscrape.promql.limits import Limits
-from pyscrape.promql.panels import Mask, Panel, build_panels, panels_of_steps, total_samples, whole_panels
+from pyscrape.promql.panels import (
+    Mask,
+    Panel,
+    build_panels,
+    newest_panels,
+    panels_of_steps,
+    total_samples,
+    whole_panels,
+)
 from pyscrape.promql.plan import Matchers, narrowed, reads, repeated
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.selectors import latest
@@ -68,6 +76,7 @@ class Evaluator:
         self._repeated = repeated(expr) | {narrowing.wide for narrowing in self._narrowed.values()}
         self._values: dict[tuple[Expr, Grid], Value] = {}
         self._selections: dict[Matchers, Selection] = {}
+        self._newest: dict[Matchers, tuple[Panel, ...]] = {}
 
     def run(self) -> Value | Ranges:
         """The value of the whole expression, Ranges for a range vector; raises QueryError."""
@@ -83,15 +92,24 @@ class Evaluator:
 
     def read(self) -> None:
         """Ask the store for everything that the query needs, each distinct selector once."""
-        for matchers, (start_ms, end_ms) in reads(self.expr, self.scope).items():
+        for matchers, read in reads(self.expr, self.scope).items():
             self.limits.check()
-            selection = self._storage.select(matchers, start_ms, end_ms)
-            self.limits.hold(total_samples(selection.blocks))
-            self.stats.series_read += len(selection.frame)
-            if not self._selections:
-                self.symbols = LocalSymbols(selection.frame.symbols)
-            frame = LabelFrame(selection.frame.names, selection.frame.codes, self.symbols)
-            self._selections[matchers] = Selection(frame, selection.blocks)
+            if read.newest:
+                newest = self._storage.newest(matchers, read.start_ms, read.end_ms)
+                self.limits.hold(len(newest.values))
+                self._newest[matchers] = newest_panels(newest)
+                self._selections[matchers] = Selection(self._read_frame(newest.frame), ())
+            else:
+                selection = self._storage.select(matchers, read.start_ms, read.end_ms)
+                self.limits.hold(total_samples(selection.blocks))
+                self._selections[matchers] = Selection(self._read_frame(selection.frame), selection.blocks)
+
+    def _read_frame(self, frame: LabelFrame) -> LabelFrame:
+        """Labels that were read, on the symbols of this query."""
+        self.stats.series_read += len(frame)
+        if not self._selections:
+            self.symbols = LocalSymbols(frame.symbols)
+        return LabelFrame(frame.names, frame.codes, self.symbols)
 
     def value(self, expr: Expr, grid: Grid) -> Value:
         """The value of a scalar, string or instant vector expression at every step of `grid`."""
@@ -156,7 +174,12 @@ class Evaluator:
         """An instant selector: `kernel` applied to the lookback windows, markers included."""
         look = instant_look(node, grid, self.scope)
         selection = self.selection(node.matchers)
-        panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=True)
+        newest = self._newest.get(node.matchers)
+        panels: Iterable[Panel] = (
+            build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=True)
+            if newest is None
+            else newest
+        )
         vector = self.assemble(selection.frame, panels, grid.count, kernel)
         self._saw(grid, vector.mask().sum(axis=1))
         return vector.without_empty()

@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Block, Times, Values
+from pyscrape.model.blocks import Block, Newest, Times, Values
 from pyscrape.model.value import ABSENT_BITS, STALE_BITS
 
 Positions = NDArray[np.int64]
@@ -253,6 +253,13 @@ def _flat(
 
 def _tiled(times_ms: Times, columns: int) -> Times:
     return times_ms if columns == 1 else np.tile(times_ms, columns)
+
+
+def newest_panels(newest: Newest) -> tuple[Panel, ...]:
+    """One step that sees the newest sample of every series."""
+    place = np.arange(len(newest.values), dtype=np.int64)
+    whole = Panel(place, newest.times_ms, newest.values, place[None], place[None] + 1)
+    return (whole,) if len(place) else ()
 
 
 def total_samples(blocks: Iterable[Block]) -> int:

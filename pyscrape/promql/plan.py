@@ -45,19 +45,32 @@ class Narrowing(NamedTuple):
     extra: Matchers
 
 
-def reads(expr: Expr, scope: Scope) -> dict[Matchers, tuple[int, int]]:
-    """For each distinct set of matchers: (start_ms, end_ms], open at the start, that the query reads."""
-    spans: dict[Matchers, tuple[int, int]] = {}
+class Read(NamedTuple):
+    """What is read of some series: (start_ms, end_ms], open at the start; `newest`: no more than the last sample."""
+
+    start_ms: int
+    end_ms: int
+    newest: bool
+
+    def __or__(self, other: "Read") -> "Read":
+        """What serves both."""
+        if self == other:
+            return self
+        return Read(min(self.start_ms, other.start_ms), max(self.end_ms, other.end_ms), False)
+
+
+def reads(expr: Expr, scope: Scope) -> dict[Matchers, Read]:
+    """For each distinct set of matchers what the query reads."""
+    found: dict[Matchers, Read] = {}
     chosen_from_others = narrowed(expr)
-    for matchers, start, end in _uses(expr, scope.grid, scope, frozenset(chosen_from_others)):
-        old = spans.get(matchers, (start, end))
-        spans[matchers] = min(start, old[0]), max(end, old[1])
-    return spans
+    for matchers, read in _uses(expr, scope.grid, scope, frozenset(chosen_from_others)):
+        found[matchers] = found.get(matchers, read) | read
+    return found
 
 
 def _uses(
     expr: Expr, grid: Grid, scope: Scope, unread: frozenset[Expr] = frozenset()
-) -> Iterator[tuple[Matchers, int, int]]:
+) -> Iterator[tuple[Matchers, Read]]:
     if not grid.count or expr in unread:
         return
     if grid.count > 1 and same_at_every_step(expr):
@@ -66,12 +79,14 @@ def _uses(
         case VectorSelector():
             look = instant_look(expr, grid, scope)
             ahead = scope.lookback_ms if expr.smoothed else 0
-            yield expr.matchers, int(look.starts_ms[0]), int(look.ends_ms[-1]) + ahead
+            newest = grid.count == 1 and not expr.smoothed
+            yield expr.matchers, Read(int(look.starts_ms[0]), int(look.ends_ms[-1]) + ahead, newest)
         case MatrixSelector():
             look = range_look(expr, grid, scope)
             back = scope.lookback_ms if expr.selector.anchored or expr.selector.smoothed else 0
             ahead = scope.lookback_ms if expr.selector.smoothed else 0
-            yield expr.selector.matchers, int(look.starts_ms[0]) - back, int(look.ends_ms[-1]) + ahead
+            start, end = int(look.starts_ms[0]) - back, int(look.ends_ms[-1]) + ahead
+            yield expr.selector.matchers, Read(start, end, newest=False)
         case SubqueryExpr():
             yield from _uses(expr.expr, subquery_grid(expr, range_look(expr, grid, scope), scope), scope)
         case Call() if expr.function.name == "info":

@@ -6,17 +6,20 @@ The engine asks once per distinct selector of a query, before it evaluates anyth
 from collections.abc import Sequence
 from typing import Protocol
 
-from pyscrape.model.blocks import Selection
+from pyscrape.model.blocks import Newest, Selection
 from pyscrape.model.matcher import Matcher
 
 
 class Storage(Protocol):
     """The store as a query sees it.
 
-    `select` may be called from a worker thread while samples are appended elsewhere. The answer is a snapshot:
+    Both may be called from a worker thread while samples are appended elsewhere. The answer is a snapshot:
     its arrays do not change afterwards and the caller does not change them. Every logical series stands in
     exactly one block; a series without a sample in (start_ms, end_ms] may be left out.
     """
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
         """The series that satisfy all `matchers`, with their samples at times start_ms < t <= end_ms."""
+
+    def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
+        """Of each series that satisfies all `matchers` the newest sample at start_ms < t <= end_ms, if it has one."""

@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import LabelFrame, Selection
+from pyscrape.model.blocks import LabelFrame, Newest, Selection, newest_of
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
@@ -29,6 +29,7 @@ from pyscrape.store.homes import Homes
 from pyscrape.store.index import SeriesIndex
 from pyscrape.store.inflated import INFLATED_BYTES, Inflated
 from pyscrape.store.journal import Journal
+from pyscrape.store.latest import Latest
 from pyscrape.store.read import ABSENT_WORD, Part, present
 from pyscrape.store.selection import blocks_of, columns_of, groups_of
 from pyscrape.store.stats import StoreStats
@@ -68,7 +69,8 @@ class Store:
         """
         self.index = SeriesIndex()
         self.homes = Homes()
-        self.index.on_capacity = self.homes.fit
+        self.latest = Latest()
+        self.index.on_capacity = self._fit
         self.lock = self.index.lock
         self.inflated = Inflated(inflated_max_bytes)
         self.retention_ms = retention_ms
@@ -98,6 +100,11 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({self.index.series} series, {len(self._tables)} tables)"
+
+    def _fit(self, capacity: int) -> None:
+        """Make room for series ids below `capacity`."""
+        self.homes.fit(capacity)
+        self.latest.fit(capacity)
 
     @property
     def symbols(self) -> StoreSymbols:
@@ -154,6 +161,7 @@ class Store:
         """Delete the samples in [start, end] of some series."""
         self._steps = None  # a seal that was begun may hold what goes now; it begins anew
         deleted = sum(delete_from(table, ids, start_ms, end_ms) for table in self.tables())
+        self.latest.doubt(ids)
         for table in self.tables():
             if table.cut:
                 self.wait_for_seal(table)
@@ -202,6 +210,7 @@ class Store:
         """A chunk that was read from disk."""
         self.own_missing(table, chunk.layout.columns)
         table.restore(chunk)
+        self.latest.doubt(chunk.layout.columns)
         self.chunks += 1
         self.chunk_bytes += chunk.nbytes
 
@@ -265,7 +274,12 @@ class Store:
     def used_bytes(self) -> int:
         """Bytes that the store accounts for: sealed and open rows, labels, symbols."""
         return (
-            self.chunk_bytes + self.open_bytes + self.index.nbytes + self.homes.nbytes + self.symbols.nbytes
+            self.chunk_bytes
+            + self.open_bytes
+            + self.index.nbytes
+            + self.homes.nbytes
+            + self.latest.nbytes
+            + self.symbols.nbytes
         )
 
     def own(self, table: Table, ids: Ids) -> None:
@@ -319,6 +333,27 @@ class Store:
             read = self.inflated.read
             found, blocks = blocks_of(columns_of(parts, ids, homes, others, start_ms, end_ms, read))
             return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
+
+    def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
+        """The newest sample in (start, end] of each series that all matchers choose, where it has one."""
+        with self._read():
+            ids = self.index.match(matchers)
+            with self.lock:
+                ids = self.index.alive(ids)
+                frame = self.index.frame(ids)
+                times, values, unsure = self.latest.of(ids, end_ms)
+                if self.homes.others:
+                    unsure |= np.isin(ids, np.fromiter(self.homes.others, np.int32))
+                doubtful = ids[unsure]
+                homes, others, parts = self._places(doubtful)
+            times[unsure] = NEVER
+            if len(doubtful):
+                found, blocks = blocks_of(columns_of(parts, doubtful, homes, others, start_ms, end_ms))
+                there = np.searchsorted(ids, found)
+                some_times, some_values, some = newest_of(blocks, len(found))
+                times[there[some]], values[there[some]] = some_times[some], some_values[some]
+            kept = np.flatnonzero(times > start_ms)
+            return Newest(replace(frame, codes=frame.codes[kept]), times[kept], values[kept])
 
     def samples(
         self, matchers: Sequence[Matcher], start_ms: int = NEVER, end_ms: int = 2**63 - 1
@@ -470,7 +505,10 @@ class Store:
                 "chunks": self.chunk_bytes,
                 "open": self.open_bytes,
                 "layouts": self.layout_bytes,
-                "index": self.index.nbytes + self.homes.nbytes + self.index.verdicts.nbytes,
+                "index": self.index.nbytes
+                + self.homes.nbytes
+                + self.latest.nbytes
+                + self.index.verdicts.nbytes,
                 "symbols": self.symbols.nbytes,
                 "inflated": self.inflated.nbytes,
             },

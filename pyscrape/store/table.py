@@ -137,11 +137,12 @@ class Table:
             return self._append_other(at_ms, columns, values)
         if self._rows >= self._rows_to_cut:
             self.cut_rows()
+        assert self._layout is not None
         if self._open is None:
-            assert self._layout is not None
             self._begin(Segment(self._layout, at_ms, values))
         else:
             self._open.push(at_ms, values, self._rows_to_cut - self._rows)
+        self._store.latest.put(self._layout.place, at_ms, values)
         if self._store.journal is not None:
             self._store.journal.row(self, at_ms, columns, values)
         count = len(values)
@@ -189,6 +190,7 @@ class Table:
             self._store.own_missing(self, columns)
         layout = known or Layout(columns)
         self._add_part(Segment.of(layout, times_ms, values))
+        self._store.latest.put(layout.place, last_ms, values[-1])
         self._open = None
         if self._store.journal is not None:
             self._store.journal.block(self, times_ms, columns, values)
@@ -217,6 +219,7 @@ class Table:
             self._cut_if_full()
             self._columns, self._layout = columns, Layout(columns)
             self._begin(Segment(self._layout, at_ms, values))
+            self._store.latest.put(self._layout.place, at_ms, values)
             if self._store.journal is not None:
                 self._store.journal.row(self, at_ms, columns, values)
             self._appended(at_ms, 1, len(columns))
@@ -246,6 +249,7 @@ class Table:
             layout = Layout(columns if whole else columns[good])
             kept = values if whole else values[good]
             self._add_part(Segment(layout, at_ms, kept))
+            self._store.latest.put_late(layout.columns, at_ms, kept)
             if self._store.journal is not None:
                 self._store.journal.row(self, at_ms, layout.columns, kept)
             self._appended(self.last_ms, 0, len(good))

@@ -143,6 +143,8 @@ class Upkeep:
     def _drop(self, table: Table, gone: list[Chunk]) -> None:
         if gone:
             table.drop(gone)
+            latest = self._store.latest
+            latest.dropped_ms = max(latest.dropped_ms, *(chunk.max_ms for chunk in gone))
             self._count(gone, -1)
 
     def _give_back_series(self, table: Table) -> None:
@@ -159,6 +161,7 @@ class Upkeep:
                 left = store.homes.leave(table.number, ended)
                 if len(left):
                     store.index.remove(left)
+                    store.latest.forget(left)
                     self._removed.append((store.readers(), left))
                     self._removed_since_sweep += len(left)
                     store.epoch += 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pyscrape.model.blocks import Block, LabelFrame, Selection
+from pyscrape.model.blocks import Block, LabelFrame, Newest, Selection, newest_of
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.symbols import Symbols
@@ -50,6 +50,13 @@ class MemoryStorage:
         return Selection(
             frame, tuple(_block(rows, [chosen[row][1] for row in rows]) for rows in groups.values())
         )
+
+    def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
+        """See promql.storage.Storage."""
+        selection = self.select(matchers, start_ms, end_ms)
+        times, values, found = newest_of(selection.blocks, len(selection.frame))
+        assert found.all()
+        return Newest(selection.frame, times, values)
 
 
 def _block(rows: Sequence[int], samples: Sequence[Samples]) -> Block:

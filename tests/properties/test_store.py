@@ -49,6 +49,13 @@ def answers(store: Store, matchers: list[Matcher], start: int = -1, end: int = E
     return out
 
 
+def newest(store: Store, matchers: list[Matcher], start: int, end: int) -> dict[Any, tuple[int, int]]:
+    """Every series with samples: labels -> (time, bits) of the newest, by the way that need not look into tables."""
+    found = store.newest(matchers, start, end)
+    cells = zip(found.times_ms.tolist(), found.values.view(np.uint64).tolist(), strict=True)
+    return {found.frame.labels(k).pairs: cell for k, cell in enumerate(cells)}
+
+
 @dataclass
 class Pair:
     """A store and the dictionary of what it was told and took."""
@@ -82,6 +89,12 @@ class Pair:
             word in wanted[name][at] for name, samples in found.items() for at, word in samples.items()
         )
         assert self.restarts or self.store.stats().samples_appended == self.appended
+        for start, end in ((-1, END), (-1, 20), (15, 30), (30, END)):
+            assert newest(self.store, [], start, end) == {
+                name: max(kept)
+                for name, samples in found.items()
+                if (kept := [cell for cell in samples.items() if start < cell[0] <= end])
+            }
         some = [Matcher(MatchType.EQ, "job", "j1")]
         assert answers(self.store, some, 10, 30) == {
             name: kept

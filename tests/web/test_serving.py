@@ -118,14 +118,14 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def select(self, *arguments: Any, **named: Any) -> Any:
+    def newest(self, *arguments: Any, **named: Any) -> Any:
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
         self.go_on.wait(10)
         with self._lock:
             self.running -= 1
-        return self._store.select(*arguments, **named)
+        return self._store.newest(*arguments, **named)
 
 
 async def test_queries_wait_for_their_turn_and_hold_up_nothing_else() -> None:
