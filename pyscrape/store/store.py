@@ -348,7 +348,8 @@ class Store:
                 homes, others, parts = self._places(doubtful)
             times[unsure] = NEVER
             if len(doubtful):
-                found, blocks = blocks_of(columns_of(parts, doubtful, homes, others, start_ms, end_ms))
+                read = self.inflated.read
+                found, blocks = blocks_of(columns_of(parts, doubtful, homes, others, start_ms, end_ms, read))
                 there = np.searchsorted(ids, found)
                 some_times, some_values, some = newest_of(blocks, len(found))
                 times[there[some]], values[there[some]] = some_times[some], some_values[some]
