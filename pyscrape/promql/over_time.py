@@ -89,11 +89,11 @@ def present_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
 
 
 def last_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    return panel.values[panel.last()], _some(panel)
+    return panel.at(panel.last()), _some(panel)
 
 
 def first_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    return panel.values[panel.first()], _some(panel)
+    return panel.at(panel.first()), _some(panel)
 
 
 def ts_of_last_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:

@@ -14,6 +14,7 @@ columns without gaps of a large block stay dense and everything else shares one 
 blocks it came from.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -37,8 +38,11 @@ DENSE_SAMPLES = 1 << 15
 FLAT_SAMPLES = 1 << 18
 """A flat panel copies its samples: no more than so many at a time, so that memory stays bounded."""
 
-SLICE_CELLS = 1 << 15
-"""Kernels work on about so many cells at once: temporaries stay in the cache, and the GIL is held briefly."""
+SLICE_CELLS = 1 << 16
+"""Kernels make about so many cells at once: temporaries stay in the cache, and the GIL is held briefly."""
+
+SLICE_SAMPLES = 1 << 18
+"""And they look at so many samples for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,22 @@ class Panel:
         """Position of each window's last sample; some valid position where the window is empty."""
         return np.maximum(self.hi - 1, 0)
 
+    def at(self, positions: Positions) -> Values:
+        """The samples at some positions, [steps x series]; not to be written, since it may be a view.
+
+        Steps of a range query usually are whole samples apart: their rows are a slice, and nothing is copied.
+        """
+        if self.dense and len(positions) > 1:
+            first, second, last = positions.item(0), positions.item(1), positions.item(-1)
+            apart = second - first
+            if (
+                apart > 0
+                and last - first == apart * (len(positions) - 1)
+                and (np.diff(positions) == apart).all()
+            ):
+                return self.values[first : last + 1 : apart]
+        return self.values[positions]
+
     def sample_count(self) -> Positions:
         """Samples seen by each step, [steps]."""
         counts = self.hi - self.lo
@@ -91,7 +111,7 @@ class Panel:
         """The panel in pieces of some columns each, so that a kernel's temporaries stay small."""
         steps, series = self.shape
         rows = len(self.values) if self.dense else len(self.values) // series
-        width = max(1, SLICE_CELLS // max(steps, rows, 1))
+        width = max(1, min(SLICE_CELLS // max(steps, 1), SLICE_SAMPLES // max(rows, 1)))
         if width >= series:
             yield self
             return
@@ -193,6 +213,9 @@ def panels_of_steps(
 
 def _usable(values: Values, markers: bool) -> Mask | None:
     """Which cells hold a sample; None when all do. [rows x columns] or [samples]."""
+    # What is no sample is a NaN; so one pass tells that there is none. The minimum hands NaN on.
+    if values.size and not math.isnan(values.min()):
+        return None
     bits = values.view(np.uint64)
     holes: Mask = bits == ABSENT_BITS
     if not markers:

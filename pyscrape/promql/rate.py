@@ -31,8 +31,8 @@ def extrapolated(panel: Panel, spans: Spans, *, counter: bool, per_second: bool)
     counts = panel.counts
     enough = counts >= 2
     first_at, last_at = panel.first(), panel.last()
-    first = panel.values[first_at]
-    growth = panel.values[last_at] - first
+    first = panel.at(first_at)
+    growth = panel.at(last_at) - first
     if counter:
         _add_resets(panel, growth)
     first_ms, last_ms = panel.wide(panel.times_ms[first_at]), panel.wide(panel.times_ms[last_at])
@@ -46,15 +46,21 @@ def extrapolated(panel: Panel, spans: Spans, *, counter: bool, per_second: bool)
     factor = (sampled_s + to_start_s + to_end_s) / sampled_s
     if per_second:
         factor = factor / spans.range_s
-    if counter:
-        # a counter that would have been below 0 at the window's start was 0 some time after it
-        young = first < growth * (to_start_s / sampled_s)
-        if young.any() and (young := young & (first >= 0)).any():
-            factor = np.broadcast_to(factor, growth.shape).copy()
-            sampled, to_end = (np.broadcast_to(part, growth.shape)[young] for part in (sampled_s, to_end_s))
-            to_zero = sampled * (first[young] / growth[young])
-            factor[young] = (sampled + to_zero + to_end) / sampled / (spans.range_s if per_second else 1.0)
-    growth *= factor
+    if not counter:
+        growth *= factor
+        return growth, enough
+    # a counter that would have been below 0 at the window's start was 0 some time after it
+    young = first < growth * (to_start_s / sampled_s)
+    if young.any() and (young := young & (first >= 0)).any():
+        young_first, young_growth = first[young], growth[young]
+        sampled, to_end = (np.broadcast_to(part, growth.shape)[young] for part in (sampled_s, to_end_s))
+        to_zero = sampled * (young_first / young_growth)
+        growth *= factor
+        growth[young] = young_growth * (
+            (sampled + to_zero + to_end) / sampled / (spans.range_s if per_second else 1.0)
+        )
+    else:
+        growth *= factor
     return growth, enough
 
 
@@ -65,11 +71,11 @@ def _add_resets(panel: Panel, growth: Values) -> None:
         return
     seen = panel.values[lowest:highest]
     drops = fell(seen)
+    if not drops.any():
+        return
     if panel.dense:
-        columns = np.flatnonzero(drops.any(axis=0))
-        if not len(columns):
-            return
         # events column by column; reset j of column c has number base[c] + j
+        columns = np.flatnonzero(np.logical_or.reduce(drops, axis=0))
         events = drops[:, columns].T
         lost = seen[:-1, columns].T[events]
         upto = np.zeros((len(columns), len(seen)), dtype=np.int64)
@@ -78,8 +84,6 @@ def _add_resets(panel: Panel, growth: Values) -> None:
         begin = (upto[:, _inside(panel.first() - lowest, seen)] + base[:, None]).T
         end = (upto[:, _inside(panel.last() - lowest, seen)] + base[:, None]).T
         growth[:, columns] = _with_events(growth[:, columns], lost, begin, end)
-        return
-    if not drops.any():
         return
     upto_flat = np.zeros(len(seen), dtype=np.int64)
     np.cumsum(drops, out=upto_flat[1:])

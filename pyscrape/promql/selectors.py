@@ -9,7 +9,7 @@ from pyscrape.promql.panels import Mask, Panel
 
 def latest(panel: Panel) -> tuple[Values, Mask]:
     """The last sample of each lookback window, and where there is one; a staleness marker ends the series."""
-    values = panel.values[panel.last()]
+    values = panel.at(panel.last())
     fresh: Mask = values.view(np.uint64) != STALE_BITS
     fresh &= panel.counts > 0
     return values, fresh
