@@ -120,7 +120,12 @@ FLAGS: tuple[Flag, ...] = (
         "console templates are not supported",
     ),
     Flag("web.user-assets", "text", "", "", "moot", "user assets are not served"),
-    Flag("web.max-notifications-subscribers", "int", 16, "", "moot", "live notifications are not served"),
+    Flag(
+        "web.max-notifications-subscribers",
+        "int",
+        16,
+        "most clients that follow /api/v1/notifications/live at once",
+    ),
     Flag(
         "rules.alert.for-outage-tolerance", "duration", 3_600_000, "", "moot", "rules are not evaluated yet"
     ),

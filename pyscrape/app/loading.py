@@ -87,7 +87,6 @@ def notes(config: Config, skipped: Sequence[Problem] = ()) -> list[str]:
         (config.alerting is not None and config.alerting.alertmanagers, "alerting: alerts are not sent yet"),
         (config.remote_read, "remote_read is not supported"),
         (config.tracing is not None, "tracing is not supported"),
-        (config.global_.query_log_file, "query_log_file: queries are not logged yet"),
     ]
     for remote in config.remote_write:
         where = f"remote_write {remote.name or remote.url}"

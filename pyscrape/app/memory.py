@@ -14,6 +14,8 @@ import sys
 TRIM_EVERY_S = 10.0
 _M_ARENA_MAX = -8
 _ARENAS = 2
+_M_MMAP_THRESHOLD = -3
+_ALONE_BYTES = 16 << 20
 
 
 def prepare_environment() -> None:
@@ -32,10 +34,16 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def limit_arenas() -> None:
-    """Let all threads share two arenas, so that memory that one frees serves the others."""
+    """Let all threads share two arenas, so that memory that one frees serves the others, and keep the largest arrays
+    out of them: they go back to the system when they are freed.
+
+    glibc moves its bound up to 32 MB by itself once an array of that size was freed; from then on one small object
+    above a hole of that size keeps it. With the bound at 1 MB range queries cost a fifth more, at 16 MB nothing.
+    """
     libc = _libc()
     if libc is not None:
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
+        libc.mallopt(_M_MMAP_THRESHOLD, _ALONE_BYTES)
 
 
 def collect_less_often() -> None:

@@ -1,7 +1,7 @@
 """The counters of the parts as families of /metrics: one function a part."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pyscrape.app.metrics import Family, counters, single
@@ -11,7 +11,7 @@ from pyscrape.net.urls import redacted_url
 from pyscrape.remote.writer import RemoteWriter
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
-from pyscrape.web.params import format_time
+from pyscrape.web.notifications import RELOAD_FAILED, Notifications
 from pyscrape.web.routes import WebStats
 
 if TYPE_CHECKING:  # an agent has no store in memory
@@ -188,27 +188,20 @@ def web_families(stats: WebStats) -> Iterable[Family]:
 class ReloadState:
     """Whether the last configuration was taken, and when the one in force was."""
 
-    def __init__(self) -> None:
+    def __init__(self, notifications: Notifications) -> None:
         self.ok = True
         self.at_s = time.time()
-        self.error = ""
-        self.failed_at_s = 0.0
+        self._notifications = notifications
 
     def succeeded(self) -> None:
         """A configuration was taken in."""
-        self.ok, self.at_s, self.error = True, time.time(), ""
+        self.ok, self.at_s = True, time.time()
+        self._notifications.delete(RELOAD_FAILED)
 
-    def failed(self, error: str) -> None:
+    def failed(self) -> None:
         """One was refused."""
-        self.failed_at_s = time.time() if self.ok else self.failed_at_s
-        self.ok, self.error = False, error
-
-    def notifications(self) -> list[Mapping[str, object]]:
-        """What `/api/v1/notifications` says of it."""
-        if self.ok:
-            return []
-        date = format_time(self.failed_at_s)
-        return [{"text": "Configuration reload has failed.", "date": date, "active": True}]
+        self.ok = False
+        self._notifications.add(RELOAD_FAILED)
 
     def families(self) -> Iterable[Family]:
         text = "Whether the last configuration reload attempt was successful."

@@ -33,6 +33,7 @@ from pyscrape.app.own_metrics import (
 )
 from pyscrape.app.runtime import BUILD, runtime_info
 from pyscrape.app.settings import listen_addresses, web_options
+from pyscrape.app.systemd import notify_manager
 from pyscrape.app.watch import checksum, watch, watched_files
 from pyscrape.app.web_config import WebGuard, WebSecurity, web_security
 from pyscrape.config.load import ConfigError
@@ -43,6 +44,8 @@ from pyscrape.model.problems import Problem
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.web.app import create_app
+from pyscrape.web.notifications import STARTING, STOPPING, Notifications
+from pyscrape.web.query_log import QueryLog
 from pyscrape.web.routes import WebStats
 from pyscrape.web.server import ListenError, WebServer, bind
 from pyscrape.web.services import AgentServices, ReloadOutcome, WebOptions
@@ -138,7 +141,9 @@ class Server:
         self._guard: WebGuard | None = None
         self._reload_lock = asyncio.Lock()
         self._reload_asked = False
-        self._reload_state = ReloadState()
+        self.notifications = Notifications(flags.number("web.max-notifications-subscribers"), time.time)
+        self.query_log = QueryLog()
+        self._reload_state = ReloadState(self.notifications)
         self.mode = make_mode(flags, loaded.config)
         self.writers = RemoteWriters(
             self.mode.series,
@@ -181,7 +186,9 @@ class Server:
             notes=lambda: self._loaded.notes,
             problems=lambda: self._loaded.problems,
             stats=self.web_stats,
-            notifications=self._reload_state.notifications,
+            stopping=lambda: self._stop is not None and self._stop.done(),
+            notifications=self.notifications,
+            query_log=self.query_log,
             remote_write=self.writers.status,
         )
 
@@ -218,20 +225,26 @@ class Server:
                     tasks.create_task(self._renew_security(), name="web configuration watch"),
                     tasks.create_task(self._watch_config(), name="configuration watch"),
                 ]
+                self.notifications.add(STARTING)
                 await web.started()
                 async with self._reload_lock:
                     await self._apply(self._loaded)
                 gc.freeze()
                 self._ready = True
+                self.notifications.delete(STARTING)
+                notify_manager("READY=1")
                 addresses = ", ".join(f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets)
                 logger.info("Server is ready to receive web requests.", extra={"address": addresses})
                 stop = await self._stop
                 logger.info("Stopping", extra={"reason": stop.reason})
                 self._ready = False
+                self.notifications.add(STOPPING)
+                notify_manager("STOPPING=1")
                 await self.discovery.stop()
                 for task in work[1:]:
                     task.cancel()
                 await self.writers.stop()
+                self.notifications.close()
                 web.stop()
         except asyncio.CancelledError:
             logger.warning("Stopped at once; samples that waited for remote write are lost")
@@ -242,6 +255,7 @@ class Server:
             return 1
         finally:
             self.mode.close()
+            self.query_log.use("")
         logger.info("See you next time!")
         return 0
 
@@ -278,12 +292,13 @@ class Server:
 
     def _refuse(self, path: str, reason: str, problems: list[Problem]) -> ReloadOutcome:
         text = f'couldn\'t load configuration (--config.file="{path}"): {reason}'
-        self._reload_state.failed(text)
+        self._reload_state.failed()
         logger.error("Error reloading config", extra={"err": text})
         return ReloadOutcome(text, tuple(p._asdict() for p in problems))
 
     async def _apply(self, loaded: Loaded) -> None:
         config = loaded.config
+        self.query_log.use(config.global_.query_log_file)
         self.mode.apply(config)
         await self.writers.apply(config.remote_write, config.global_.external_labels)
         await self.pools.apply(config.scrape_configs, external_labels=config.global_.external_labels)

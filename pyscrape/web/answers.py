@@ -143,6 +143,12 @@ def text(body: str, status: int = 200) -> Answer:
     return Answer(body.encode(), status, "text/plain; charset=utf-8")
 
 
+def not_ready(stopping: bool) -> Answer:
+    """What is answered before the start is done and once the end began."""
+    headers = {"X-Prometheus-Stopping": str(stopping).lower()}
+    return Answer(b"Service Unavailable", 503, "text/plain; charset=utf-8", headers)
+
+
 def accepted_encodings(header: str) -> set[str]:
     """The encodings that an Accept-Encoding header names and does not refuse by a quality of 0.
 

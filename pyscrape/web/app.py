@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.web.agent_api import AgentApi
 from pyscrape.web.lifecycle_api import LifecycleApi
+from pyscrape.web.notifications import NotificationsApi
 from pyscrape.web.pages.site import Pages
 from pyscrape.web.routes import Endpoint, Mount, Runner
 from pyscrape.web.services import AgentServices, Services, WebOptions
@@ -61,6 +62,7 @@ class Cors:
 def mounts(services: AgentServices) -> list[Mount]:
     """Every route of the server or agent."""
     own = _of_a_server(services) if isinstance(services, Services) else AgentApi(services).mounts()
+    own += NotificationsApi(services.notifications).mounts()
     parts = (LifecycleApi, TargetsApi, StatusApi, Pages)
     return [*own, *(mount for part in parts for mount in part(services).mounts())]
 
@@ -117,7 +119,8 @@ class Direct:
 def create_app(services: AgentServices) -> ASGIApp:
     """The ASGI application over the running parts."""
     options = services.options
-    runner = Runner(WEB_THREADS, min(QUERY_THREADS, options.max_concurrency), services.stats)
+    queries = min(QUERY_THREADS, options.max_concurrency)
+    runner = Runner(WEB_THREADS, queries, services.stats, services.ready, services.stopping)
     # Those with parameters come first: the router tries one after the other, and the others are found without it.
     table = sorted(mounts(services), key=lambda mount: "{" not in mount.path)
     endpoints = [runner.endpoint(mount) for mount in table]

@@ -30,9 +30,11 @@ def metric_objects(frame: LabelFrame) -> list[bytes]:
 def _escaped(frame: LabelFrame, column: int) -> list[bytes]:
     """A column's values as the inside of JSON strings; empty where there is no such label."""
     codes, places = np.unique(frame.codes[:, column], return_inverse=True)
-    values = orjson.dumps([frame.symbols.text(code) for code in codes.tolist()])
-    # Inside of a JSON string a quote has a backslash before it: `","` only stands between two of them.
+    texts = [frame.symbols.text(code) for code in codes.tolist()]
+    values = orjson.dumps(texts)
     distinct = values[2:-2].split(b'","')
+    if b'\\"' in values:  # a quote inside of a value: `","` need not stand between two of them
+        distinct = [orjson.dumps(text)[1:-1] for text in texts]
     return [distinct[place] for place in places.tolist()]
 
 

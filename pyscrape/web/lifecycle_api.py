@@ -2,7 +2,7 @@
 
 import orjson
 
-from pyscrape.web.answers import Answer, text
+from pyscrape.web.answers import Answer, not_ready, text
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import AgentServices, Services
 
@@ -29,9 +29,7 @@ class LifecycleApi:
     def ready(self, call: Call) -> Answer:
         if self._services.ready():
             return text(f"Prometheus {self._kind} is Ready.\n")
-        return Answer(
-            b"Service Unavailable", 503, "text/plain; charset=utf-8", {"X-Prometheus-Stopping": "false"}
-        )
+        return not_ready(self._services.stopping())
 
     def _refused(self, call: Call) -> Answer | None:
         if not self._services.options.enable_lifecycle:

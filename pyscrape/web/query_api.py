@@ -14,9 +14,11 @@ from pyscrape.promql.json import to_json
 from pyscrape.promql.printer import extract_selectors, pretty
 from pyscrape.promql.result import Result
 from pyscrape.promql.signatures import ValueType
+from pyscrape.promql.stats import QueryStats
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.encode import result_data
 from pyscrape.web.params import Params
+from pyscrape.web.query_log import Span, entry
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
@@ -49,7 +51,8 @@ class QueryApi:
         params = call.params
         limit = params.limit()
         at_s = params.time_s("time", self._services.now_s())
-        return self._run(call, limit, lambda tree, options: self._engine.instant(tree, at_s, **options))
+        span = Span(at_s, at_s, 0)
+        return self._run(call, limit, span, lambda tree, options: self._engine.instant(tree, at_s, **options))
 
     def query_range(self, call: Call) -> Answer:
         params = call.params
@@ -62,20 +65,17 @@ class QueryApi:
             raise ApiError.parameter("step", BAD_STEP)
         if (end_s - start_s) / step_s > MAX_STEPS:
             raise ApiError("bad_data", TOO_MANY_POINTS)
-        return self._run(
-            call, limit, lambda tree, options: self._range(tree, start_s, end_s, step_s, options)
-        )
+        span = Span(start_s, end_s, step_s)
+        return self._run(call, limit, span, lambda tree, options: self._range(tree, span, options))
 
-    def _range(
-        self, tree: Expr, start_s: float, end_s: float, step_s: float, options: dict[str, Any]
-    ) -> Result:
+    def _range(self, tree: Expr, span: Span, options: dict[str, Any]) -> Result:
         if tree.type not in {ValueType.SCALAR, ValueType.VECTOR}:
             found = tree.type.documented
             raise ApiError.parameter(
                 "query",
                 f'invalid expression type "{found}" for range query, must be Scalar or instant Vector',
             )
-        return self._engine.range(tree, start_s, end_s, step_s, **options)
+        return self._engine.range(tree, *span, **options)
 
     def format_query(self, call: Call) -> Answer:
         return success(pretty(self._parsed(call.params)))
@@ -112,18 +112,26 @@ class QueryApi:
         except QueryParseError as error:
             raise ApiError.parameter("query", error) from error
 
-    def _run(self, call: Call, limit: int, ask: Ask) -> Answer:
+    def _run(self, call: Call, limit: int, span: Span, ask: Ask) -> Answer:
         params = call.params
         tree = self._parsed(params)
         try:
             result = ask(tree, _options(params, call, self._services.options.query_timeout_s)).limited(limit)
         except QueryError as error:
+            self._log(call, span, QueryStats(queue_s=call.waited_s), str(error))
             raise ApiError(error.kind, str(error)) from error
         result.stats.queue_s = call.waited_s
+        self._log(call, span, result.stats)
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
         stats = result.stats.to_prometheus(times) if wanted else None
         return success(result_data(result, stats), result.warnings, result.infos)
+
+    def _log(self, call: Call, span: Span, stats: QueryStats, error: str = "") -> None:
+        log = self._services.query_log
+        if log.on:
+            path = "/api/v1/query_range" if span.step_s else "/api/v1/query"
+            log.write(entry(call, path, span, stats, error, self._services.now_s()))
 
 
 def _options(params: Params, call: Call, most_s: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from pyscrape.model.regex import RegexTimeout
-from pyscrape.web.answers import Answer, ApiError, Stream, compressed, failure
+from pyscrape.web.answers import Answer, ApiError, Stream, compressed, failure, not_ready
 from pyscrape.web.params import Params
 
 logger = logging.getLogger("pyscrape.web")
@@ -93,11 +93,17 @@ class Mount:
     place: Place = "loop"
     most_body_bytes: int = MOST_FORM_BYTES
     glance: Glance | None = None
+    before_ready: bool = False
+    """Whether it also answers while the server starts or stops; what is not below /api/ or /federate always does."""
 
     @property
     def handler_name(self) -> str:
         """The path as Prometheus' metrics name it: `/api/v1/label/:name/values`."""
         return _PARAMETER.sub(r":\1", self.path)
+
+    @property
+    def needs_ready(self) -> bool:
+        return not self.before_ready and self.path.startswith(("/api/", "/federate"))
 
 
 async def read_call(request: Request, most_body_bytes: int) -> Call:
@@ -154,7 +160,16 @@ async def _pairs(encoded: str, errors: str = "replace") -> list[tuple[str, str]]
 class Runner:
     """Turns mounts into routes; owns the threads that long handlers run in, `queries` of them for PromQL."""
 
-    def __init__(self, threads: int, queries: int, stats: WebStats) -> None:
+    def __init__(
+        self,
+        threads: int,
+        queries: int,
+        stats: WebStats,
+        ready: Callable[[], bool],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._ready = ready
+        self._stopping = stopping
         self._pools: dict[Place, ThreadPoolExecutor] = {
             "thread": ThreadPoolExecutor(threads, thread_name_prefix="web"),
             "query": ThreadPoolExecutor(queries, thread_name_prefix="query"),
@@ -171,8 +186,11 @@ class Runner:
         """What a mount answers to a request, whatever happens."""
         answer: Answer | Stream
         try:
-            call = await read_call(request, mount.most_body_bytes)
-            answer = await self._answer(mount, call, request)
+            if mount.needs_ready and not self._ready():
+                answer = not_ready(self._stopping())
+            else:
+                call = await read_call(request, mount.most_body_bytes)
+                answer = await self._answer(mount, call, request)
         except ApiError as error:
             answer = failure(error)
         except RegexTimeout as error:

@@ -4,6 +4,7 @@
 """
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.model.problems import Problem
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
+from pyscrape.web.notifications import Notifications
+from pyscrape.web.query_log import QueryLog
 from pyscrape.web.routes import WebStats
 
 if TYPE_CHECKING:  # an agent has neither in memory
@@ -62,8 +65,9 @@ class AgentServices:
     metrics: Callable[[], tuple[bytes, str]]
     external_labels: Callable[[], Mapping[str, str]] = dict
     stats: WebStats = field(default_factory=WebStats)
-    notifications: Callable[[], Sequence[Mapping[str, object]]] = tuple
-    """What is wrong with the server now: text, date, active."""
+    stopping: Callable[[], bool] = bool
+    notifications: Notifications = field(default_factory=lambda: Notifications(16, time.time))
+    query_log: QueryLog = field(default_factory=QueryLog)
     notes: Callable[[], tuple[str, ...]] = tuple
     """What the configuration asks for and this program does not do, one sentence each."""
     problems: Callable[[], tuple[Problem, ...]] = tuple

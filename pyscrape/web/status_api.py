@@ -20,7 +20,6 @@ class StatusApi:
             Mount(f"{base}/buildinfo", self.build),
             Mount(f"{base}/walreplay", self.replay),
             Mount(f"{base}/remote_write", self.remote_write),
-            Mount("/api/v1/notifications", self.notifications),
         ]
 
     def config(self, call: Call) -> Answer:
@@ -38,9 +37,6 @@ class StatusApi:
     def remote_write(self, call: Call) -> Answer:
         """How each endpoint of remote write is doing; only pyscrape has this one."""
         return success({"endpoints": list(self._services.remote_write())})
-
-    def notifications(self, call: Call) -> Answer:
-        return success(list(self._services.notifications()))
 
     def replay(self, call: Call) -> Answer:
         return success({"min": 0, "max": 0, "current": 0, "state": "done"})

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyscrape.store import Store
@@ -16,6 +16,7 @@ LABEL_SETS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=8)
 
 
 @given(LABEL_SETS)
+@example([{"job": '",'}, {"job": "\\"}])
 def test_objects_are_what_json_makes_of_each_series(label_sets: list[dict[str, str]]) -> None:
     store = Store()
     for labels in label_sets:

@@ -15,8 +15,9 @@ from pyscrape.model.regex import RegexTimeout
 from pyscrape.store import Store
 from pyscrape.web.answers import Answer, accepted_encodings, compressed, rows
 from pyscrape.web.app import create_app
+from pyscrape.web.notifications import RELOAD_FAILED, Notifications
 from pyscrape.web.routes import WebStats
-from tests.helpers.web_client import client_of, make_services, store_with
+from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
 
 SERIES = {f"up job=j{k}": lambda _: 1.0 for k in range(3)}
 
@@ -99,10 +100,89 @@ async def test_requests_are_counted_by_handler_and_code() -> None:
     assert stats.prometheus_engine_queries == 0
 
 
-async def test_notifications() -> None:
-    failed = [{"text": "Configuration reload has failed.", "date": "2026-01-01T00:00:00Z", "active": True}]
-    async with client_of(make_services(notifications=lambda: failed)) as client:
-        assert await client.data("/api/v1/notifications") == failed
+async def test_notifications_are_listed_while_they_are_true() -> None:
+    notifications = Notifications(1, lambda: NOW_S)
+    async with client_of(make_services(notifications=notifications)) as client:
+        assert await client.data("/api/v1/notifications") == []
+        for _ in range(2):
+            notifications.add(RELOAD_FAILED)
+        shown = [{"text": RELOAD_FAILED, "date": "2023-11-14T22:13:20Z", "active": True}]
+        assert await client.data("/api/v1/notifications") == shown
+        notifications.delete(RELOAD_FAILED)
+        assert await client.data("/api/v1/notifications") == []
+
+
+async def live(app: Any, leave: asyncio.Event, into: asyncio.Queue[Any]) -> None:
+    """Follow the live notifications over ASGI until `leave` is set; messages go to `into`."""
+
+    async def receive() -> Any:
+        await leave.wait()
+        return {"type": "http.disconnect"}
+
+    path = "/api/v1/notifications/live"
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+    await app(scope, receive, into.put)
+
+
+async def test_live_notifications() -> None:
+    notifications = Notifications(1, lambda: NOW_S)
+    app = create_app(make_services(notifications=notifications))
+    notifications.add("before")
+    leave, said = asyncio.Event(), asyncio.Queue[Any]()
+    follower = asyncio.create_task(live(app, leave, said))
+    head = await said.get()
+    assert head["status"] == 200
+    assert (b"content-type", b"text/event-stream") in head["headers"]
+
+    async def event() -> tuple[str, bool]:
+        body = (await said.get())["body"]
+        assert body.startswith(b"data: ") and body.endswith(b"\n\n")
+        found = json.loads(body[6:])
+        return found["text"], found["active"]
+
+    assert await event() == ("before", True)
+    notifications.add("more")
+    notifications.delete("before")
+    assert [await event(), await event()] == [("more", True), ("before", False)]
+    one_too_many = asyncio.Queue[Any]()
+    await live(app, leave, one_too_many)
+    assert (await one_too_many.get())["status"] == 204
+    leave.set()
+    await follower
+    leave.clear()
+    another, heard = asyncio.create_task(live(app, leave, said)), said
+    while not heard.empty():
+        heard.get_nowait()
+    assert (await heard.get())["status"] == 200, "who left makes room"
+    assert await event() == ("more", True)
+    notifications.close()
+    await another
+    assert (await heard.get())["body"] == b""
+
+
+async def test_who_reads_no_notifications_is_let_go() -> None:
+    notifications = Notifications(2, lambda: NOW_S)
+    events = notifications.subscribe()
+    assert events is not None
+    notifications.add("first")
+    assert b"first" in await anext(events)
+    for k in range(200):
+        notifications.add(f"more {k}")
+    assert [event async for event in events] == []
+
+
+async def test_before_the_start_is_done_and_after_the_end_began() -> None:
+    state = {"ready": False, "stopping": False}
+    services = make_services(ready=lambda: state["ready"], stopping=lambda: state["stopping"])
+    async with client_of(services) as client:
+        for stopping in (False, True):
+            state["stopping"] = stopping
+            for path in ("/-/ready", "/api/v1/query", "/api/v1/status/config", "/federate"):
+                answer = await client.get(path, query="1")
+                assert (answer.status_code, answer.text) == (503, "Service Unavailable")
+                assert answer.headers["X-Prometheus-Stopping"] == str(stopping).lower()
+            for path in ("/-/healthy", "/metrics", "/api/v1/notifications"):
+                assert (await client.get(path)).status_code == 200
 
 
 class Slow:
