@@ -22,6 +22,7 @@ async def test_every_query_that_was_evaluated_is_a_line(tmp_path: Path) -> None:
         await client.get("/api/v1/query", query="up{")  # never evaluated
         await client.get("/api/v1/query", query="up * on(x) up", time=NOW_S)
         await client.get("/api/v1/query_range", query="up", start=1e12, end=1e12, step=1)
+    log.use("")
     instant, ranged, doubled, far = map(json.loads, path.read_text().splitlines())
     at = "2023-11-14T22:13:20.000Z"
     assert instant["params"] == {"query": "up", "start": at, "end": at, "step": 0}
