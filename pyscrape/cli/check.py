@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from pyscrape import __version__
 from pyscrape.config.check import Options, Report, check_bytes, check_file
-from pyscrape.config.lint.run import IDS, LINTS
+from pyscrape.config.lint.run import IDS
 from pyscrape.model.problems import Problem
 from pyscrape.model.settings import Decoder, decode_node
 from pyscrape.model.yaml_nodes import Node
@@ -139,9 +139,12 @@ def _print_data(form: str, reports: Sequence[Report]) -> None:
         return
     import json
 
-    titles = {lint.id: lint.title for lint in LINTS}
+    from pyscrape.config.explanations import explanations
+
     sarif = form == "sarif"
-    data = report_data.as_sarif(reports, __version__, titles) if sarif else report_data.as_data(reports)
+    data = (
+        report_data.as_sarif(reports, __version__, explanations()) if sarif else report_data.as_data(reports)
+    )
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 

@@ -109,7 +109,7 @@ def _check_document(
         from pyscrape.config.targetfiles import check_targets
 
         assert document.root is not None
-        problems = check_targets(document.root, len(text), filename)
+        problems = check_targets(document.root, text, filename)
         holds = (_count(len(document.root.items), "target group"),)
     elif kind == "relabel-tests":
         holds, problems = _check_relabel_tests(document, len(text), filename, options)
@@ -203,8 +203,7 @@ def _check_named_file(path: str, field: str) -> list[Problem]:
         from pyscrape.config.targetfiles import check_targets
 
         text = decode_bytes(raw)
-        root = compose(text).root
-        return [] if root is None else check_targets(root, len(text), path)
+        return check_targets(compose(text).root, text, path)
     except YAMLError as error:
         return [syntax_problem(error, path)]
     except OSError as error:

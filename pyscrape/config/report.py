@@ -22,6 +22,10 @@ _HIDDEN_FIELDS = (
     r"consumer_key|private_key|key_passphrase|service_account_key|client_certificate_key)[\"']?\s*:\s*)"
     r"(\"[^\"]*\"?|'[^']*'?|\[[^\]]*\]?|[^\s,}#][^,}#]*)"
 )
+# A Secret's values: whole configurations with all that they hold.
+_HIDDEN_BASE64 = r"(:\s*[\"']?)([A-Za-z0-9+/]{60,}={0,2})"
+# A token where a mapping is wanted.
+_HIDDEN_SECTION = r"(?i)((?:authorization|basic_auth)[\"']?\s*:\s*)([^\s{#&*][^#]*)"
 _HIDDEN_USERINFO = r"(://[^:/@\s]*:)([^@/\s]+)(?=@)"
 
 ReadLines = Callable[[str], Sequence[str]]
@@ -49,6 +53,9 @@ def _problem_text(problem: Problem, read_lines: ReadLines, paint: Callable[[str,
     if 0 < problem.line <= len(source):
         gutter = f"{problem.line:>6} | "
         excerpt = without_secrets(source[problem.line - 1].rstrip("\r"))
+        if "<secret>" in problem.message:
+            kept = excerpt[: problem.column - 1]
+            excerpt = kept + "*" * (len(excerpt) - len(kept))
         shown, mark = caret(excerpt, problem.column).split("\n")
         margin = paint(" " * (len(gutter) - 2) + "| ", "dim")
         lines += [
@@ -67,7 +74,7 @@ def without_secrets(line: str) -> str:
     >>> without_secrets("basic_auth: {username: a, password: hunter2}")
     'basic_auth: {username: a, password: *******}'
     """
-    for pattern in (_HIDDEN_FIELDS, _HIDDEN_USERINFO):
+    for pattern in (_HIDDEN_FIELDS, _HIDDEN_SECTION, _HIDDEN_BASE64, _HIDDEN_USERINFO):
         line = re.sub(pattern, lambda found: found[1] + "*" * len(found[2]), line)
     return line
 

@@ -64,8 +64,8 @@ def _property(text: str) -> str:
     return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def as_sarif(reports: Sequence[Report], version: str, titles: Mapping[str, str]) -> dict[str, Any]:
-    """SARIF 2.1.0, which code-scanning services read."""
+def as_sarif(reports: Sequence[Report], version: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """SARIF 2.1.0, which code-scanning services read; `texts` explains each kind of finding, title first."""
     problems = [problem for report in reports for problem in report.problems]
     used = sorted({problem.id for problem in problems})
     return {
@@ -77,20 +77,29 @@ def as_sarif(reports: Sequence[Report], version: str, titles: Mapping[str, str])
                     "driver": {
                         "name": "pyscrape check",
                         "version": version,
-                        "rules": [
-                            {"id": name, "shortDescription": {"text": titles.get(name, name)}}
-                            for name in used
-                        ],
+                        "rules": [_sarif_rule(name, texts.get(name, name)) for name in used],
                     }
                 },
+                "columnKind": "unicodeCodePoints",
                 "results": [_sarif_result(problem) for problem in problems],
             }
         ],
     }
 
 
+def _sarif_rule(name: str, text: str) -> dict[str, Any]:
+    title, _, _ = text.partition("\n")
+    return {
+        "id": name,
+        "shortDescription": {"text": title},
+        "help": {"text": text, "markdown": text},
+    }
+
+
 def _sarif_result(problem: Problem) -> dict[str, Any]:
-    location: dict[str, Any] = {"artifactLocation": {"uri": problem.file.replace("\\", "/")}}
+    from urllib.parse import quote
+
+    location: dict[str, Any] = {"artifactLocation": {"uri": quote(problem.file.replace("\\", "/"))}}
     if problem.line:
         location["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
     hint = f" ({problem.hint})" if problem.hint and problem.hint not in problem.message else ""

@@ -1,10 +1,10 @@
 """Lists of target groups, as file_sd and http_sd have them, checked with their places."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pyscrape.model.kinds import LABEL_SET, TEXTS, ListKind
 from pyscrape.model.names import quoted
-from pyscrape.model.problems import Problem
+from pyscrape.model.problems import Problem, format_path
 from pyscrape.model.settings import Decoder, Section, SectionKind, Settings, Spot, setting
 from pyscrape.model.yaml_nodes import Node
 
@@ -33,9 +33,58 @@ class TargetEntry(Settings, go_type="struct { Targets []string; Labels model.Lab
 TARGET_LIST = ListKind(SectionKind(TargetEntry), null_item="nil target group item found")
 
 
-def check_targets(root: Node, text_size: int, filename: str) -> list[Problem]:
-    """Problems of a target list; its parsed document is at `root`."""
-    decoder = Decoder(file=filename, text_size=text_size)
-    if not root.is_null:
+def check_targets(root: Node | None, text: str, filename: str) -> list[Problem]:
+    """Problems of a target list; its parsed document is at `root`. A name in .json asks for JSON, not only YAML."""
+    decoder = Decoder(file=filename, text_size=len(text))
+    if root is not None and not root.is_null:
         TARGET_LIST.decode(Spot(decoder, root, ()))
-    return decoder.problems
+    if not filename.endswith((".json", ".JSON")):
+        return decoder.problems
+    problems = [
+        # Go's JSON takes the last of several; its YAML refuses them.
+        problem._replace(severity="warning") if problem.id == "duplicate-key" else problem
+        for problem in decoder.problems
+    ]
+    return [*problems, *_json_problems(root, text, filename)]
+
+
+def _json_problems(root: Node | None, text: str, filename: str) -> Iterator[Problem]:
+    """What is YAML and no JSON; numbers and words where JSON must have a string."""
+    import json
+
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        hint = "a file whose name ends in .json is read as JSON"
+        message = f"json: {error.msg}"
+        yield Problem("error", "json-syntax", message, filename, error.lineno, error.colno, hint=hint)
+        return
+    except RecursionError:
+        yield Problem("error", "json-syntax", "json: nested too deep", filename, 1, 1)
+        return
+    for index, group in enumerate(root.items if root is not None and root.kind == "list" else ()):
+        for field in ("targets", "labels"):
+            found = group.get(field)
+            for step, node in _scalars(found) if found is not None else ():
+                if node.plain and not node.is_null:
+                    yield Problem(
+                        "error",
+                        "wrong-type",
+                        f"json: cannot unmarshal {_json_type(node)} into a value of type string",
+                        filename,
+                        node.line,
+                        node.column,
+                        format_path((index, field, step)),
+                        hint=f'write "{node.value}"',
+                    )
+
+
+def _scalars(node: Node) -> Iterator[tuple[str | int, Node]]:
+    if node.kind == "list":
+        yield from ((index, item) for index, item in enumerate(node.items) if item.kind == "scalar")
+    elif node.kind == "map":
+        yield from ((key.text, value) for key, value in node.pairs if value.kind == "scalar")
+
+
+def _json_type(node: Node) -> str:
+    return "bool" if node.value in {"true", "false"} else "number"

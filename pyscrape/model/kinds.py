@@ -50,6 +50,7 @@ class SecretKind(TextKind):
 
     go_type = "config.Secret"
     zero = Secret("")
+    secret = True
 
     def decode(self, spot: Spot) -> Any:
         text = super().decode(spot)
@@ -302,6 +303,7 @@ class ListKind(Kind):
 
     def __init__(self, item: Kind, *, null_item: str = "", flow: bool = False) -> None:
         self.item = item
+        self.secret = item.secret
         self._list: type[list[Any]] = FlowList if flow else list
         self._null_item = null_item
 
@@ -312,7 +314,7 @@ class ListKind(Kind):
     def decode(self, spot: Spot) -> Any:
         node = spot.node
         if node.kind != "list":
-            spot.wrong_type("a list", self.go_type)
+            spot.wrong_type("a list", self.go_type, secret=self.secret)
             return FAILED
         values, children = [], []
         for index, item in enumerate(node.items):
@@ -345,12 +347,13 @@ class MapKind(Kind):
         self, value: Kind, *, check: Callable[[str, Any], str] | None = None, go_type: str = ""
     ) -> None:
         self.value = value
+        self.secret = value.secret
         self.go_type = go_type or f"map[string]{value.go_type}"
         self._check = check
 
     def decode(self, spot: Spot) -> Any:
         if spot.node.kind != "map":
-            spot.wrong_type("a mapping", self.go_type)
+            spot.wrong_type("a mapping", self.go_type, secret=self.secret)
             return FAILED
         values: dict[str, Any] = {}
         children: list[Any] = []

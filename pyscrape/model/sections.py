@@ -71,11 +71,13 @@ class Spot:
         self.failed = True
         self.decoder.add("error", problem_id, message, self.node, self.path, hint=hint)
 
-    def wrong_type(self, expected: str, go_type: str) -> None:
-        """Note that the node is not of the type that the field has."""
+    def wrong_type(self, expected: str, go_type: str, *, secret: bool = False) -> None:
+        """Note that the node is not of the type that the field has; what it holds may be a `secret`."""
         node = self.node
         shown, value = {"list": "a list", "map": "a mapping"}.get(node.kind, ""), ""
-        if node.kind == "scalar":
+        if node.kind == "scalar" and secret:
+            shown = "`<secret>`"
+        elif node.kind == "scalar":
             shown = f"`{node.value}`" if len(node.value) <= 60 else f"`{node.value[:57]}...`"
             value = f" `{node.value[:7]}...`" if len(node.value) > 10 else f" `{node.value}`"
         self.error(

@@ -62,6 +62,8 @@ class Kind:
 
     go_type = "string"
     zero: Any = ""
+    secret = False
+    """Whether values, or what stands where one belongs, must not be shown."""
 
     def decode(self, spot: "Spot") -> Any:
         """The value at `spot`, which is not null; FAILED or the readable rest after a problem was noted there."""
@@ -327,7 +329,8 @@ class LazySectionKind(SectionKind):
 def decode_section(cls: type[Settings], spot: Spot) -> Section | None:
     """Decode a mapping as `cls`; None (and a problem) when the node is no mapping."""
     if spot.node.kind != "map":
-        spot.wrong_type("a mapping", cls.go_type)
+        secret = any(declared.kind.secret for declared in cls.settings.values())
+        spot.wrong_type("a mapping", cls.go_type, secret=secret)
         return None
     section = Section(spot.decoder, cls, spot.node, spot.path)
     _decode_pairs(section, spot.node)

@@ -119,6 +119,30 @@ def test_target_lists() -> None:
     ]
 
 
+# Texts of a .json file beside what is held against them, as promtool judges them.
+JSON_LISTS = [
+    ('[{"targets": ["a:1"], "labels": {"a": null}}, {"targets": null}]', []),
+    ('[\n\t{"targets": ["a:1"]}\n]', []),
+    ('[{"targets": [1, true]}]', ["1:15: json: cannot unmarshal number into a value of type string", "1:18: json: cannot unmarshal bool into a value of type string"]),
+    ('[{"labels": {"a": 1}}]', ["1:19: json: cannot unmarshal number into a value of type string"]),
+    ('[{"targets": ["a"]},]', ["1:21: json: Expecting value"]),
+    ("[{'targets': []}]", ["1:3: json: Expecting property name enclosed in double quotes"]),
+    ("- targets: [a]", ["1:1: json: Expecting value"]),
+    ("", ["1:1: json: Expecting value"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "errors"), JSON_LISTS, ids=[str(i) for i in range(len(JSON_LISTS))])
+def test_json_target_lists(text: str, errors: list[str]) -> None:
+    from pyscrape.config.targetfiles import check_targets
+    from pyscrape.model.yaml_nodes import compose
+
+    found = check_targets(compose(text).root, text, "a.json")
+    assert [f"{p.line}:{p.column}: {p.message}" for p in found if p.severity == "error"] == errors
+    if text.startswith("- "):
+        assert check_targets(compose(text).root, text, "a.yml") == []
+
+
 def test_a_bare_list_of_jobs() -> None:
     report = check_bytes(b"- job_name: a\n  static_configs: [{target: [a]}]\n")
     assert report.kind == "jobs"
@@ -366,6 +390,11 @@ def test_sarif_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert {result["ruleId"] for result in sarif_run["results"]} == rules
     first = sarif_run["results"][0]["locations"][0]["physicalLocation"]
     assert first["region"] == {"startLine": 18, "startColumn": 20}
+    assert sarif_run["columnKind"] == "unicodeCodePoints"
+    assert all(
+        rule["shortDescription"]["text"] not in {"", rule["id"]}
+        for rule in sarif_run["tool"]["driver"]["rules"]
+    )
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -386,6 +415,9 @@ SECRET_LINES = [
     ("http_headers: {X: {secrets: [hunter2, b]}}", "http_headers: {X: {secrets: ************}}"),
     ("bearer_token: hunter2", "bearer_token: *******"),
     ("secret_key: hunter2", "secret_key: *******"),
+    ("authorization: Bearer hunter2  # note", "authorization: ****************# note"),
+    ("authorization: {type: a}", "authorization: {type: a}"),
+    ("prometheus.yaml.gz: " + "H4sI" * 20 + "==", "prometheus.yaml.gz: " + "*" * 82),
     ("password_file: /etc/password", "password_file: /etc/password"),
     ("credentials_file: token", "credentials_file: token"),
 ]
@@ -403,6 +435,7 @@ def test_no_secret_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path
     path.write_text(
         "scrape_configs:\n- job_name: a\n  proxy_url: 'http://u:hunter2@[x'\n  basic_auth:\n"
         "    password_file: x\n    password: hunter2\n  authorization: {credentials: hunter2}\n"
+        "- job_name: b\n  authorization: hunter2\n  http_headers:\n    X: hunter2\n    Y: {secrets: hunter2}\n"
     )
     for form in ("text", "json", "github", "sarif"):
         assert run("--format", form, str(path)) == 1

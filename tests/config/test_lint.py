@@ -39,6 +39,8 @@ FOUND = [
     ("drops-everything", "action: drop", STATIC),
     ("drops-everything", "regex: x, action: keep", STATIC),
     ("never-matches", "source_labels: [a, b], regex: x, action: keep", STATIC),
+    ("fixed-value", "target_label: a, replacement: yes\nsource_labels: [a], regex: true, action: keep", STATIC),
+    ("fixed-value", "target_label: a, replacement: b\nsource_labels: [a], regex: c(.*), target_label: d", STATIC),
     ("missing-group", "source_labels: [a], regex: x(.*), target_label: b, replacement: $2", STATIC),
     ("missing-group", "source_labels: [a], regex: x.*, target_label: b", STATIC),
     ("missing-group", "regex: x_.*, action: labelmap", STATIC),
@@ -84,6 +86,9 @@ FINE = [
     ("source_labels: [a], target_label: b, replacement: '${1}foo'", STATIC),
     ("target_label: b, replacement: constant", STATIC),
     ("regex: tmp_.*, action: labeldrop", STATIC),
+    ("source_labels: [b], regex: c, target_label: a, replacement: yes\nsource_labels: [a], regex: true, action: keep", STATIC),
+    ("target_label: a, replacement: b\nsource_labels: [c], target_label: a\nsource_labels: [a], regex: d, action: keep", STATIC),
+    ("target_label: a, replacement: b\nregex: x_(.+), action: labelmap\nsource_labels: [a], regex: d, action: keep", STATIC),
     ("regex: __.*|job, action: labelkeep", STATIC),
     ("source_labels: [a], modulus: 2, target_label: __tmp_x, action: hashmod\nsource_labels: [__tmp_x], regex: 1, action: keep", STATIC),
     ("source_labels: [a], modulus: 2, target_label: shard, action: hashmod", STATIC),
@@ -101,6 +106,20 @@ def test_what_attaching_would_bring() -> None:
     text = f"scrape_configs: [{{job_name: a, {KUBERNETES}, relabel_configs: [{{source_labels: [__meta_kubernetes_node_label_zone], target_label: x}}]}}]"
     assert [p.hint for p in check_text(text)] == [
         "set attach_metadata: {node: true} in the kubernetes_sd_configs"
+    ]
+
+
+def test_which_role_would_give_a_label() -> None:
+    text = f"scrape_configs: [{{job_name: a, {KUBERNETES}, relabel_configs: [{{source_labels: [__meta_kubernetes_service_name], target_label: x}}]}}]"
+    (found,) = check_text(text)
+    assert found.message == "no discovery of this job gives the label `__meta_kubernetes_service_name`"
+    assert found.hint == "a kubernetes_sd_configs with role service or endpoints or endpointslice gives it"
+
+
+def test_a_common_interval_is_reported_once() -> None:
+    text = f"global: {{scrape_interval: 6m}}\nscrape_configs: [{{job_name: a, {STATIC}}}, {{job_name: b, {STATIC}}}]"
+    assert [(p.id, p.path) for p in check_text(text)] == [
+        ("interval-above-lookback", "global.scrape_interval")
     ]
 
 

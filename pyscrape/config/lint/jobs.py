@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pyscrape.config.lint.subjects import Finding, Job
+from pyscrape.model.duration import Duration
 from pyscrape.model.settings import Section
 from pyscrape.relabel.settings import Rule
 
@@ -42,16 +43,25 @@ def no_targets(job: Job) -> Iterator[Finding]:
 
 
 def long_intervals(job: Job) -> Iterator[Finding]:
-    """An interval above the lookback: queries see gaps."""
-    interval = job.config.scrape_interval
-    if interval > _LOOKBACK_MS:
-        yield Finding(
-            job.section,
-            f"the scrape interval of {interval} is longer than the lookback of 5m: instant queries find nothing in"
-            " between",
-            "scrape_interval",
-            "at most 2m lets one scrape fail; or raise --query.lookback-delta",
-        )
+    """A job's own interval above the lookback: queries see gaps."""
+    if job.section.given("scrape_interval") and job.config.scrape_interval > _LOOKBACK_MS:
+        yield _long_interval(job.section, job.config.scrape_interval)
+
+
+def long_common_interval(root: Section) -> Iterator[Finding]:
+    """An interval above the lookback for all jobs without one of their own: said once."""
+    section = root.child("global") if root.cls.__name__ == "Config" else None
+    if section is not None and section["scrape_interval"] > _LOOKBACK_MS:
+        yield _long_interval(section, section["scrape_interval"])
+
+
+def _long_interval(section: Section, interval: Duration) -> Finding:
+    return Finding(
+        section,
+        f"the scrape interval of {interval} is longer than the lookback of 5m: instant queries find nothing in between",
+        "scrape_interval",
+        "at most 2m lets one scrape fail; or raise --query.lookback-delta",
+    )
 
 
 def credentials_over_http(job: Job) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pyscrape.config.lint import patterns
 from pyscrape.config.lint.subjects import Chain, Finding, Link
 from pyscrape.discovery.meta_labels import kubernetes_labels
-from pyscrape.discovery.settings import AttachMetadata
+from pyscrape.discovery.settings import ROLES, AttachMetadata, KubernetesSDConfig
 from pyscrape.model.problems import nearest
 from pyscrape.relabel.settings import DEFAULT_REGEX, DEFAULT_REPLACEMENT
 
@@ -78,13 +78,16 @@ def unknown_labels(chain: Chain) -> Iterator[Finding]:
     for link in chain.links:
         rule = link.rule
         for item, label in enumerate(rule.source_labels):
-            if known.has(label) or label in made or not _looks_internal(label):
-                continue
+            if known.has(label) or label in made or not _looks_internal(label) or label == "__name__":
+                continue  # of __name__ another lint speaks
             if anything and not label.startswith("__meta_"):
                 continue
             message = f"no discovery of this job gives the label `{label}`"
             if attachment := _attachment(chain, label):
                 hint = f"set attach_metadata: {{{attachment}: true}} in the kubernetes_sd_configs"
+                yield Finding(link.section, message, "source_labels", hint, item)
+            elif roles := _other_roles(chain, label):
+                hint = f"a kubernetes_sd_configs with role {' or '.join(roles)} gives it"
                 yield Finding(link.section, message, "source_labels", hint, item)
             else:
                 yield _unknown(link, message, label, known.examples(), item)
@@ -101,10 +104,21 @@ def _attachment(chain: Chain, label: str) -> str:
     for config in chain.owner.kubernetes_sd_configs if chain.owner is not None else ():
         for name in AttachMetadata.settings:
             attached = config.replace(attach_metadata=config.attach_metadata.replace(**{name: True}))
-            names, families = kubernetes_labels(attached)
-            if label in names or label.startswith(tuple(families)):
+            if _gives(attached, label):
                 return name
     return ""
+
+
+def _other_roles(chain: Chain, label: str) -> list[str]:
+    """The roles of Kubernetes that would give the label which the job's role does not."""
+    for config in chain.owner.kubernetes_sd_configs if chain.owner is not None else ():
+        return [role for role in ROLES if _gives(config.replace(role=role), label)]
+    return []
+
+
+def _gives(config: KubernetesSDConfig, label: str) -> bool:
+    names, families = kubernetes_labels(config)
+    return label in names or any(label.startswith(family) and label != family for family in families)
 
 
 def _looks_internal(label: str) -> bool:
@@ -149,7 +163,10 @@ def _meant(label: str, examples: list[str]) -> str:
     for example in (example for example in examples if example.endswith("_x")):
         family = example[:-1]
         cut = label[: len(family)]
-        if len(label) > len(family) and nearest(cut, [family]):
+        # What all labels of the discovery begin with says nothing.
+        same = max(length for length in range(len(cut) + 1) if family.startswith(cut[:length]))
+        shared = cut[:same].rfind("_") + 1
+        if len(label) > len(family) and nearest(cut[shared:], [family[shared:]]):
             return family + label[len(family) :]
     return nearest(label, examples)
 
@@ -227,6 +244,32 @@ def impossible_joins(chain: Chain) -> Iterator[Finding]:
                 "write the values with the separator between them, such as "
                 + rule.separator.join(label.rsplit("_", 1)[-1] or "x" for label in rule.source_labels),
             )
+
+
+def fixed_values(chain: Chain) -> Iterator[Finding]:
+    """Labels that a rule before has set to one text, and a regex that this text does not match."""
+    fixed: dict[str, str] = {}
+    for link in chain.links if chain.whole else ():
+        rule = link.rule
+        label = rule.source_labels[0] if len(rule.source_labels) == 1 else ""
+        if _compared(link) and label in fixed and not patterns.matches(rule.regex, fixed[label]):
+            outcome = "drops everything" if rule.action == "keep" else "never matches"
+            yield Finding(
+                link.section,
+                f"{outcome}: a rule before sets `{label}` to `{fixed[label]}` everywhere",
+                "regex",
+                "let the rule before look at source_labels and a regex, or write the value that it sets",
+            )
+        if rule.action in _BY_NAME or "$" in rule.target_label:
+            fixed.clear()
+        elif (
+            rule.action == "replace"
+            and patterns.matches_everything(rule.regex)
+            and "$" not in rule.replacement
+        ):
+            fixed[rule.target_label] = rule.replacement
+        else:
+            fixed.pop(rule.target_label, None)
 
 
 def capture_groups(chain: Chain) -> Iterator[Finding]:
