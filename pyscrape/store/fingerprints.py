@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 Ids = NDArray[np.int32]
+Slots = NDArray[np.intp]
 
 _EMPTY = np.uint64(0)
 _REMOVED = np.uint64(1)
 _FIRST = 1024
 MISSING = -1
+_MISSING = np.int32(MISSING)
 _FEW = 12
 """Keys that are looked up one by one: a pass of numpy costs as much as that many steps."""
 
@@ -33,36 +35,35 @@ class FingerprintTable:
     def nbytes(self) -> int:
         return self._keys.nbytes + self._ids.nbytes
 
-    def find(self, keys: Keys) -> Ids:
-        """The id of every key, MISSING where there is none."""
-        found = np.full(len(keys), MISSING, np.int32)
-        mask = np.uint64(len(self._keys) - 1)
-        slots = (keys & mask).astype(np.intp)
-        waiting = np.arange(len(keys))
-        while len(waiting) > _FEW:
-            there = self._keys[slots]
-            hit = there == keys[waiting]
-            found[waiting[hit]] = self._ids[slots[hit]]
-            on = ~hit & (there != _EMPTY)
-            waiting = waiting[on]
-            slots = (slots[on] + 1) & int(mask)
-        for place, slot in zip(waiting.tolist(), slots.tolist(), strict=True):
-            key = int(keys[place])
-            while (seen := self._keys.item(slot)) != key and seen:
-                slot = (slot + 1) & int(mask)
-            if seen == key:
-                found[place] = self._ids[slot]
-        return found
-
-    def insert(self, keys: Keys, ids: Ids) -> None:
-        """Add keys that are distinct and not in the table."""
-        if (self._used + len(keys)) * 3 > len(self._keys) * 2:
-            self._rebuild(self.size + len(keys))
-        self._place(keys, ids)
-
-    def _place(self, keys: Keys, ids: Ids) -> None:
+    def find(self, keys: Keys) -> tuple[Ids, Slots]:
+        """The id of every key, MISSING where there is none; and the slot where it is, or may be inserted."""
         mask = len(self._keys) - 1
         slots = (keys & np.uint64(mask)).astype(np.intp)
+        there = self._keys[slots]
+        on = (there != keys) & (there != _EMPTY)
+        waiting = np.flatnonzero(on)
+        while len(waiting) > _FEW:
+            places = (slots[waiting] + 1) & mask
+            slots[waiting] = places
+            there = self._keys[places]
+            waiting = waiting[(there != keys[waiting]) & (there != _EMPTY)]
+        for place in waiting.tolist():
+            key, slot = keys.item(place), slots.item(place)
+            while (seen := self._keys.item(slot)) != key and seen:
+                slot = (slot + 1) & mask
+            slots[place] = slot
+        return np.where(self._keys[slots] == keys, self._ids[slots], _MISSING), slots
+
+    def insert(self, keys: Keys, ids: Ids, slots: Slots) -> None:
+        """Add keys that are distinct and not in the table; `slots` is what `find` has just said of them."""
+        if (self._used + len(keys)) * 3 > len(self._keys) * 2:
+            self._rebuild(self.size + len(keys))
+            self._place(keys, ids, (keys & np.uint64(len(self._keys) - 1)).astype(np.intp))
+        else:
+            self._place(keys, ids, slots)
+
+    def _place(self, keys: Keys, ids: Ids, slots: Slots) -> None:
+        mask = len(self._keys) - 1
         self.size += len(keys)
         self._used += len(keys)
         while len(keys) > _FEW:
@@ -73,7 +74,7 @@ class FingerprintTable:
             self._ids[slots[placed]] = ids[placed]
             keys, ids = keys[~placed], ids[~placed]
             slots = (slots[~placed] + 1) & mask
-        for key, one, slot in zip(keys, ids, slots.tolist(), strict=True):
+        for key, one, slot in zip(keys.tolist(), ids.tolist(), slots.tolist(), strict=True):
             while self._keys.item(slot):
                 slot = (slot + 1) & mask
             self._keys[slot], self._ids[slot] = key, one
@@ -106,4 +107,4 @@ class FingerprintTable:
         self._keys = np.zeros(room, np.uint64)
         self._ids = np.zeros(room, np.int32)
         self._used = self.size = 0
-        self._place(keys, ids)
+        self._place(keys, ids, (keys & np.uint64(room - 1)).astype(np.intp))

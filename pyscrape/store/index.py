@@ -7,19 +7,19 @@ readers hold it for the passes over vectors and not while a regular expression r
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from heapq import heapify, heappop, heappush
-from itertools import chain
 from operator import attrgetter, itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.blocks import LabelFrame
+from pyscrape.model.label_columns import LabelColumns, by_names
 from pyscrape.model.labels import METRIC_NAME, Labels
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import EMPTY, NAME
 from pyscrape.store.arrays import Growing
-from pyscrape.store.fingerprints import MISSING, FingerprintTable
+from pyscrape.store.coded import Coded, Keys, keys_of, keys_of_all
+from pyscrape.store.fingerprints import MISSING, FingerprintTable, Slots
 from pyscrape.store.journal import Journal
 from pyscrape.store.shapes import FREE, Shape
 from pyscrape.store.symbols import StoreSymbols
@@ -28,19 +28,8 @@ from pyscrape.store.verdicts import Verdicts
 Ids = NDArray[np.int32]
 Codes = NDArray[np.int32]
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_MIX_2 = np.uint64(0xBF58476D1CE4E5B9)
-_COLLISION = np.uint64(0xD1B54A32D192ED03)
-_SHIFT = np.uint64(29)
-
-
-def _mixed(state: NDArray[np.uint64], codes: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """One round of hashing: `codes` into `state`."""
-    state = (state ^ codes.astype(np.uint64)) * _MIX
-    state ^= state >> _SHIFT
-    state *= _MIX_2
-    state ^= state >> _SHIFT
-    return state
+_NEXT_KEY = np.uint64(0xD1B54A32D192ED03)
+"""Added to the key of a label set where another one has it."""
 
 
 def _sorted_labels(pairs: tuple[tuple[str, str], ...]) -> Labels:
@@ -60,12 +49,12 @@ class SeriesIndex:
         self.verdicts = Verdicts(self.symbols)
         self.shapes: list[Shape] = []
         self._shape_of_names: dict[tuple[int, ...], Shape] = {}
-        self._orders: dict[tuple[str, ...], tuple[Shape, list[int], int]] = {}
+        self._rows: dict[tuple[str, ...], tuple[Shape, list[int]]] = {}
         self._fingerprints = FingerprintTable()
         self._metric = Growing(np.int32)  # by id: code of the metric name, 0 where it has none
         self._shape = Growing(np.int32)  # by id: number of the shape, FREE where the id is not in use
         self._row = Growing(np.int32)  # by id: row in the shape
-        self._free: list[int] = []
+        self._free: Ids = np.zeros(0, np.int32)  # not in use, ascending
         self.series = 0
         self.version = 0
         self.journal: Journal | None = None
@@ -76,57 +65,50 @@ class SeriesIndex:
 
     def ids(self, labels: Sequence[Mapping[str, str]]) -> Ids:
         """The ids of label sets, new ones included; labels with empty values are no labels."""
-        with self.lock:
-            shapes = list(map(tuple, labels))
-            out = np.empty(len(labels), np.int32)
-            groups: dict[tuple[str, ...], list[int]] = {}
-            for position, names in enumerate(shapes):
-                groups.setdefault(names, []).append(position)
-            for names, positions in groups.items():
-                whole = len(positions) == len(labels)
-                group = labels if whole else [labels[position] for position in positions]
-                values = chain.from_iterable(one.values() for one in group)
-                flat = np.array(self.symbols.codes(values), np.int32)
-                ids = self._ids_of_codes(names, flat.reshape(len(positions), len(names)).T)
-                out[slice(None) if whole else positions] = ids
-            return out
+        return self.ids_of(by_names(labels), len(labels))
 
-    def _ids_of_codes(self, names: tuple[str, ...], codes: Codes) -> Ids:
-        """Ids of series whose labels are called `names`; `codes` has shape [names x series]."""
-        if not codes.all():
-            return self._ids_without_empty(names, codes)
-        shape, order, metric_at = self._order(names)
-        count = codes.shape[1]
-        metric = codes[metric_at] if metric_at >= 0 else np.zeros(count, np.int32)
-        return self._resolve(shape, metric, codes[order])
+    def ids_of(self, columns: Sequence[LabelColumns], size: int) -> Ids:
+        """As `ids`, for label sets by name; the places are those of 0 to `size`, each once."""
+        with self.lock:
+            return self._resolve([group for one in columns for group in self._coded(one)], size)
 
     def ids_of_codes(self, names: NDArray[np.int32], metric: Codes, values: Codes) -> Ids:
         """Ids of series given as codes, metric name apart; `values` has shape [names x series]."""
         order = np.argsort(names)
         with self.lock:
-            return self._resolve(self._shape_named(tuple(names[order].tolist())), metric, values[order])
+            shape = self._shape_named(tuple(names[order].tolist()))
+            codes = np.concatenate((metric[None], values[order]))
+            return self._resolve([Coded(shape, codes, np.arange(len(metric)))], len(metric))
 
-    def _ids_without_empty(self, names: tuple[str, ...], codes: Codes) -> Ids:
-        out = np.empty(codes.shape[1], np.int32)
-        patterns, which = np.unique(codes != EMPTY, axis=1, return_inverse=True)
-        for k in range(patterns.shape[1]):
-            there = patterns[:, k]
-            where = np.flatnonzero(which.ravel() == k)
-            kept = tuple(name for name, yes in zip(names, there.tolist(), strict=True) if yes)
-            out[where] = self._ids_of_codes(kept, codes[there][:, where])
-        return out
+    def _coded(self, columns: LabelColumns) -> list[Coded]:
+        """Label sets as codes; several groups where some have empty values."""
+        shape, rows = self._rows_of(columns.names)
+        codes = np.zeros((len(shape.names) + 1, len(columns.places)), np.int32)
+        for row, values in zip(rows, columns.values, strict=True):
+            codes[row] = (
+                self.symbols.code(values) if isinstance(values, str) else self.symbols.codes(values)
+            )
+        whole = Coded(shape, codes, np.array(columns.places, np.intp))
+        return [whole] if codes[1:].all() else self._without_empty(whole)
 
-    def _order(self, names: tuple[str, ...]) -> tuple[Shape, list[int], int]:
-        """(shape, places of the shape's names in `names`, place of __name__ or -1)."""
-        known = self._orders.get(names)
-        if known is not None:
-            return known
-        codes = self.symbols.codes(names)
-        order = sorted((k for k in range(len(names)) if codes[k] != NAME), key=codes.__getitem__)
-        key = tuple(codes[k] for k in order)
-        shape = self._shape_named(key)
-        known = (shape, order, codes.index(NAME) if NAME in codes else -1)
-        self._orders[names] = known
+    def _without_empty(self, group: Coded) -> list[Coded]:
+        """The same label sets in shapes without the labels that are empty."""
+        found = []
+        patterns, which = np.unique(group.codes[1:] != EMPTY, axis=1, return_inverse=True)
+        for k, there in enumerate(patterns.T):
+            names = tuple(name for name, yes in zip(group.shape.names, there.tolist(), strict=True) if yes)
+            _, codes, places = group.some(which.ravel() == k)
+            found.append(Coded(self._shape_named(names), codes[np.concatenate(([True], there))], places))
+        return found
+
+    def _rows_of(self, names: tuple[str, ...]) -> tuple[Shape, list[int]]:
+        """The shape of these names, and for each of them its row in a matrix of codes."""
+        known = self._rows.get(names)
+        if known is None:
+            codes = self.symbols.codes(names)
+            shape = self._shape_named(tuple(sorted(code for code in codes if code != NAME)))
+            rows = [0 if code == NAME else shape.place[code] + 1 for code in codes]
+            known = self._rows[names] = (shape, rows)
         return known
 
     def _shape_named(self, names: tuple[int, ...]) -> Shape:
@@ -137,69 +119,84 @@ class SeriesIndex:
             self.shapes.append(shape)
         return shape
 
-    def _resolve(self, shape: Shape, metric: Codes, values: Codes) -> Ids:
-        """Ids for one shape's label sets, made where they are new."""
-        keys = self._keys(shape, metric, values)
-        found = self._fingerprints.find(keys)
-        if (found == MISSING).all():
-            ordered = np.sort(keys)
-            if (ordered[1:] != ordered[:-1]).all():  # a first page: nothing to compare with
-                return self._create(shape, keys, metric, values)
-        out = np.full(len(keys), MISSING, np.int32)
-        waiting = np.arange(len(keys))
-        while len(waiting):
-            found = self._fingerprints.find(keys[waiting])
-            new = np.flatnonzero(found == MISSING)
-            if len(new):
-                places = waiting[new]
-                _, first, inverse = np.unique(keys[places], return_index=True, return_inverse=True)
-                in_order = np.argsort(first)  # ids follow the page, so that layouts are ascending as a rule
-                made = places[first[in_order]]
-                ids = np.empty(len(made), np.int32)
-                ids[in_order] = self._create(shape, keys[made], metric[made], values[:, made])
-                found[new] = ids[inverse.ravel()]
-            same = self._same(shape, found, metric[waiting], values[:, waiting])
-            out[waiting[same]] = found[same]
-            waiting = waiting[~same]  # two label sets with one fingerprint: go on with another one
-            keys[waiting] += _COLLISION
-        return out
+    def _resolve(self, groups: Sequence[Coded], size: int) -> Ids:
+        """Ids of label sets, made where they are new."""
+        keys = keys_of_all(groups, size)
+        while True:
+            found, slots = self._fingerprints.find(keys)
+            known = found != MISSING
+            if not known.all():
+                known |= self._create(groups, keys, found, slots)
+            # What has just been made is what was asked for; what was known may be another one with the same key.
+            others = self._others(groups, found, known) if known.any() else known
+            if not others.any():
+                return found
+            keys[others] += _NEXT_KEY
 
-    def _keys(self, shape: Shape, metric: Codes, values: Codes) -> NDArray[np.uint64]:
-        state = np.full(len(metric), (shape.number * 2 + 1) * int(_COLLISION) % 2**64, np.uint64)
-        state = _mixed(state, metric)
-        for row in values:
-            state = _mixed(state, row)
-        state[state < 2] += np.uint64(2)
-        return state
+    def _others(
+        self, groups: Sequence[Coded], found: Ids, asked: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Those of the label sets asked about that are not the ones found for them."""
+        others = np.zeros(len(found), np.bool_)
+        for group in groups:
+            here = asked[group.places]
+            if here.any():
+                shape, codes, places = group if here.all() else group.some(here)
+                ids = found[places]
+                same = (self._shape.data[ids] == shape.number) & (self._metric.data[ids] == codes[0])
+                rows = np.where(same, self._row.data[ids], 0)
+                others[places] = ~(same & (shape.values.data[:, rows] == codes[1:]).all(axis=0))
+        return others
 
-    def _same(self, shape: Shape, ids: Ids, metric: Codes, values: Codes) -> NDArray[np.bool_]:
-        same = (self._shape.data[ids] == shape.number) & (self._metric.data[ids] == metric)
-        rows = np.where(same, self._row.data[ids], 0)
-        alike: NDArray[np.bool_] = same & (shape.values.data[:, rows] == values).all(axis=0)
-        return alike
+    def _create(self, groups: Sequence[Coded], keys: Keys, found: Ids, slots: Slots) -> NDArray[np.bool_]:
+        """Make the series that were not found and put their ids in `found`; of equal keys the first is made.
 
-    def _create(self, shape: Shape, keys: NDArray[np.uint64], metric: Codes, values: Codes) -> Ids:
-        """New series; keys are distinct."""
-        count = len(keys)
-        reused = [heappop(self._free) for _ in range(min(count, len(self._free)))]
+        Returns a mask of the repeats, which got the id of the first.
+        """
+        repeats = np.zeros(len(found), np.bool_)
+        places = np.flatnonzero(found == MISSING)
+        ordered = np.sort(keys[places])
+        distinct = bool((ordered[1:] != ordered[:-1]).all())
+        first = places if distinct else places[np.sort(np.unique(keys[places], return_index=True)[1])]
+        ids = self._new_ids(len(first))  # they follow the page, so that layouts are ascending as a rule
+        self._fingerprints.insert(keys[first], ids, slots[first])
+        found[first] = ids
+        new = np.zeros(len(found), np.bool_)
+        new[first] = True
+        for group in groups:
+            here = new[group.places]
+            if here.any():
+                some = group if here.all() else group.some(here)
+                self._add(some, found[some.places])
+        self.series += len(ids)
+        self.version += 1
+        if not distinct:
+            repeats[places] = True
+            repeats[first] = False
+            again = np.flatnonzero(repeats)
+            found[again] = self._fingerprints.find(keys[again])[0]
+        return repeats
+
+    def _new_ids(self, count: int) -> Ids:
+        """Ids for new series, ascending; those that were given back first."""
+        reused, self._free = self._free[:count], self._free[count:]
         start = self._shape.size
         end = start + count - len(reused)
         for column in (self._metric, self._shape, self._row):
             column.resize(end)
         if self.on_capacity is not None:
             self.on_capacity(end)
-        ids = np.arange(start, end, dtype=np.int32)
-        if reused:
-            ids = np.concatenate([np.array(reused, np.int32), ids])
-        self._metric.data[ids] = metric
-        self._row.data[ids] = shape.add(values, ids)
+        fresh = np.arange(start, end, dtype=np.int32)
+        return np.concatenate((reused, fresh)) if len(reused) else fresh
+
+    def _add(self, group: Coded, ids: Ids) -> None:
+        """New series of one shape."""
+        shape, codes, _ = group
+        self._metric.data[ids] = codes[0]
+        self._row.data[ids] = shape.add(codes[1:], ids)
         self._shape.data[ids] = shape.number
-        self._fingerprints.insert(keys, ids)
-        self.series += count
-        self.version += 1
         if self.journal is not None:
-            self.journal.series(shape.names, ids, metric, np.ascontiguousarray(values))
-        return ids
+            self.journal.series(shape.names, ids, codes[0], np.ascontiguousarray(codes[1:]))
 
     @property
     def capacity(self) -> int:
@@ -213,8 +210,8 @@ class SeriesIndex:
                 shape = self.shapes[number]
                 group = ids[self._shape.data[ids] == number]
                 rows = self._row.data[group]
-                keys = self._keys(shape, self._metric.data[group], shape.values.data[:, rows])
-                self._fingerprints.remove(keys, group)
+                codes = np.concatenate((self._metric.data[group][None], shape.values.data[:, rows]))
+                self._fingerprints.remove(keys_of(shape, codes), group)
                 shape.remove(rows)
             self._shape.data[ids] = FREE
             self._metric.data[ids] = EMPTY
@@ -224,8 +221,7 @@ class SeriesIndex:
     def reuse(self, ids: Ids) -> None:
         """Let removed ids be given to new series."""
         with self.lock:
-            for one in ids.tolist():
-                heappush(self._free, one)
+            self._free = np.sort(np.concatenate((self._free, ids)), kind="stable")
             self._shrink()
 
     def _shrink(self) -> None:
@@ -243,8 +239,7 @@ class SeriesIndex:
                 size - len(used) - len(self._free)
             )  # removed, and not to be reused yet: they may lie anywhere
             if end * 2 < size and not waiting:
-                self._free = [one for one in self._free if one < end]
-                heapify(self._free)
+                self._free = self._free[self._free < end]
                 for column in (self._metric, self._shape, self._row):
                     column.cut(end)
 
@@ -282,7 +277,7 @@ class SeriesIndex:
     @property
     def nbytes(self) -> int:
         """Bytes held, estimated for the strings."""
-        columns = self._metric.nbytes + self._shape.nbytes + self._row.nbytes + 8 * len(self._free)
+        columns = self._metric.nbytes + self._shape.nbytes + self._row.nbytes + self._free.nbytes
         return columns + self._fingerprints.nbytes + sum(shape.nbytes for shape in self.shapes)
 
     # --- matchers to ids ---

@@ -178,7 +178,7 @@ class Restore:
     def _apply_symbols(self, body: bytes) -> None:
         pairs = list(records.read_symbols(body))
         old = np.array([code for code, _ in pairs], np.int32)
-        self._symbols[old] = np.array(self._store.symbols.codes(text for _, text in pairs), np.int32)
+        self._symbols[old] = np.array(self._store.symbols.codes([text for _, text in pairs]), np.int32)
 
     def _apply_series(self, body: bytes) -> None:
         names, ids, metric, values = records.read_series(body)

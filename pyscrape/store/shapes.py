@@ -15,16 +15,31 @@ Codes = NDArray[np.int32]
 FREE = -1
 """Series id of a row that holds no series."""
 
+_METRIC_FACTOR = 0x9E3779B97F4A7C15
+_SPREAD = (0xD1B54A32D192ED03, 0xBF58476D1CE4E5B9)
+_WORD = 2**64
+
+
+def _factor(name: int) -> int:
+    """An odd number without a pattern for a label name's code."""
+    mixed = (name + 1) * _SPREAD[0] % _WORD
+    mixed = (mixed ^ mixed >> 31) * _SPREAD[1] % _WORD
+    return (mixed ^ mixed >> 29) | 1
+
 
 class Shape:
-    """All series whose labels, `__name__` aside, have exactly these names."""
+    """All series whose labels, `__name__` aside, have exactly these names.
 
-    __slots__ = ("_free", "names", "number", "place", "series", "values")
+    `factors`: uint64[1 + names, 1], what the codes of the metric name and of each label count in a key.
+    """
+
+    __slots__ = ("_free", "factors", "names", "number", "place", "series", "values")
 
     def __init__(self, number: int, names: tuple[int, ...]) -> None:
         self.number = number
         self.names = names
         self.place = {name: k for k, name in enumerate(names)}
+        self.factors = np.array([[_METRIC_FACTOR], *([_factor(name)] for name in names)], np.uint64)
         self.values = GrowingColumns(len(names), np.int32)
         self.series = Growing(np.int32)
         self._free: list[int] = []
@@ -36,14 +51,19 @@ class Shape:
     def add(self, values: Codes, series: Codes) -> Codes:
         """Rows for new series; `values` has shape [names x series]."""
         count = len(series)
-        reused = [self._free.pop() for _ in range(min(count, len(self._free)))]
         start = self.series.size
+        if not self._free:
+            self.values.resize(start + count)
+            self.series.resize(start + count)
+            self.values.data[:, start : start + count] = values
+            self.series.data[start : start + count] = series
+            return np.arange(start, start + count, dtype=np.int32)
+        reused = self._free[-count:]
+        del self._free[-count:]
         fresh = count - len(reused)
         self.values.resize(start + fresh)
         self.series.resize(start + fresh)
-        rows = np.arange(start, start + fresh, dtype=np.int32)
-        if reused:
-            rows = np.concatenate([np.array(reused, np.int32), rows])
+        rows = np.array([*reused, *range(start, start + fresh)], np.int32)
         self.values.data[:, rows] = values
         self.series.data[rows] = series
         return rows

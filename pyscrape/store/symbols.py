@@ -4,25 +4,12 @@ A string is first retired: new series that carry it get a new code, a query that
 read it. Its memory goes in a second step, when no such query can be left.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.symbols import NAME, Symbols
-
-
-class _Codes(dict[str, int]):
-    """Codes by string; asking for a string that has none gives it one. So that many are looked up without a loop."""
-
-    __slots__ = ("_new",)
-
-    def __init__(self, codes: Mapping[str, int], new: Callable[[str], int]) -> None:
-        super().__init__(codes)
-        self._new = new
-
-    def __missing__(self, text: str) -> int:
-        return self._new(text)
 
 
 class StoreSymbols(Symbols):
@@ -32,22 +19,30 @@ class StoreSymbols(Symbols):
 
     def __init__(self) -> None:
         super().__init__()
-        self._codes = _Codes(self._codes, self._new)
         self.text_bytes = 0
 
-    def codes(self, texts: Iterable[str]) -> list[int]:
+    def codes(self, texts: Sequence[str]) -> list[int]:
         """The codes of many strings, new ones included; same order."""
-        return list(map(self._codes.__getitem__, texts))
+        codes = self._codes
+        try:
+            return list(map(codes.__getitem__, texts))
+        except KeyError:
+            self._give([text for text in dict.fromkeys(texts) if text not in codes])
+            return list(map(codes.__getitem__, texts))
 
     def code(self, text: str) -> int:
-        return self._codes[text]
-
-    def _new(self, text: str) -> int:
-        """Give out the next code, for a string that has none."""
-        code = self._codes[text] = len(self._texts)
-        self._texts.append(text)
-        self.text_bytes += len(text)
+        code = self._codes.get(text)
+        if code is None:
+            code = self._give([text])
         return code
+
+    def _give(self, new: list[str]) -> int:
+        """Give out the next codes, for distinct strings that have none; returns the first."""
+        given = len(self._texts)
+        self._texts += new
+        self._codes.update(zip(new, range(given, given + len(new)), strict=True))
+        self.text_bytes += sum(map(len, new))
+        return given
 
     def texts(self, codes: NDArray[np.int32]) -> list[str]:
         """The strings of many codes."""
