@@ -146,7 +146,7 @@ def measure(full: bool) -> list[Row]:
     like("a like page of 200 series", FakePage(200), size=200)
 
     layout = PageReader().feed(FakePage(SERIES).body()).layout
-    labels = best_ns(iter([b""] * repeats), SERIES, lambda _: list(layout.labels_of(layout.births)))
+    labels = best_ns(iter([b""] * repeats), SERIES, lambda _: layout.label_columns(layout.births))
     rows.append(Row("labels of new series", labels, "ns/series", "<= 1,000"))
 
     client = best_ns(pages(FakePage(SERIES), 3), SERIES, prometheus_client)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.model.label_columns import LabelColumns
 from pyscrape.model.labels import Labels
 from pyscrape.remote.encode import Metadata
 from pyscrape.remote.writers import RemoteWriters
@@ -36,6 +37,9 @@ class ForwardingTable:
 
     def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
         return self._table.add_columns(labels)
+
+    def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
+        return self._table.add_columns_by_name(labels, size)
 
     def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
         result = self._table.append(at_ms, columns, values)

@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.exposition.comments import Comments, read_comments
+from pyscrape.exposition.cut import Cut
 from pyscrape.exposition.diff import Mask, aligned, alike_at, difference, shifted
 from pyscrape.exposition.errors import NotLined
 from pyscrape.exposition.lines import (
     CLOCKED,
     ODD,
-    PLAIN,
+    Flags,
     Geometry,
     Lines,
     Offsets,
     Small,
     Tail,
-    check_text,
     geometry,
     lined,
     normalised_at,
-    read_lines,
     read_tail,
     types_from,
 )
 from pyscrape.exposition.matching import guess_origins
 from pyscrape.exposition.negotiation import Format
+from pyscrape.exposition.unplaced import look_up
 from pyscrape.exposition.values import CLOCK_DIGITS, decode_clocks, decode_values
 
 Indices = NDArray[np.int32]
@@ -44,14 +44,20 @@ NO_TIME = int(np.iinfo(np.int64).min)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A lined page with its numbers. `origin`: for each sample its index in the page before, -1 for a new one;
-    None where the series are the same in the same order. `tails`: the odd lines' ends by sample."""
+    """A lined page with its numbers.
+
+    `tails`: the odd lines' ends by sample. `origin`: for each sample its index in the page before, -1 for a new one;
+    None where the series are the same in the same order. `unplaced`: the samples that moved or are new, None where
+    all were read anew; `cuts`: the series texts of the new ones, if they are known so.
+    """
 
     lines: Lines
     values: Values
     times_ms: Clocks | None
     tails: dict[int, Tail] = field(default_factory=dict)
     origin: Indices | None = None
+    unplaced: Offsets | None = None
+    cuts: list[Cut] | None = None
 
 
 def first_page(body: bytes, form: Format) -> Page:
@@ -62,7 +68,7 @@ def first_page(body: bytes, form: Format) -> Page:
 def numbered(lines: Lines, form: Format) -> Page:
     """A page whose lines are known and whose numbers are not. Raises NotLined."""
     every = np.ones(len(lines.starts), np.bool_)
-    return _numbered(lines, every, form, np.empty(len(every)), {}, None)
+    return _numbered(lines, every, form, np.empty(len(every)), {})
 
 
 def follow(page: Page, body: bytes, form: Format) -> Page:
@@ -73,10 +79,10 @@ def follow(page: Page, body: bytes, form: Format) -> Page:
     try:
         found = _in_place(old, body)
         if found is None:
-            return _rebuilt(page, _brought_in_line(old, body, form), body, form)
-        if found.origin is None:
+            found = _brought_in_line(old, body, form)
+        elif found.origin is None:
             lines = old.moved(body, found.starts, found.ends)
-            return _numbered(lines, found.changed, form, page.values, page.tails, None)
+            return _numbered(lines, found.changed, form, page.values.copy(), page.tails)
         return _rebuilt(page, found, body, form)
     except NotLined:
         # A value became something else, for example a value and a timestamp.
@@ -87,12 +93,14 @@ class _Match(NamedTuple):
     """Samples of a page and the old samples at their places.
 
     `origin`: the old sample with the same series text at that place, -1 where there is none; None where all have
-    theirs. `changed`: mask of the samples whose value differs from that of their origin.
+    theirs. `in_place`: no sample has moved, so that each is its own origin or has none. `changed`: mask of the samples
+    whose value differs from that of their origin.
     """
 
     starts: Small
     ends: Small
     origin: Indices | None
+    in_place: bool
     changed: Mask
     comments: Comments
     types_from: Small
@@ -117,7 +125,7 @@ def _in_place(old: Lines, body: bytes) -> _Match | None:
             return None
     found.values[resized] = True
     if found.texts is None:
-        return _Match(starts, ends, None, found.values, old.comments, old.types_from, old.other_lines)
+        return _Match(starts, ends, None, True, found.values, old.comments, old.types_from, old.other_lines)
     replaced = np.flatnonzero(found.texts)
     for start, end in zip(starts[replaced].tolist(), ends[replaced].tolist(), strict=True):
         if body.find(b"\n", start) != end:
@@ -125,20 +133,12 @@ def _in_place(old: Lines, body: bytes) -> _Match | None:
     origin = np.arange(len(starts), dtype=np.int32)
     origin[replaced] = -1
     return _Match(
-        starts, ends, origin, found.values | found.texts, old.comments, old.types_from, old.other_lines
+        starts, ends, origin, True, found.values | found.texts, old.comments, old.types_from, old.other_lines
     )
 
 
-def _numbered(
-    lines: Lines,
-    changed: Mask,
-    form: Format,
-    old_values: Values,
-    old_tails: dict[int, Tail],
-    origin: Indices | None,
-) -> Page:
-    """Read the numbers of the `changed` samples, and every clock. Raises NotLined."""
-    values = old_values.copy()
+def _numbered(lines: Lines, changed: Mask, form: Format, values: Values, old_tails: dict[int, Tail]) -> Page:
+    """Read the numbers of the `changed` samples into `values`, and every clock. Raises NotLined."""
     tails: dict[int, Tail] = {}
     if lines.odd:
         odd = lines.kinds == ODD
@@ -156,7 +156,7 @@ def _numbered(
         values[usual] = decode_values(lines.body, starts, ends)
     except ValueError:
         raise NotLined from None
-    return Page(lines, values, _times(lines, tails), tails, origin)
+    return Page(lines, values, _times(lines, tails), tails)
 
 
 def _times(lines: Lines, tails: dict[int, Tail]) -> Clocks | None:
@@ -205,36 +205,74 @@ def _brought_in_line(old: Lines, body: bytes, form: Format) -> _Match:
     comments = old.comments if found.comments == old.comments.text else read_comments(found.comments, form)
     origin, changed = _in_line(old, body, found)
     starts, ends = found.starts.astype(np.int32), found.ends.astype(np.int32)
-    return _Match(starts, ends, origin, changed, comments, types_from(found, comments), found.other_lines)
+    types = types_from(found, comments)
+    return _Match(starts, ends, origin, False, changed, comments, types, found.other_lines)
+
+
+class _Carried(NamedTuple):
+    """What the old page hands on to a new one, by sample of the new one; nonsense for those without an origin."""
+
+    lengths: Small
+    kinds: Flags
+    hashes: NDArray[np.int64]
+    normalised: Flags
+    values: Values
+
+
+def _carried(page: Page, origin: Indices, *, in_place: bool) -> _Carried:
+    old = page.lines
+    at = slice(None) if in_place else origin
+    return _Carried(
+        old.lengths[at].copy(),
+        old.kinds[at].copy(),
+        old.hashes[at].copy(),
+        old.normalised[at].copy(),
+        page.values[at].copy(),
+    )
 
 
 def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
-    """A page with other lines: those with an origin are kept, the others looked up or read."""
-    old = page.lines
-    origin = np.arange(len(match.starts), dtype=np.int32) if match.origin is None else match.origin
-    lengths = old.lengths[origin]
-    kinds = old.kinds[origin]
-    hashes = old.hashes[origin]
-    unknown = np.flatnonzero(origin < 0)
-    if len(unknown):
-        lengths[unknown], kinds[unknown], hashes[unknown] = _look_up(old, body, match, unknown, origin, form)
-    normalised = old.normalised[origin]
-    births = np.flatnonzero(origin < 0)
-    normalised[births] = normalised_at(match.types_from, match.comments, births)
+    """A page with other lines: those with an origin are kept, the others looked up or read. Raises NotLined."""
+    old, origin = page.lines, match.origin
+    assert origin is not None
+    carried = _carried(page, origin, in_place=match.in_place)
+    unplaced = np.flatnonzero(origin < 0)
+    cuts = None
+    if len(unplaced):
+        gone = unplaced if match.in_place else _gone(old, origin)
+        starts, ends = match.starts[unplaced].tolist(), match.ends[unplaced].tolist()
+        found = look_up(old, gone, body, starts, ends, form)
+        cuts, origin[unplaced] = found.cuts, found.origins
+        carried.lengths[unplaced] = found.lengths
+        carried.kinds[unplaced] = found.kinds
+        carried.hashes[unplaced] = found.hashes
+        if not match.in_place:
+            carried.normalised[unplaced] = normalised_at(match.types_from, match.comments, unplaced)
+        moved = unplaced[origin[unplaced] >= 0]
+        carried.normalised[moved] = old.normalised[origin[moved]]
     lines = Lines(
         body,
         match.starts,
-        lengths,
+        carried.lengths,
         match.ends,
-        kinds,
-        normalised,
-        hashes,
+        carried.kinds,
+        carried.normalised,
+        carried.hashes,
         match.comments,
         match.types_from,
         match.other_lines,
     )
-    changed = match.changed | (kinds == ODD)
-    return _numbered(lines, changed, form, page.values[origin], {}, _moved(lines, old, origin))
+    changed = match.changed | (lines.kinds == ODD) if lines.odd else match.changed
+    after = _numbered(lines, changed, form, carried.values, {})
+    origin = _moved(lines, old, origin)
+    return Page(lines, after.values, after.times_ms, after.tails, origin, unplaced, cuts)
+
+
+def _gone(old: Lines, origin: Indices) -> Offsets:
+    """The old samples that are nobody's origin."""
+    stayed = np.zeros(len(old.starts), np.bool_)
+    stayed[origin[origin >= 0]] = True
+    return np.flatnonzero(~stayed)
 
 
 def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:
@@ -251,44 +289,3 @@ def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:
     if result.texts is not None:
         origin[result.texts] = -1
     return origin, result.values | resized | (origin < 0)
-
-
-class _Found(NamedTuple):
-    """What is known of the lines that are not where they were."""
-
-    lengths: list[int]
-    kinds: list[int]
-    hashes: list[int]
-
-
-def _look_up(
-    old: Lines, body: bytes, match: _Match, unknown: Offsets, origin: Indices, form: Format
-) -> _Found:
-    """Find lines that moved, read those that are new; `origin` learns of the moved ones."""
-    stayed = np.zeros(len(old.starts), np.bool_)
-    stayed[origin[origin >= 0]] = True
-    gone = np.flatnonzero(~stayed)
-    known = dict(zip(reversed(old.texts(gone)), reversed(gone.tolist()), strict=True))
-    starts, ends = match.starts[unknown].tolist(), match.ends[unknown].tolist()
-    # A line that moved is the text of a line that is gone, a blank and a number; the others are read.
-    texts = (
-        [body[start:end].rpartition(b" ")[0] for start, end in zip(starts, ends, strict=True)]
-        if known
-        else []
-    )
-    kinds: list[int] = [PLAIN] * len(starts)
-    moved = [known.get(text, -1) for text in texts] or [-1] * len(starts)
-    rows = [row for row, index in enumerate(moved) if index < 0]
-    for row in rows:
-        check_text(body[starts[row] : ends[row]])
-    read = read_lines(body, [starts[row] for row in rows], [ends[row] for row in rows], form)
-    if len(rows) == len(starts):
-        texts, kinds = read.texts, list(read.kinds)
-    else:
-        for row, text, kind in zip(rows, *read, strict=True):
-            texts[row], kinds[row] = text, kind
-    if known:
-        for row in rows:
-            moved[row] = known.get(texts[row], -1)
-    origin[unknown] = moved
-    return _Found(list(map(len, texts)), kinds, list(map(hash, texts)))

@@ -230,6 +230,12 @@ def read_lines(body: bytes, starts: Sequence[int], ends: Sequence[int], form: Fo
     return Samples(texts, kinds)
 
 
+def usual_series(text: bytes, form: Format) -> bool:
+    """Whether a series text is right and in its usual form."""
+    found = _USUAL[form].fullmatch(text + b" 0\n")
+    return found is not None and found.end(1) == len(text)
+
+
 def _kind(found: re.Match[bytes]) -> int:
     if found.lastindex == 1:
         return PLAIN

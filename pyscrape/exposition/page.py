@@ -5,20 +5,25 @@ or moves, so that whoever keeps something per series (columns, labels) does noth
 Lined pages go the fast way of `follow`; the plain way, entry by entry, reads every other page and every mistake.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.exposition.cut import Cut, cut, label_columns
 from pyscrape.exposition.entries import Exemplar, Help, Metadata, Series, Type, Unit, add_metadata
 from pyscrape.exposition.errors import NotLined, ParseError
 from pyscrape.exposition.follow import NO_TIME, Indices, Page, first_page, follow, origins
-from pyscrape.exposition.lines import Lines
+from pyscrape.exposition.lines import Lines, Offsets
 from pyscrape.exposition.negotiation import Format, choose_parser
 from pyscrape.exposition.plain import entries
 from pyscrape.exposition.series import NORMALISED, Normalised, parse_labels
+from pyscrape.model.label_columns import LabelColumns
+
+_LEAST_BITS = 12
+_ROOM_FOR_EACH = 64
 
 
 class SeriesTexts(Protocol):
@@ -52,7 +57,7 @@ class Layout:
     text stood earlier in the page.
     """
 
-    __slots__ = ("_normalised", "_source", "births", "kept", "repeats", "size")
+    __slots__ = ("_cuts", "_normalised", "_source", "births", "kept", "repeats", "size")
 
     def __init__(
         self,
@@ -60,7 +65,10 @@ class Layout:
         normalised: NDArray[np.uint8],
         kept: Indices | None,
         repeats: Indices,
+        cuts: list[Cut] | None = None,
     ) -> None:
+        """`cuts`: the series texts of the births, if they are known so."""
+        self._cuts = cuts
         self._source = source
         self._normalised = normalised
         self.size = len(normalised)
@@ -84,10 +92,17 @@ class Layout:
         """Labels of series `index` with `__name__`, normalised. Raises DuplicateLabelError."""
         return parse_labels(self._source.text(index), NORMALISED[self._normalised.item(index)])
 
-    def labels_of(self, indices: NDArray[np.integer]) -> Iterator[dict[str, str]]:
-        """Labels of many series, faster than one by one; DuplicateLabelError is raised where its series is reached."""
-        normalised = [NORMALISED[label] for label in self._normalised[indices].tolist()]
-        return map(parse_labels, self._source.texts(indices), normalised)
+    def label_columns(self, indices: NDArray[np.integer]) -> list[LabelColumns] | None:
+        """Labels of many series by name, places being those in `indices`; None where they have to be had one by one.
+
+        Asked for the births of a page that is like the last one, this has them at hand.
+        """
+        cuts, self._cuts = self._cuts, None
+        if not len(indices):
+            return []
+        if cuts is None or not np.array_equal(indices, self.births):
+            cuts = cut(self._source.texts(indices))
+        return None if cuts is None else label_columns(cuts, self._normalised[indices].tobytes())
 
     def __repr__(self) -> str:
         return f"Layout({self.size} series, {len(self.births)} new)"
@@ -154,9 +169,11 @@ class PageReader:
         self._page, self._page_format = page, form
         if self._layout is None or page.origin is not None:
             lines = page.lines
-            repeats = _repeats(lines)
-            kept = None if self._layout is None else page.origin
-            self._layout = Layout(lines, lines.normalised, _kept_by_repeats(kept, repeats, lines), repeats)
+            # Where no text stood twice before, only what has come or moved can make one do so.
+            known = None if self._layout is None or len(self._layout.repeats) else page.unplaced
+            repeats = _repeats(lines, known)
+            kept = None if self._layout is None else _kept_by_repeats(page.origin, repeats, lines)
+            self._layout = Layout(lines, lines.normalised, kept, repeats, page.cuts)
         else:
             self._layout._source = page.lines
         exemplars = tuple(
@@ -213,17 +230,30 @@ def _plain_layout(texts: list[bytes], normalised: list[Normalised], kept: Indice
     return Layout(_Texts(texts), flags, kept, np.array(repeats, np.int32))
 
 
-def _repeats(lines: Lines) -> Indices:
-    """Samples whose series text stood earlier in the page; equal hashes are checked by the texts."""
-    order = np.argsort(lines.hashes, kind="stable")
-    ordered = lines.hashes[order]
+def _repeats(lines: Lines, suspects: Offsets | None) -> Indices:
+    """Samples whose series text stood earlier in the page; every text that stands twice has one of `suspects` (None =
+    all of the page)."""
+    places = None if suspects is None else _like(lines.hashes, suspects)
+    hashes = lines.hashes if places is None else lines.hashes[places]
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
     same = np.flatnonzero(ordered[1:] == ordered[:-1])
     if not len(same):
         return np.empty(0, np.int32)
-    suspects = sorted({*order[same].tolist(), *order[same + 1].tolist()})
+    # Equal hashes are checked by the texts.
+    found = np.unique(np.concatenate((order[same], order[same + 1])))
     first: dict[bytes, int] = {}
-    found = [index for index in suspects if first.setdefault(lines.text(index), index) != index]
-    return np.array(found, np.int32)
+    in_page = found if places is None else places[found]
+    return np.array([i for i in in_page.tolist() if first.setdefault(lines.text(i), i) != i], np.int32)
+
+
+def _like(hashes: NDArray[np.int64], suspects: Offsets) -> Offsets:
+    """The `suspects` and, among a few others, all samples whose hash one of them has; ascending."""
+    size = 1 << max(_LEAST_BITS, (len(suspects) * _ROOM_FOR_EACH).bit_length())
+    low = hashes & (size - 1)
+    seen = np.zeros(size, np.bool_)
+    seen[low[suspects]] = True
+    return np.flatnonzero(seen[low])
 
 
 def _kept_by_repeats(kept: Indices | None, repeats: Indices, lines: Lines) -> Indices | None:

@@ -88,6 +88,15 @@ def _names_of(shape: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
 _shapes = _Shapes()
 
 
+def names_of_structure(structure: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+    """Metric name and label names of series texts cut at their quotes; None for what has to go the general way.
+
+    >>> names_of_structure(("up{a=", ",b=", "}"))
+    ('up', ('a', 'b'))
+    """
+    return _shapes[structure]
+
+
 def parse_labels(raw: bytes, normalised: Normalised = "") -> dict[str, str]:
     """The labels of a series text with `__name__`.
 

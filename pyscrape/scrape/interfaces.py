@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.discovery.groups import TargetGroup
+from pyscrape.model.label_columns import LabelColumns
 from pyscrape.model.labels import Labels
 
 Columns = NDArray[np.int32]
@@ -31,6 +32,9 @@ class SampleTable(Protocol):
 
     def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
         """A column per series; labels that already have a live column get that one again."""
+
+    def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
+        """As `add_columns`, for label sets by name whose places are 0 to `size`, each once."""
 
     def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
         """Samples of one moment. The same `columns` object means the same series as last time."""

@@ -3,9 +3,10 @@
 All of this runs when a series is born; while it stays on the page only its value moves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pyscrape.model.label_columns import LabelColumns
 from pyscrape.model.labels import METRIC_NAME, Labels, format_labels
 from pyscrape.model.names import ValidationScheme, quoted, valid_label_name, valid_metric_name
 from pyscrape.relabel.engine import RelabelTimeout
@@ -66,6 +67,7 @@ class SampleRules:
         "_limits",
         "_rules",
         "_scheme",
+        "_stored_target",
         "_target",
     )
 
@@ -79,6 +81,9 @@ class SampleRules:
         scheme: ValidationScheme = "utf8",
     ) -> None:
         self._target = target.mapping if isinstance(target, Labels) else dict(target)
+        self._stored_target: Mapping[str, str] = self._target
+        if "" in self._target.values():
+            self._stored_target = {name: value for name, value in self._target.items() if value}
         self._honor = honor_labels
         self._rules = rules
         self._limits = limits or LabelLimits()
@@ -86,6 +91,11 @@ class SampleRules:
         self._scheme: ValidationScheme = scheme
         self._good_names: set[str] = set()
         self._good_metrics: set[str] = set()
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether every label set has to be looked at by itself."""
+        return self._rules is not None or self._limited
 
     def apply(self, exposed: Mapping[str, str]) -> dict[str, str] | None:
         """The labels to store, without empty ones; None when relabeling drops the series.
@@ -115,17 +125,40 @@ class SampleRules:
             self._limits.check(labels)
         return labels
 
+    def apply_by_name(self, exposed: LabelColumns) -> LabelColumns | None:
+        """`apply` for label sets with the same names; None where they have to be taken one by one.
+
+        That is where a rule or a limit looks at each of them, and where one is refused or loses a label.
+        """
+        if self.one_by_one or not self._target.keys().isdisjoint(exposed.names):
+            return None
+        metrics: Collection[str] = ()
+        for name, values in zip(exposed.names, exposed.values, strict=True):
+            if not values or (not isinstance(values, str) and "" in values):
+                return None
+            if name == METRIC_NAME:
+                metrics = (values,) if isinstance(values, str) else set(values)
+        names = (*exposed.names, *self._stored_target)
+        if not metrics or not self._valid(names, metrics):
+            return None
+        return LabelColumns(names, (*exposed.values, *self._stored_target.values()), exposed.places)
+
     def _check_names(self, labels: Mapping[str, str]) -> None:
-        metric, good = labels[METRIC_NAME], self._good_names
-        if metric in self._good_metrics and good.issuperset(labels):
-            return
-        valid = all(valid_label_name(name, self._scheme) for name in labels)
-        if not valid or not valid_metric_name(metric, self._scheme):
+        if not self._valid(labels, (labels[METRIC_NAME],)):
             text = f"invalid metric name or label names: {format_labels(Labels(labels))}"
             raise ScrapeRefusedError("invalid_series", text)
-        if len(self._good_metrics) < _MOST_NAMES and len(good) < _MOST_NAMES:
-            self._good_metrics.add(metric)
-            good.update(labels)
+
+    def _valid(self, names: Collection[str], metrics: Collection[str]) -> bool:
+        """Whether all label names and metric names are valid; those that are will be known."""
+        if self._good_metrics.issuperset(metrics) and self._good_names.issuperset(names):
+            return True
+        valid = all(valid_label_name(name, self._scheme) for name in names)
+        if not valid or not all(valid_metric_name(metric, self._scheme) for metric in metrics):
+            return False
+        if len(self._good_metrics) < _MOST_NAMES and len(self._good_names) < _MOST_NAMES:
+            self._good_metrics.update(metrics)
+            self._good_names.update(names)
+        return True
 
 
 def honored(exposed: Mapping[str, str], target: Mapping[str, str]) -> dict[str, str]:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.exposition.page import Layout, Row
-from pyscrape.exposition.series import DuplicateLabelError
+from pyscrape.model.label_columns import by_names
 from pyscrape.model.value import STALE_BITS
+from pyscrape.scrape.births import Births, moved_on
 from pyscrape.scrape.columns import firsts, members, without
 from pyscrape.scrape.failure import ScrapeRefusedError
 from pyscrape.scrape.interfaces import Columns, SampleTable, Times, Values
@@ -29,7 +30,6 @@ DROPPED = -1
 NO_TIME = np.iinfo(np.int64).min
 # How far in the future a sample's own timestamp may lie.
 MAX_AHEAD_MS = 600_000
-_SLICE = 512
 
 Indices = NDArray[np.int64]
 _NO_COLUMNS: Columns = np.empty(0, np.int32)
@@ -197,37 +197,20 @@ class TargetSeries:
         column_of = known.column_of if known is not None and same else carried_over(known, layout)
         # Until this is done no page is bound: a caller that stops in between starts anew with the next page.
         self._binding = self._split = None
-        unbound = np.flatnonzero(column_of == UNBOUND)
-        labels: list[dict[str, str]] = []
-        dropped: list[int] = []
-        bound: list[int] = []
-        refused, index = None, -1
-        apply, label_of = self.rules.apply, layout.labels
-        for begin in range(0, len(unbound), _SLICE):
-            if begin:
-                yield
-            try:
-                for index in unbound[begin : begin + _SLICE].tolist():
-                    made = apply(label_of(index))
-                    if made is None:
-                        dropped.append(index)
-                    else:
-                        bound.append(index)
-                        labels.append(made)
-            except (ScrapeRefusedError, DuplicateLabelError) as error:
-                refused = as_refusal(error)
-                break
-        column_of[dropped] = DROPPED
-        born = self._births(layout, bound)
-        if refused is not None:
-            kept = int(np.count_nonzero(column_of[:index] >= 0)) + len(bound)
+        births = Births()
+        yield from births.judge(layout, np.flatnonzero(column_of == UNBOUND), self.rules)
+        column_of[births.dropped] = DROPPED
+        born = self._births(layout, births.kept)
+        if births.refused is not None:
+            at = births.refused_at
+            kept = int(np.count_nonzero(column_of[:at] >= 0)) + len(births.kept)
             self._judged.update(layout.text(index) for index in born.tolist())
             none = Shape(_NO_COLUMNS, _NO_COLUMNS, None)
-            self._binding = Binding(layout, column_of, None, none, kept, born, False, refused, index)
+            self._binding = Binding(layout, column_of, None, none, kept, born, False, births.refused, at)
             return
         self._judged = set()
-        if bound:
-            column_of[bound] = self._add_columns(labels)
+        if births.kept:
+            column_of[births.kept] = self._add_columns(births)
         kept_samples = np.flatnonzero(column_of >= 0)
         first = first_of_each(column_of, kept_samples)
         whole = len(first) == layout.size
@@ -243,14 +226,17 @@ class TargetSeries:
             born = born[[layout.text(index) not in self._judged for index in born.tolist()]]
         return born
 
-    def _add_columns(self, labels: list[dict[str, str]]) -> Columns:
+    def _add_columns(self, births: Births) -> Columns:
         """Columns of new series; the report's own are made with the first of them, which costs less than alone."""
+        size = len(births.kept)
         if self._report_columns is not None:
-            return self.table.add_columns(labels)
+            return self.table.add_columns_by_name(births.labels, size)
         report = report_labels(self._target, self.options.extra_report)
-        columns = self.table.add_columns(labels + report)
-        self._report_columns = columns[len(labels) :]
-        return columns[: len(labels)]
+        columns = self.table.add_columns_by_name(
+            [*births.labels, *moved_on(by_names(report), size)], size + len(report)
+        )
+        self._report_columns = columns[size:]
+        return columns[:size]
 
     # Rows.
 
@@ -363,20 +349,14 @@ class TargetSeries:
             {} if known is None else dict(zip(known.layout.texts(), known.column_of.tolist(), strict=True))
         )
         column_of = np.array([there.get(text, UNBOUND) for text in texts], np.int32)
-        unknown = np.flatnonzero(column_of == UNBOUND)
-        bound: list[int] = []
-        refused, end = None, layout.size
-        for index in unknown.tolist():
-            try:
-                if self.rules.apply(layout.labels(index)) is not None:
-                    bound.append(index)
-            except (ScrapeRefusedError, DuplicateLabelError) as error:
-                refused, end = as_refusal(error), index
-                break
-        kept = np.union1d(np.flatnonzero(column_of[:end] >= 0), np.array(bound, np.int64))
+        births = Births()
+        births.judge_one_by_one(layout, np.flatnonzero(column_of == UNBOUND), self.rules)
+        refused = births.refused
+        end = layout.size if refused is None else births.refused_at
+        kept = np.union1d(np.flatnonzero(column_of[:end] >= 0), np.array(births.kept, np.int64))
         limit = self.options.sample_limit
         within = kept[:limit] if limit else kept
-        born = np.intersect1d(self._births(layout, bound), within)
+        born = np.intersect1d(self._births(layout, births.kept), within)
         report.scraped, report.kept = end + (refused is not None), len(kept)
         report.added = len(born)
         self._judged.update(texts[index] for index in born.tolist())
@@ -423,13 +403,6 @@ class TargetSeries:
         if binding is None or binding.column_of[sample] < 0:
             return None
         return self.rules.apply(binding.layout.labels(sample))
-
-
-def as_refusal(error: ScrapeRefusedError | DuplicateLabelError) -> ScrapeRefusedError:
-    """What it means for the scrape that a series has no labels."""
-    return (
-        error if isinstance(error, ScrapeRefusedError) else ScrapeRefusedError("invalid_series", str(error))
-    )
 
 
 def make_shape(samples: Columns, report: Columns) -> Shape:

@@ -85,9 +85,7 @@ class SeriesIndex:
         shape, rows = self._rows_of(columns.names)
         codes = np.zeros((len(shape.names) + 1, len(columns.places)), np.int32)
         for row, values in zip(rows, columns.values, strict=True):
-            codes[row] = (
-                self.symbols.code(values) if isinstance(values, str) else self.symbols.codes(values)
-            )
+            codes[row] = self.symbols.code(values) if isinstance(values, str) else self.symbols.codes(values)
         whole = Coded(shape, codes, np.array(columns.places, np.intp))
         return [whole] if codes[1:].all() else self._without_empty(whole)
 
@@ -133,9 +131,7 @@ class SeriesIndex:
                 return found
             keys[others] += _NEXT_KEY
 
-    def _others(
-        self, groups: Sequence[Coded], found: Ids, asked: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
+    def _others(self, groups: Sequence[Coded], found: Ids, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Those of the label sets asked about that are not the ones found for them."""
         others = np.zeros(len(found), np.bool_)
         for group in groups:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.model.label_columns import LabelColumns, by_names
 from pyscrape.store.chunk import Chunk
 from pyscrape.store.layout import Columns, Layout
 from pyscrape.store.read import ABSENT_WORD, Part, find, unite
@@ -108,7 +109,11 @@ class Table:
 
     def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
         """Columns for new series; labels that are live in this table already give that column again."""
-        columns = self._store.index.ids(labels)
+        return self.add_columns_by_name(by_names(labels), len(labels))
+
+    def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
+        """As `add_columns`, for label sets by name whose places are 0 to `size`, each once."""
+        columns = self._store.index.ids_of(labels, size)
         self._store.own(self, columns)
         return columns
 

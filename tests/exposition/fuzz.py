@@ -127,7 +127,14 @@ class Comparison:
             for text, origin in zip(texts, layout.kept.tolist(), strict=True):
                 assert self.last_texts[origin] == text if origin >= 0 else text not in known
             assert layout.births.tolist() == np.flatnonzero(layout.kept < 0).tolist()
+        by_name = layout.label_columns(layout.births)
+        rows = {
+            layout.births[place]: one
+            for columns in by_name or ()
+            for place, one in zip(columns.places, columns.rows(), strict=True)
+        }
         for index in layout.births.tolist():
+            assert by_name is None or rows[index] == labels[index]
             try:
                 found: LabelsOrError = layout.labels(index)
             except DuplicateLabelError as error:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pyscrape.exposition import NO_TIME, PageReader, ParseError
+from pyscrape.exposition.page import Layout
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -112,10 +113,59 @@ def test_hostile_lines_take_no_more_than_their_length(body: bytes) -> None:
     assert first.layout.labels(0)["__name__"] == "a"
 
 
-def test_labels_in_bulk() -> None:
-    layout = PageReader().feed(b'# TYPE a histogram\na{le="1"} 1\nb 2\nc{d="e",d="f"} 3\n').layout
-    found = layout.labels_of(layout.births)
-    assert next(found) == {"__name__": "a", "le": "1.0"}
-    assert next(found) == {"__name__": "b"}
-    with pytest.raises(ValueError, match='label name "d" is not unique'):
-        next(found)
+def rows_of(layout: Layout) -> list[dict[str, str]] | None:
+    """The labels of a layout's births, had by name."""
+    found = layout.label_columns(layout.births)
+    if found is None:
+        return None
+    rows = {
+        place: row for columns in found for place, row in zip(columns.places, columns.rows(), strict=True)
+    }
+    return [rows[place] for place in range(len(layout.births))]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'# TYPE a histogram\na{le="1"} 1\na{le="+Inf"} 1\na_sum 2\na{le="x",d=""} 3\n',
+        b'# TYPE a histogram\na{le="1"} 1\n# TYPE b summary\nb{quantile="1",le="1"} 1\n',
+        b'a{b="1"} 1\na{b="2"} 2\n',
+        b'a{b="1"} 1\na{b="1",c="2"} 2\nd{c="1",b="2",} 2\nd{} 3\ne 4\n',
+        b'# TYPE a histogram\na{le="1",x="y"} 1\n# TYPE a gauge\na{le="2",x="y"} 1\n',
+        'a{b="\u00fc"} 1\n'.encode(),
+    ],
+)
+def test_labels_by_name_are_the_labels(body: bytes) -> None:
+    layout = PageReader().feed(body).layout
+    assert rows_of(layout) == [layout.labels(index) for index in range(layout.size)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'c{d="e",d="f"} 3\n',
+        b'c{d="\\n"} 3\n',
+        b'{"a.b"} 3\n',
+        b'c{__name__="e"} 3\n',
+        b'a 1\nc{d="e\n"} 3\n',
+    ],
+)
+def test_some_labels_are_had_one_by_one(body: bytes) -> None:
+    assert rows_of(PageReader().feed(body).layout) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'a{b="1"} 1\nc 2\n', b'a{b="2"} 1\nc 2\n'),  # in place
+        (b'a{b="1"} 1\nc 2\n', b'a{b="12"} 1\na{b="3"} 1\nd 2\n'),  # lines of another length
+        (b'a{b="1"} 1 1395066363000\n', b'a{b="1 2"} 1395066363000 1395066363000\n'),  # with clocks
+        (b'a{b="1"} 1\nc 2\n', b'a{b="2"} 1\na{b="2"} 2\nc 2\nc 3\n'),  # repeats
+    ],
+)
+def test_new_labels_by_name_are_the_labels(before: bytes, after: bytes) -> None:
+    reader = PageReader()
+    reader.feed(before)
+    layout = reader.feed(after).layout
+    assert rows_of(layout) == [layout.labels(index) for index in layout.births.tolist()]
+    assert rows_of(layout) == [layout.labels(index) for index in layout.births.tolist()], "asked once more"

@@ -63,7 +63,9 @@ def test_label_sets_have_the_ids_of_a_dictionary(
 
 
 def test_ids_follow_the_page() -> None:
-    labels = [{"__name__": "m", "pod": str(k)} if k % 3 else {"__name__": "n"} | {f"x{k}": "1"} for k in range(30)]
+    labels = [
+        {"__name__": "m", "pod": str(k)} if k % 3 else {"__name__": "n"} | {f"x{k}": "1"} for k in range(30)
+    ]
     assert SeriesIndex().ids(labels).tolist() == list(range(30))
 
 
