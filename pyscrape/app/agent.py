@@ -5,7 +5,7 @@ after that, which would be too much work at every change of a page.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from pyscrape.app.flags import Flags
 from pyscrape.app.forward import ForwardingExemplars, NewestTimes
 from pyscrape.app.metrics import Family, single
 from pyscrape.config.settings import Config
+from pyscrape.model.label_columns import LabelColumns
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.interfaces import Columns, Times, Values
@@ -75,8 +76,8 @@ class AgentTable:
         self._writers = writers
         self._columns: Columns | None = None
 
-    def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
-        columns = self._series.index.ids(labels)
+    def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
+        columns = self._series.index.ids_of(labels, size)
         self.live = np.union1d(self.live, columns)
         return columns
 

@@ -35,9 +35,6 @@ class ForwardingTable:
         self._writers = writers
         self._newest_ms = newest_ms
 
-    def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
-        return self._table.add_columns(labels)
-
     def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
         return self._table.add_columns_by_name(labels, size)
 

@@ -30,11 +30,11 @@ class Appended(Protocol):
 class SampleTable(Protocol):
     """The series of one target. Arrays that are handed over are never changed afterwards by either side."""
 
-    def add_columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
-        """A column per series; labels that already have a live column get that one again."""
-
     def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
-        """As `add_columns`, for label sets by name whose places are 0 to `size`, each once."""
+        """A column per label set, by place: these are 0 to `size`, each once.
+
+        Labels that already have a live column get that one again; those with an empty value do not count.
+        """
 
     def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
         """Samples of one moment. The same `columns` object means the same series as last time."""

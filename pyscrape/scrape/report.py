@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pyscrape.model.label_columns import LabelColumns
 from pyscrape.model.labels import METRIC_NAME
 from pyscrape.scrape.interfaces import Values
 
@@ -57,10 +58,11 @@ class Report:
     body_bytes: int = 0
 
 
-def report_labels(target: Mapping[str, str], extra: bool) -> list[dict[str, str]]:
+def report_labels(target: Mapping[str, str], extra: bool) -> LabelColumns:
     """The labels of a target's report series, in the order of `write_report`."""
-    names = NAMES + EXTRA_NAMES if extra else NAMES
-    return [{METRIC_NAME: name, **target} for name in names]
+    names = [*NAMES, *EXTRA_NAMES] if extra else list(NAMES)
+    own = {name: value for name, value in target.items() if name != METRIC_NAME}
+    return LabelColumns((METRIC_NAME, *own), (names, *own.values()), range(len(names)))
 
 
 def write_report(into: Values, report: Report, timeout_s: float, sample_limit: int) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.exposition.page import Layout, Row
-from pyscrape.model.label_columns import by_names
 from pyscrape.model.value import STALE_BITS
 from pyscrape.scrape.births import Births, moved_on
 from pyscrape.scrape.columns import firsts, members, without
@@ -142,9 +141,8 @@ class TargetSeries:
     def _report(self) -> Columns:
         """The columns of the report series."""
         if self._report_columns is None:
-            self._report_columns = self.table.add_columns(
-                report_labels(self._target, self.options.extra_report)
-            )
+            report = report_labels(self._target, self.options.extra_report)
+            self._report_columns = self.table.add_columns_by_name([report], len(report.places))
         return self._report_columns
 
     @property
@@ -232,9 +230,8 @@ class TargetSeries:
         if self._report_columns is not None:
             return self.table.add_columns_by_name(births.labels, size)
         report = report_labels(self._target, self.options.extra_report)
-        columns = self.table.add_columns_by_name(
-            [*births.labels, *moved_on(by_names(report), size)], size + len(report)
-        )
+        labels = [*births.labels, *moved_on([report], size)]
+        columns = self.table.add_columns_by_name(labels, size + len(report.places))
         self._report_columns = columns[size:]
         return columns[:size]
 

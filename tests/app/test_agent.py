@@ -7,15 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyscrape.app.agent import AgentSeries, AgentTables
+from pyscrape.app.agent import AgentSeries, AgentTable, AgentTables
 from pyscrape.app.flags import Flags
+from pyscrape.model.label_columns import by_names
 from pyscrape.remote.writers import RemoteWriters
+from pyscrape.scrape.interfaces import Columns
 from pyscrape.web.agent_api import PATHS
 from tests.helpers.processes import HOST, fetch, free_port, pyscrape, wait_for
 from tests.helpers.virtual_loop import EPOCH_S, run_virtual, wall_clock
 from tests.remote.receiver import StrictReceiver, config
 
 AT = round(EPOCH_S * 1000)
+
+
+def columns_of(table: AgentTable, *labels: dict[str, str]) -> Columns:
+    """Columns of new series."""
+    return table.add_columns_by_name(by_names(labels), len(labels))
+
 
 FLAGS = [
     (["--agent", "--storage.tsdb.path=x"], 'can not be used in agent mode: ["--storage.tsdb.path"]'),
@@ -140,7 +148,7 @@ def test_only_newer_samples_go_on(
         writers = RemoteWriters(series, clock=wall_clock, endpoint=receiver.endpoint)
         await writers.apply([config()], {})
         table = AgentTables(series, writers).table("t")
-        ids = table.add_columns([{"__name__": "a"}, {"__name__": "b"}])
+        ids = columns_of(table, {"__name__": "a"}, {"__name__": "b"})
         for times, which in rows:
             values = np.ones(len(which))
             if isinstance(times, int):
@@ -166,15 +174,15 @@ def test_series_that_ended_are_forgotten_and_their_ids_used_again() -> None:
         tables = AgentTables(series, writers)
         first, second = tables.table("first"), tables.table("second")
         shared = {"__name__": "shared"}
-        old = first.add_columns([shared, *({"__name__": f"old{k}"} for k in range(9))])
-        assert second.add_columns([shared]).tolist() == old[:1].tolist(), "equal labels are one series"
+        old = columns_of(first, shared, *({"__name__": f"old{k}"} for k in range(9)))
+        assert columns_of(second, shared).tolist() == old[:1].tolist(), "equal labels are one series"
         first.append(AT, old, np.arange(10.0))
         first.retire(old[1:5])
         assert series.forget_ended() == 4
         first.close()
         assert series.forget_ended() == 5
         assert series.index.series == 1
-        new = second.add_columns([{"__name__": f"new{k}"} for k in range(9)])
+        new = columns_of(second, *({"__name__": f"new{k}"} for k in range(9)))
         assert set(new.tolist()) == set(old[1:].tolist())
         second.append(AT + 1, new, np.arange(9.0))
         await writers.stop()

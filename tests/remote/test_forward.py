@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pyscrape.app.forward import ForwardingStore, page_metadata
+from pyscrape.model.label_columns import by_names
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.store import Store
@@ -34,7 +35,7 @@ def test_only_newer_samples_go_on(
         writers = RemoteWriters(store, clock=wall_clock, endpoint=receiver.endpoint)
         await writers.apply([config()], {})
         table = ForwardingStore(store, writers).table("t")
-        ids = table.add_columns([{"__name__": "a"}, {"__name__": "b"}])
+        ids = table.add_columns_by_name(by_names([{"__name__": "a"}, {"__name__": "b"}]), 2)
         for number, (times, which) in enumerate(rows):
             values = np.arange(len(which), dtype=np.float64) + number
             if isinstance(times, int):
