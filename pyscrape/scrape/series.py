@@ -29,6 +29,7 @@ DROPPED = -1
 NO_TIME = np.iinfo(np.int64).min
 # How far in the future a sample's own timestamp may lie.
 MAX_AHEAD_MS = 600_000
+_MOST_GONE = 1000
 
 Indices = NDArray[np.int64]
 _NO_COLUMNS: Columns = np.empty(0, np.int32)
@@ -202,7 +203,7 @@ class TargetSeries:
         if births.refused is not None:
             at = births.refused_at
             kept = int(np.count_nonzero(column_of[:at] >= 0)) + len(births.kept)
-            self._judged.update(layout.text(index) for index in born.tolist())
+            self._note_judged(layout, born)
             none = Shape(_NO_COLUMNS, _NO_COLUMNS, None)
             self._binding = Binding(layout, column_of, None, none, kept, born, False, births.refused, at)
             return
@@ -356,9 +357,16 @@ class TargetSeries:
         born = np.intersect1d(self._births(layout, births.kept), within)
         report.scraped, report.kept = end + (refused is not None), len(kept)
         report.added = len(born)
-        self._judged.update(texts[index] for index in born.tolist())
+        self._note_judged(layout, born)
         self._seen = column_of[within]
         return refused
+
+    def _note_judged(self, layout: Layout, born: Indices) -> None:
+        """Remember series that counted as added on a page that is refused."""
+        if len(self._judged) > 2 * layout.size + _MOST_GONE:
+            # Pages that are refused for ever would make it grow with all that ever was on them.
+            self._judged.intersection_update(layout.texts())
+        self._judged.update(layout.text(index) for index in born.tolist())
 
     def append_without_page(self, at_ms: int, report: Report) -> None:
         """The row of a scrape that gave no samples: markers for all that was there, and the report."""
