@@ -173,7 +173,9 @@ class PageReader:
             known = None if self._layout is None or len(self._layout.repeats) else page.unplaced
             repeats = _repeats(lines, known)
             kept = None if self._layout is None else _kept_by_repeats(page.origin, repeats, lines)
-            self._layout = Layout(lines, lines.normalised, kept, repeats, page.cuts)
+            # A repeat of a series that was kept has been cut, but is no birth.
+            cuts = None if len(repeats) else page.cuts
+            self._layout = Layout(lines, lines.normalised, kept, repeats, cuts)
         else:
             self._layout._source = page.lines
         exemplars = tuple(

@@ -161,6 +161,7 @@ def test_some_labels_are_had_one_by_one(body: bytes) -> None:
         (b'a{b="1"} 1\nc 2\n', b'a{b="12"} 1\na{b="3"} 1\nd 2\n'),  # lines of another length
         (b'a{b="1"} 1 1395066363000\n', b'a{b="1 2"} 1395066363000 1395066363000\n'),  # with clocks
         (b'a{b="1"} 1\nc 2\n', b'a{b="2"} 1\na{b="2"} 2\nc 2\nc 3\n'),  # repeats
+        (b'a{b="1"} 1\n', b'c 1\na{b="1"} 1\na{b="1"} 1\n'),  # a repeat of what was there
     ],
 )
 def test_new_labels_by_name_are_the_labels(before: bytes, after: bytes) -> None:
