@@ -4,15 +4,10 @@ import re
 from collections.abc import Iterator
 
 from pyscrape.config.lint import patterns
-from pyscrape.config.lint.subjects import Chain, Finding, Link
-from pyscrape.discovery.meta_labels import kubernetes_labels
-from pyscrape.discovery.settings import ROLES, AttachMetadata, KubernetesSDConfig
-from pyscrape.model.problems import nearest
+from pyscrape.config.lint.subjects import BY_NAME, Chain, Finding, Link
 from pyscrape.relabel.settings import DEFAULT_REGEX, DEFAULT_REPLACEMENT
 
 _ON_TARGETS = {"target", "alertmanager"}
-_BY_NAME = {"labelmap", "labeldrop", "labelkeep"}
-_TARGET_ONLY = ("__meta_", "__address__", "__scheme__", "__metrics_path__", "__param_", "__scrape_")
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}]*)\}|(\w+))", re.ASCII)
 _BACKSLASH = r"\\[0-9]"
 _IDENTITY = ("__address__", "instance", "job", "__name__", "le", "quantile")
@@ -21,154 +16,6 @@ _IDENTITY = ("__address__", "instance", "job", "__name__", "le", "quantile")
 def _compared(link: Link) -> bool:
     """Whether the rule matches its regex against the values of its source labels."""
     return link.rule.action in {"replace", "keep", "drop"}
-
-
-def sample_labels(chain: Chain) -> Iterator[Finding]:
-    """`__name__` before the scrape."""
-    if chain.kind != "target":
-        return
-    for link in chain.links:
-        for item, label in enumerate(link.rule.source_labels):
-            if label == "__name__":
-                yield Finding(
-                    link.section,
-                    "relabel_configs sees targets, not samples: `__name__` is always empty here",
-                    "source_labels",
-                    "move the rule to metric_relabel_configs",
-                    item,
-                )
-
-
-def target_labels(chain: Chain) -> Iterator[Finding]:
-    """Labels of targets after the scrape."""
-    if chain.kind not in {"metric", "write", "alert"}:
-        return
-    where = {
-        "metric": "metric_relabel_configs",
-        "write": "write_relabel_configs",
-        "alert": "alert relabeling",
-    }
-    for link in chain.links:
-        for item, label in enumerate(link.rule.source_labels):
-            if label.startswith(_TARGET_ONLY):
-                yield Finding(
-                    link.section,
-                    f"{where[chain.kind]} runs when labels that begin with __ are gone: `{label}` is always empty here",
-                    "source_labels",
-                    "copy it into a label of your own in relabel_configs first",
-                    item,
-                )
-        start = patterns.literal_start(link.rule.regex) if link.rule.action in _BY_NAME else ""
-        if start.startswith("__meta_"):
-            yield Finding(
-                link.section,
-                f"{where[chain.kind]} runs when labels that begin with __ are gone: no label matches {start}...",
-                "regex",
-                "move the rule to relabel_configs",
-            )
-
-
-def unknown_labels(chain: Chain) -> Iterator[Finding]:
-    """Labels that the job's discoveries cannot give and no rule before has set."""
-    known = chain.known
-    if chain.kind not in _ON_TARGETS or known is None or known.open or not chain.whole:
-        return
-    made: set[str] = set()
-    anything = False  # after a labelmap or a template any label may be there
-    for link in chain.links:
-        rule = link.rule
-        for item, label in enumerate(rule.source_labels):
-            if known.has(label) or label in made or not _looks_internal(label) or label == "__name__":
-                continue  # of __name__ another lint speaks
-            if anything and not label.startswith("__meta_"):
-                continue
-            message = f"no discovery of this job gives the label `{label}`"
-            if attachment := _attachment(chain, label):
-                hint = f"set attach_metadata: {{{attachment}: true}} in the kubernetes_sd_configs"
-                yield Finding(link.section, message, "source_labels", hint, item)
-            elif roles := _other_roles(chain, label):
-                hint = f"a kubernetes_sd_configs with role {' or '.join(roles)} gives it"
-                yield Finding(link.section, message, "source_labels", hint, item)
-            else:
-                yield _unknown(link, message, label, known.examples(), item)
-        if rule.action in _BY_NAME and not anything and (start := patterns.literal_start(rule.regex)):
-            yield from _unmatched_names(link, start, made, chain)
-        if rule.action == "labelmap" or "$" in rule.target_label:
-            anything = True
-        elif rule.target_label:
-            made.add(rule.target_label)
-
-
-def _attachment(chain: Chain, label: str) -> str:
-    """The field of attach_metadata that would bring the label, or ""."""
-    for config in chain.owner.kubernetes_sd_configs if chain.owner is not None else ():
-        for name in AttachMetadata.settings:
-            attached = config.replace(attach_metadata=config.attach_metadata.replace(**{name: True}))
-            if _gives(attached, label):
-                return name
-    return ""
-
-
-def _other_roles(chain: Chain, label: str) -> list[str]:
-    """The roles of Kubernetes that would give the label which the job's role does not."""
-    for config in chain.owner.kubernetes_sd_configs if chain.owner is not None else ():
-        return [role for role in ROLES if _gives(config.replace(role=role), label)]
-    return []
-
-
-def _gives(config: KubernetesSDConfig, label: str) -> bool:
-    names, families = kubernetes_labels(config)
-    return label in names or any(label.startswith(family) and label != family for family in families)
-
-
-def _looks_internal(label: str) -> bool:
-    # Labels of one's own (env, team) may come from anywhere: only names in the discoveries' manner are judged.
-    return label.startswith("_") or label.lstrip("_").startswith(
-        ("meta_", "address", "param_", "metrics_path")
-    )
-
-
-def _unmatched_names(link: Link, start: str, made: set[str], chain: Chain) -> Iterator[Finding]:
-    known = chain.known
-    assert known is not None
-    if not _looks_internal(start):
-        return
-    regex = link.rule.regex
-    candidates = [name for name in (*known.names, *made) if name.startswith(start)]
-    if any(patterns.matches(regex, name) for name in candidates):
-        return
-    if any(patterns.matches_some_of_family(regex, family) for family in known.families):
-        return
-    message = f"no label that a discovery of this job gives begins with `{start}`"
-    yield _unknown(link, message, start, [*known.names, *known.families])
-
-
-def _unknown(link: Link, message: str, label: str, examples: list[str], item: int = -1) -> Finding:
-    meant = _meant(label, examples)
-    suggestion = f", did you mean `{meant}`?" if meant else ""
-    hint = (
-        f"did you mean `{meant}`?"
-        if meant
-        else "look at the labels of the discovery: pyscrape sd CONFIG --job JOB"
-    )
-    return Finding(link.section, message + suggestion, "regex" if item < 0 else "source_labels", hint, item)
-
-
-def _meant(label: str, examples: list[str]) -> str:
-    bare = label.strip("_")
-    for example in examples:
-        if example.strip("_") == bare:
-            return example
-    # A family ends in a name of the user's: compare its fixed part and keep the ending.
-    for example in (example for example in examples if example.endswith("_x")):
-        family = example[:-1]
-        cut = label[: len(family)]
-        # What all labels of the discovery begin with says nothing.
-        same = max(length for length in range(len(cut) + 1) if family.startswith(cut[:length]))
-        shared = cut[:same].rfind("_") + 1
-        if len(label) > len(family) and nearest(cut[shared:], [family[shared:]]):
-            return family + label[len(family) :]
-    return nearest(label, examples)
 
 
 def contradicting_keeps(chain: Chain) -> Iterator[Finding]:
@@ -260,7 +107,7 @@ def fixed_values(chain: Chain) -> Iterator[Finding]:
                 "regex",
                 "let the rule before look at source_labels and a regex, or write the value that it sets",
             )
-        if rule.action in _BY_NAME or "$" in rule.target_label:
+        if rule.action in BY_NAME or "$" in rule.target_label:
             fixed.clear()
         elif (
             rule.action == "replace"

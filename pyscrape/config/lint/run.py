@@ -7,7 +7,7 @@ Findings are silenced by a comment: `# pyscrape: ignore=ID` at the end of the li
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from pyscrape.config.lint import jobs, relabel
+from pyscrape.config.lint import jobs, labels, relabel
 from pyscrape.config.lint.subjects import Chain, Finding, Job, Link, Lint
 from pyscrape.discovery.settings import DiscoverySettings
 from pyscrape.model.problems import Problem, format_path
@@ -15,9 +15,9 @@ from pyscrape.model.settings import Section
 from pyscrape.scrape.settings import ScrapeConfig
 
 LINTS: tuple[Lint, ...] = (
-    Lint("sample-label-before-scrape", "warning", "relabel_configs looks at __name__", chain=relabel.sample_labels),
-    Lint("target-label-after-scrape", "warning", "a __meta_ label after the scrape", chain=relabel.target_labels),
-    Lint("unknown-label", "warning", "a label that no discovery of the job gives", chain=relabel.unknown_labels),
+    Lint("sample-label-before-scrape", "warning", "relabel_configs looks at __name__", chain=labels.sample_labels),
+    Lint("target-label-after-scrape", "warning", "a __meta_ label after the scrape", chain=labels.target_labels),
+    Lint("unknown-label", "warning", "a label that no discovery of the job gives", chain=labels.unknown_labels),
     Lint("contradicting-keeps", "warning", "keep rules that nothing passes", chain=relabel.contradicting_keeps),
     Lint("drops-everything", "warning", "a rule that drops everything", chain=relabel.unreachable_rules),
     Lint("never-matches", "warning", "a regex with too few separators", chain=relabel.impossible_joins),

@@ -10,6 +10,9 @@ from pyscrape.model.settings import Section
 from pyscrape.relabel.settings import Rule
 from pyscrape.scrape.settings import ScrapeConfig
 
+# Actions that look at the names of labels rather than at values.
+BY_NAME = {"labelmap", "labeldrop", "labelkeep"}
+
 
 class Finding(NamedTuple):
     """One thing that a lint found: the section and field it stands at (an item of a list field), and what to do."""
