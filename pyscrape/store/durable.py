@@ -47,8 +47,7 @@ class Durability:
         self._file_bytes = restore.data_files
         store.restored(restore.samples)
         self._writer = int.from_bytes(os.urandom(8), "little")
-        self.journal = Journal(directory, store.symbols, first, self._writer)
-        self.journal.symbols_known()
+        self.journal = Journal(directory, store.index, first, self._writer, restore.log_bytes)
         self.records_left_out = restore.left_out
         self.checkpoint_failures = 0
         self.failure = ""
@@ -56,12 +55,10 @@ class Durability:
         self._live: dict[int, int] = {}
         self._last_ms: int | None = None
         self._job: Callable[[], None] | None = None
+        self._catching_up = False
         self._wake = threading.Event()
         self._ended = False
         self._thread: threading.Thread | None = None
-        if restore.found:
-            # numbers of series mean something else now: logs build on a checkpoint of the same process
-            self._checkpoint(take_picture(store, self._writer, first))
 
     def start(self) -> None:
         """Begin to write behind the appends."""
@@ -88,6 +85,7 @@ class Durability:
         ):
             self._last_ms = now_ms
             picture = take_picture(self._store, self._writer, self.journal.rotate())
+            self._catching_up = failed
             if failed:
                 self.journal.resume()
             self._job = lambda: self._checkpoint(picture)
@@ -103,11 +101,15 @@ class Durability:
 
     def flush(self) -> None:
         """One round of the writer."""
-        self.journal.flush()
         job = self._job
+        if job is None or not self._catching_up:  # else the log means nothing before the checkpoint is there
+            self.journal.flush()
         if job is not None:
             job()
             self._job = None
+            if self._catching_up:
+                self._catching_up = False
+                self.journal.flush()
 
     def close(self) -> None:
         """Write what is left and let go of the directory."""

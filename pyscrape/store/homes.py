@@ -92,6 +92,17 @@ class Homes:
         more = [one for one, tables in self.others.items() if tables.get(table)]
         return np.concatenate([ids, np.array(more, np.int32)]) if more else ids
 
+    def live(self) -> dict[int, Ids]:
+        """`live_in` of all tables, by number."""
+        ids = np.flatnonzero(self._live.view).astype(np.int32)
+        ids = ids[np.argsort(self._table.data[ids], kind="stable")]
+        numbers, starts = np.unique(self._table.data[ids], return_index=True)
+        found = dict(zip(numbers.tolist(), np.split(ids, starts[1:]), strict=True)) if len(ids) else {}
+        for one, tables in self.others.items():
+            for number in (number for number, live in tables.items() if live):
+                found[number] = np.append(found.get(number, np.zeros(0, np.int32)), np.int32(one))
+        return found
+
     def leave(self, table: int, ids: Ids) -> Ids:
         """`table` no longer has samples of these (unless written again); returns the ids without any home left."""
         mine = self._table.data[ids] == table

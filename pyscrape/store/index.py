@@ -249,6 +249,16 @@ class SeriesIndex:
             if len(used):
                 yield copy
 
+    def described(self, ids: Ids) -> Iterator[tuple[tuple[int, ...], Ids, Codes, Codes]]:
+        """`copies` of some series."""
+        with self.lock:
+            shapes = self._shape.data[ids]
+            for number in np.unique(shapes[shapes != FREE]).tolist():
+                group = ids[shapes == number]
+                shape = self.shapes[number]
+                values = shape.values.data[:, self._row.data[group]]
+                yield shape.names, group, self._metric.data[group], values
+
     def metric_codes(self) -> Codes:
         """The metric name's code of every series in use, 0 where it has none."""
         codes: Codes = self._metric.view[self._shape.view != FREE]

@@ -7,6 +7,7 @@ taking records, and what waits for a commit is told; the store goes on in memory
 
 import logging
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from pyscrape.store.records import (
 )
 
 if TYPE_CHECKING:
-    from pyscrape.store.symbols import StoreSymbols
+    from pyscrape.store.index import SeriesIndex
     from pyscrape.store.table import Table
 
 log = logging.getLogger(__name__)
@@ -63,20 +64,29 @@ class _Declared:
 class Journal:
     """The log that is being written."""
 
-    def __init__(self, directory: Directory, symbols: "StoreSymbols", first: int, writer: int) -> None:
+    def __init__(
+        self, directory: Directory, index: "SeriesIndex", first: int, writer: int, bytes_before: int = 0
+    ) -> None:
+        """`bytes_before`: of older logs that no checkpoint has taken the place of.
+
+        What `index` has now stands in the files by other numbers; it is told again when something refers to it.
+        """
         self._directory = directory
         self._head = head_record(writer)
-        self._symbols = symbols
+        self._index = index
+        self._symbols = index.symbols
+        self._untold_series = np.ones(index.capacity, np.bool_)
+        self._untold_symbols = np.ones(index.symbols.given, np.bool_)
         self.number = first
         self.failure = ""
         self._told = False
         self.bytes_written = 0
-        self.bytes_since_rotation = 0
+        self.bytes_since_rotation = bytes_before
         self._mutex = threading.Lock()
         self._waiting: list[tuple[int, list[bytes]]] = [(first, [])]
         self._waiting_bytes = 0
         self._promises: list[Future[None]] = []
-        self._symbols_written = 0
+        self._symbols_written = self._symbols.given
         self._layouts = 0
         self._declared: dict[int, _Declared] = {}
 
@@ -110,15 +120,33 @@ class Journal:
         if self.failure:
             return
         if self._symbols_written < self._symbols.given:
-            codes = range(self._symbols_written, self._symbols.given)
-            known = [(code, text) for code in codes if (text := self._symbols.known(code)) is not None]
-            self._put(symbols_record([code for code, _ in known], [text for _, text in known]))
+            self._put_symbols(range(self._symbols_written, self._symbols.given))
             self._symbols_written = self._symbols.given
+        if len(self._untold_symbols):
+            codes = np.unique(np.concatenate([np.array(names, np.int32), metric, values.ravel()]))
+            codes = codes[codes < len(self._untold_symbols)]
+            codes = codes[self._untold_symbols[codes]]
+            self._put_symbols(codes.tolist())
+            self._untold_symbols[codes] = False
+        self._untold_series[ids[ids < len(self._untold_series)]] = False
         self._put(series_record(names, ids, metric, values))
+
+    def _put_symbols(self, codes: Iterable[int]) -> None:
+        known = [(code, text) for code in codes if (text := self._symbols.known(code)) is not None]
+        if known:
+            self._put(symbols_record([code for code, _ in known], [text for _, text in known]))
+
+    def _tell(self, ids: Columns) -> None:
+        """Describe those of the series that the files have by other numbers only."""
+        if len(self._untold_series):
+            ids = ids[ids < len(self._untold_series)]
+            for described in self._index.described(ids[self._untold_series[ids]]):
+                self.series(*described)
 
     def delete(self, ids: Columns, start_ms: int, end_ms: int) -> None:
         """Samples that were taken out."""
         if not self.failure:
+            self._tell(ids)
             self._put(delete_record(ids, start_ms, end_ms))
 
     def rotate(self) -> int:
@@ -127,13 +155,8 @@ class Journal:
             self.number += 1
             self._waiting.append((self.number, []))
         self._declared.clear()
-        self._symbols_written = self._symbols.given
         self.bytes_since_rotation = 0
         return self.number
-
-    def symbols_known(self) -> None:
-        """What the store has now is in the files already."""
-        self._symbols_written = self._symbols.given
 
     def resume(self) -> None:
         """Take records again: a checkpoint is on its way that has everything that was missed."""
@@ -158,6 +181,7 @@ class Journal:
     def _declare(self, table: "Table", columns: Columns) -> _Declared:
         if table.number not in self._declared:
             self._put(table_record(table.number, table.autonomous, table.name))
+        self._tell(columns)
         self._layouts += 1
         known = self._declared[table.number] = _Declared(columns, self._layouts)
         self._put(layout_record(known.number, table.number, columns))

@@ -10,7 +10,7 @@ little-endian. Numbers of series, symbols, tables and layouts mean something wit
 import logging
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -28,6 +28,8 @@ MAGIC = b"PSF1"
 _FRAME = struct.Struct("<4sII")
 _RECORD = struct.Struct("<BI")
 _ROW = struct.Struct("<IIBq")
+_ROW_DIFFERS = 8
+"""Where a row says whether it builds on the row before."""
 _BLOCK = struct.Struct("<II")
 _PAIR = struct.Struct("<II")
 _CHUNK = struct.Struct("<IBIH")
@@ -49,6 +51,9 @@ class Kind(IntEnum):
     DELETE = 8
     CHUNK = 9
     END = 10
+
+
+_KINDS = {kind.value: kind for kind in Kind}  # a tenth of the time of `Kind(number)`
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def records(payload: bytes) -> Iterator[tuple[Kind, bytes]]:
     while at < len(payload):
         kind, length = _RECORD.unpack_from(payload, at)
         at += _RECORD.size
-        yield Kind(kind), payload[at : at + length]
+        yield _KINDS[kind], payload[at : at + length]
         at += length
 
 
@@ -195,14 +200,37 @@ def read_row_head(body: bytes) -> tuple[int, int, bool, int]:
     return layout, sequence, bool(differs), at_ms
 
 
-def read_row(body: bytes, columns: int, before: Values | None) -> Values:
-    if before is None:
-        return np.frombuffer(body, "<f8", columns, _ROW.size)
+def read_rows(bodies: Sequence[bytes], columns: int, before: Values | None) -> Values:
+    """Rows that follow one another, shape [rows x columns]; `before` is the row that the first builds on.
+
+    ValueError when a body is too short, or the first builds on a row that is not there.
+    """
     size = (columns + 7) // 8
-    changed = np.unpackbits(np.frombuffer(body, np.uint8, size, _ROW.size), count=columns).view(np.bool_)
-    words = before.view(np.uint64).copy()
-    words[changed] = np.frombuffer(body, "<u8", offset=_ROW.size + size)
-    return words.view(np.float64)
+    bitmaps: list[bytes] = []
+    words: list[bytes] = []
+    all_changed = b"\xff" * size
+    for body in bodies:
+        differs = body[_ROW_DIFFERS]
+        bitmaps.append(body[_ROW.size : _ROW.size + size] if differs else all_changed)
+        words.append(body[_ROW.size + (size if differs else 0) :])
+    bits = np.frombuffer(b"".join(bitmaps), np.uint8).reshape(len(bodies), size)
+    changed = np.unpackbits(bits, axis=1, count=columns).view(np.bool_)
+    given = np.frombuffer(b"".join(words), "<u8")
+    if len(given) != int(np.count_nonzero(changed)):
+        raise ValueError("rows of another width")
+    if before is None and not changed[0].all():
+        raise ValueError("the row before is lost")
+    if changed.all():
+        return given.reshape(changed.shape).view(np.float64)
+    # each cell: the place in `given` of the word that was given last; row 0 of the places is the row before
+    last = np.zeros((len(bodies) + 1, columns), np.int32 if len(given) + columns < 2**31 else np.int64)
+    if before is not None:
+        given = np.concatenate([before.view(np.uint64), given])
+        last[0] = np.arange(columns)
+    first = columns if before is not None else 0
+    last[1:][changed] = np.arange(first, len(given))
+    np.maximum.accumulate(last, axis=0, out=last)
+    return given[last[1:]].view(np.float64)
 
 
 def block_record(layout: int, times_ms: Times, values: Values) -> bytes:

@@ -3,11 +3,14 @@
 Numbers in the files are those of the process that wrote them; every kind is translated to what this process gives
 out. What cannot be understood because something before it is damaged is left out and counted: a row that builds on a
 lost row, rows of a lost layout, series of lost symbols.
+
+Records are gathered before they are applied: series of one shape, the rows of one layout. Ten thousand small tables
+with their rows one by one would take four times as long. Whatever a record builds on is applied before it.
 """
 
 import logging
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -36,6 +39,7 @@ class _Translation:
 
     def __init__(self) -> None:
         self._numbers = np.full(1024, _UNKNOWN, np.int32)
+        self._given = np.zeros(1024, np.bool_)
 
     def __setitem__(self, old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
         needed = int(old.max(initial=0)) + 1
@@ -43,23 +47,42 @@ class _Translation:
             grown = np.full(needed * 2, _UNKNOWN, np.int32)
             grown[: len(self._numbers)] = self._numbers
             self._numbers = grown
+            self._given = np.append(self._given, np.zeros(needed * 2 - len(self._given), np.bool_))
         self._numbers[old] = new
+        self._given[old] = True
+
+    def has_any(self, old: NDArray[np.int32]) -> bool:
+        """Whether any of the numbers was given a meaning, known or not."""
+        seen = old[old < len(self._given)]
+        return bool(self._given[seen].any())
 
     def __getitem__(self, old: NDArray[np.int32]) -> NDArray[np.int32]:
         known = (old >= 0) & (old < len(self._numbers))
         return np.where(known, self._numbers[np.where(known, old, 0)], _UNKNOWN).astype(np.int32)
 
 
+_ROWS_AT_ONCE = 64
+_UNSEALED_BYTES = 64 << 20
+"""Rows are packed while reading only beyond this; what is left is packed in slices after the start."""
+
+_SeriesRecord = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+
+
 @dataclass(slots=True)
 class _Layout:
-    """A layout of the files: its table, its columns here, and the last row."""
+    """A layout of the files, and its rows that are not appended yet."""
 
     table: Table
-    layout: Layout
-    known: NDArray[np.bool_] | None  # which columns of the file's rows are known; None: all
-    width: int
+    old: NDArray[np.int32]
+    """The columns by the numbers of the files."""
+    layout: Layout | None = None
+    """The columns here, those that are known."""
+    known: NDArray[np.bool_] | None = None
+    """Which columns of the file's rows are known; None: all."""
     sequence: int = -1
     before: Values | None = None
+    times: list[int] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
 
 class Restore:
@@ -72,11 +95,14 @@ class Restore:
         self._series = _Translation()
         self._tables: dict[int, Table] = {}
         self._layouts: dict[int, _Layout] = {}
+        self._waiting_series: list[_SeriesRecord] = []
+        self._unresolved: list[_Layout] = []
+        self._waiting_rows: dict[int, _Layout] = {}  # by table
+        self._unsealed = 0
         self._data: dict[int, bytes] = {}
         self._writer: int | None = None
-        self.found = False
-        """Whether the directory had anything."""
         self.left_out = 0
+        self.log_bytes = 0
         self.samples = 0
         self.data_files: dict[int, int] = {}
         """Bytes of every data file that there is."""
@@ -87,7 +113,6 @@ class Restore:
         checkpoints = numbered(names, "checkpoint")
         logs = numbered(names, "log")
         data = numbered(names, "data")
-        self.found = bool(checkpoints or logs)
         first_log = self._checkpoint(checkpoints)
         for number in logs:
             if number >= first_log:
@@ -129,6 +154,7 @@ class Restore:
                     self._writer, first_log, self.samples = records.read_head(body)
                 else:
                     self._apply(kind, body)
+        self._settle()
         self._layouts.clear()
         self._data.clear()
         return first_log
@@ -139,33 +165,33 @@ class Restore:
         except OSError as error:
             log.error("Log cannot be read: file=%s err=%r", name, str(error))
             return
-        self._layouts.clear()
         sound = 0
         for end, payload in records.frames(data, name):
-            if not self._apply_log_frame(payload, name):
-                return
-            self._store.seal_waiting()
+            self._apply_log_frame(payload)
             sound = end
+        self._settle()
+        self._layouts.clear()
+        self.log_bytes += sound
         if sound < len(data):
             try:
                 self._directory.cut(name, sound)
             except OSError as error:
                 log.error("Torn log cannot be cut: file=%s err=%r", name, str(error))
 
-    def _apply_log_frame(self, payload: bytes, name: str) -> bool:
-        """False when the log cannot be read at all: its numbers are those of a process whose checkpoint is lost."""
+    def _apply_log_frame(self, payload: bytes) -> None:
         for kind, body in records.records(payload):
             if kind is Kind.HEAD:
                 writer = records.read_head(body)[0]
-                if self._writer is None:
+                if (
+                    writer != self._writer
+                ):  # another process: its numbers are others, and it tells them itself
+                    self._settle()
                     self._writer = writer
-                elif writer != self._writer:
-                    log.error("Log builds on a checkpoint that is lost: file=%s", name)
-                    self.left_out += 1
-                    return False
+                    self._symbols, self._series = _Translation(), _Translation()
+                    self._tables.clear()
+                    self._layouts.clear()
             else:
                 self._apply(kind, body)
-        return True
 
     # --- records ---
 
@@ -181,14 +207,30 @@ class Restore:
         self._symbols[old] = np.array(self._store.symbols.codes([text for _, text in pairs]), np.int32)
 
     def _apply_series(self, body: bytes) -> None:
-        names, ids, metric, values = records.read_series(body)
-        names, metric, values = self._symbols[names], self._symbols[metric], self._symbols[values]
-        if (names == _UNKNOWN).any():
-            raise ValueError("a label name is lost")
-        known = (metric != _UNKNOWN) & (values != _UNKNOWN).all(axis=0)
-        self.left_out += int((~known).sum())
-        found = self._store.index.ids_of_codes(names, metric[known], values[:, known])
-        self._series[ids[known]] = found
+        one = records.read_series(body)
+        if self._series.has_any(one[1]):
+            self._settle()  # what came before means the series that had these numbers until now
+        self._series[one[1]] = np.full(len(one[1]), _UNKNOWN, np.int32)
+        self._waiting_series.append(one)
+
+    def _resolve_series(self) -> None:
+        """Give the series that wait their numbers here, a shape at a time."""
+        waiting, self._waiting_series = self._waiting_series, []
+        shapes: dict[bytes, list[_SeriesRecord]] = {}
+        for one in waiting:
+            shapes.setdefault(one[0].tobytes(), []).append(one)
+        for several in shapes.values():
+            names = self._symbols[several[0][0]]
+            ids = np.concatenate([one[1] for one in several])
+            if (names == _UNKNOWN).any():  # the name of a label is lost
+                self.left_out += len(several)
+                continue
+            metric = self._symbols[np.concatenate([one[2] for one in several])]
+            values = self._symbols[np.concatenate([one[3] for one in several], axis=1)]
+            known = (metric != _UNKNOWN) & (values != _UNKNOWN).all(axis=0)
+            self.left_out += int((~known).sum())
+            found = self._store.index.ids_of_codes(names, metric[known], values[:, known])
+            self._series[ids[known]] = found
 
     def _apply_table(self, body: bytes) -> None:
         number, autonomous, name = records.read_table(body)
@@ -198,28 +240,84 @@ class Restore:
 
     def _apply_layout(self, body: bytes) -> None:
         number, table, old = records.read_layout(body)
-        columns = self._series[old]
-        known = columns != _UNKNOWN
-        whole = bool(known.all())
-        layout = Layout(columns if whole else columns[known])
-        self._layouts[number] = _Layout(self._tables[table], layout, None if whole else known, len(old))
+        one = self._layouts[number] = _Layout(self._tables[table], old)
+        self._unresolved.append(one)
+
+    def _resolved(self, one: _Layout) -> Layout:
+        """The columns of a layout as they are here."""
+        if one.layout is None:
+            self._resolve_series()
+            columns = self._series[one.old]
+            known = columns != _UNKNOWN
+            if known.all():
+                one.layout = Layout(columns)
+            else:
+                one.layout, one.known = Layout(columns[known]), known
+        return one.layout
 
     def _apply_row(self, body: bytes) -> None:
         number, sequence, differs, at_ms = records.read_row_head(body)
         one = self._layouts[number]
         if differs and one.sequence != sequence - 1:
             raise ValueError("the row before is lost")
-        values = records.read_row(body, one.width, one.before if differs else None)
-        one.sequence, one.before = sequence, values
-        one.table.append(at_ms, one.layout.columns, values if one.known is None else values[one.known])
+        waiting = self._waiting_rows.get(one.table.number)
+        if waiting is not None and (
+            waiting is not one or at_ms <= one.times[-1] or len(one.times) >= _ROWS_AT_ONCE
+        ):
+            self._append_rows(waiting)
+        one.sequence = sequence
+        one.times.append(at_ms)
+        one.bodies.append(body)
+        self._waiting_rows[one.table.number] = one
+
+    def _append_rows(self, one: _Layout) -> None:
+        """Append the rows that were gathered of one layout."""
+        times, bodies = one.times, one.bodies
+        one.times, one.bodies = [], []
+        self._waiting_rows.pop(one.table.number, None)
+        try:
+            values = records.read_rows(bodies, len(one.old), one.before)
+        except ValueError:
+            self.left_out += len(bodies)
+            one.sequence, one.before = -1, None
+            return
+        one.before = values[-1]
+        self._append_block(one, np.array(times, np.int64), values)
+
+    def _append_block(self, one: _Layout, times: NDArray[np.int64], values: Values) -> None:
+        columns = self._resolved(one).columns
+        if not len(columns):
+            self.left_out += len(times)
+            return
+        values = values if one.known is None else values[:, one.known]
+        if len(times) == 1:
+            one.table.append(int(times[0]), columns, values[0])
+        else:
+            one.table.append_rows(times, columns, values)
+        self._unsealed += values.nbytes
+        if self._unsealed > _UNSEALED_BYTES:
+            self._unsealed = 0
+            self._store.seal_waiting()
+
+    def _settle(self) -> None:
+        """Apply everything that waits."""
+        for one in self._unresolved:
+            self._resolved(one)
+        self._unresolved.clear()
+        for one in list(self._waiting_rows.values()):
+            self._append_rows(one)
+        self._resolve_series()
 
     def _apply_block(self, body: bytes) -> None:
         number, times, values = records.read_block(body)
         one = self._layouts[number]
-        values = values if one.known is None else values[:, one.known]
-        one.table.append_rows(times, one.layout.columns, values)
+        waiting = self._waiting_rows.get(one.table.number)
+        if waiting is not None:
+            self._append_rows(waiting)
+        self._append_block(one, times, values)
 
     def _apply_delete(self, body: bytes) -> None:
+        self._settle()
         ids, start_ms, end_ms = records.read_delete(body)
         found = self._series[ids]
         self._store.delete_ids(found[found != _UNKNOWN], start_ms, end_ms)
@@ -228,9 +326,10 @@ class Restore:
         number, level, width, places = records.read_chunk(body)
         one = self._layouts[number]
         groups = tuple(self._group(place) for place in places)
+        layout = self._resolved(one)
         if one.known is not None:
             raise ValueError("series of a chunk are lost")
-        chunk = Chunk(one.layout, groups, width)
+        chunk = Chunk(layout, groups, width)
         chunk.level = level
         chunk.places = places
         self._store.restore_chunk(one.table, chunk)

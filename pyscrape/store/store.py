@@ -217,9 +217,12 @@ class Store:
     def restored(self, samples: int) -> None:
         """Reading is done: what nobody announces again has ended."""
         self._removed_samples = samples
-        for table in self.tables():
-            if not table.autonomous:
-                self.close_table(table)
+        with self.lock:
+            live = self.homes.live()
+            for table in self.tables():
+                if not table.autonomous:
+                    table.closed = True
+                    self.disown(table, live.get(table.number, np.zeros(0, np.int32)))
 
     # --- what tables ask of the store ---
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.store import Store
 from pyscrape.store.durable import CHECKPOINT_MS, Durability
 from pyscrape.store.files import DiskDirectory, LockedError
@@ -151,6 +152,51 @@ def test_a_full_disk_ends_the_promise_and_not_the_store(caplog: pytest.LogCaptur
     again.result(timeout=0)
     directory.crash()
     assert answers(opened(directory), []) == answers(store, [])
+
+
+def test_after_a_start_logs_are_enough(caplog: pytest.LogCaptureFixture) -> None:
+    """Numbers of series are others in each process: the log of each tells what it needs of those before."""
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    durability(store).flush()
+    for start in (20, 40, 60):
+        store = opened(directory)
+        assert durability(store).records_left_out == 0
+        store.append({"__name__": "x", "k": str(start)}, [start], [1.0])
+        fill(store, start=start)
+        store.delete([[Matcher(MatchType.EQ, "k", "3")]], start + 2, start + 4)
+        durability(store).flush()
+        directory.crash()
+    assert not [name for name in directory.names() if name.startswith("checkpoint")]
+    assert answers(opened(directory), []) == answers(store, [])
+    store.delete([[Matcher(MatchType.EQ, "k", "4")]], 0, 5)
+    durability(store).checkpoint(0)
+    fill(store, start=80)
+    durability(store).flush()
+    directory.files["checkpoint-00000001"][40] ^= 1
+    again = opened(directory)
+    assert "Checkpoint is damaged" in caplog.text
+    assert (durability(again).records_left_out, answers(again, [])) == (0, answers(store, []))
+
+
+def test_a_log_that_failed_promises_nothing_before_a_checkpoint() -> None:
+    directory = MemoryDirectory()
+    store = opened(directory)
+    fill(store)
+    durability(store).flush()
+    directory.room = 10
+    store.append({"__name__": "came when the disk was full"}, [1], [1.0])
+    durability(store).flush()
+    directory.room = None
+    store.maintain(0, 1)
+    store.maintain(60_000, 1)  # a checkpoint is to be written
+    fill(store, start=20)
+    promise = store.commit()
+    directory.room = 10
+    durability(store).flush()
+    with pytest.raises(NotDurableError, match="No space left on device"):
+        promise.result(timeout=0)
 
 
 def test_a_directory_has_one_user(tmp_path: Path) -> None:
