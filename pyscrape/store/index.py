@@ -322,7 +322,7 @@ class SeriesIndex:
             return ids
         parts = []
         shapes = self._shape.data[ids]
-        for number in np.unique(shapes).tolist():
+        for number in np.flatnonzero(np.bincount(shapes)).tolist():
             shape = self.shapes[number]
             if self._possible(shape, matchers):
                 group = ids[shapes == number]

@@ -99,7 +99,8 @@ def present(parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int) -> 
     """
     out = np.zeros(len(ids), np.bool_)
     seen: set[int] = set()
-    for part in sorted(parts, key=_width, reverse=True):
+    widest = max(parts, key=_width, default=None)
+    for part in (widest, *parts) if widest is not None else ():
         if id(part.layout) in seen or part.max_ms <= start_ms or part.min_ms > end_ms:
             continue
         if part.min_ms > start_ms or part.max_ms <= end_ms or len(part.times(start_ms, end_ms)[1]):

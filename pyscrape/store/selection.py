@@ -55,9 +55,11 @@ def columns_of(
 
 def groups_of(tables: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     """Places with equal numbers, in their order."""
-    order = np.argsort(tables, kind="stable")
-    if not len(order):
+    if not len(tables):
         return []
+    if tables.item(0) == tables.max() == tables.min():  # one table
+        return [np.arange(len(tables))]
+    order = np.argsort(tables, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(tables[order])) + 1)
 
 

@@ -450,6 +450,17 @@ class Store:
                 return self.index.label_values(name) if self.has_samples(start_ms, end_ms) else []
             return self.index.label_values(name, self._union(matcher_sets, start_ms, end_ms))
 
+    def chosen(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Ids:
+        """Ids of the series that any of the sets chooses, with samples in the range; ascending. They name the same
+        series for as long as `series_version` stays.
+        """
+        with self._read():
+            return self._union(matcher_sets, start_ms, end_ms)
+
+    def few(self, series: int, tables: int) -> bool:
+        """Whether the store has at most so many series, in at most so many tables."""
+        return self.index.series <= series and len(self._tables) <= tables
+
     @property
     def series_version(self) -> int:
         """Another number whenever a series came or went."""

@@ -1,9 +1,13 @@
 """`/api/v1/series`, `labels`, `label/<name>/values`: what the store has, by matchers and time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.names import unescape_name, valid_label_name
@@ -15,11 +19,21 @@ from pyscrape.web.params import Params
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
+Ids = NDArray[np.int32]
+
 TRUNCATED = "results truncated due to limit"
 FIRST_MS = -(2**62)
 LAST_MS = 2**62
 MOST_AT_HAND = 100
-MOST_AT_HAND_BYTES = 1 << 16
+MOST_AT_HAND_BYTES = 4 << 20
+FEW_SERIES = 50_000
+FEW_TABLES = 100
+"""A store up to this size finds the series of a selector without a regular expression in less than a millisecond."""
+
+SERIES, LABELS, VALUES = "series", "labels", "values/"
+
+WorkOut = Callable[[Sequence[Sequence[Matcher]], int, int, int], Answer]
+"""Selectors, start and end in ms, limit."""
 
 EMPTY_SELECTOR = "match[] must contain at least one non-empty matcher"
 
@@ -68,34 +82,49 @@ def cut(items: Sequence[object], limit: int) -> Answer:
     return success(rows(items))
 
 
+class Asked(NamedTuple):
+    """What a call asks for, but for its window."""
+
+    what: str
+    matches: tuple[str, ...]
+    limit: int
+
+
 class AtHand:
-    """Answers about all series, good for as long as none comes or goes: what dashboards and completions ask again
-    and again. They are given on the loop; a thread's turn alone would take ten times as long.
+    """Answers given before, good for as long as no series comes or goes and the window has the same ones: what
+    dashboards and completions ask again and again.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._answers: dict[str, tuple[int, Answer]] = {}
+        self._answers: dict[Asked, tuple[int, Ids | None, Answer]] = {}
+        self._bytes = 0
 
-    def find(self, call: Call, name: str) -> Answer | None:
-        """The answer for label `name` ("" for the list of names), where it is known and the call asks for no less."""
-        version, answer = self._answers.get(name, (-1, None))
-        if answer is None or version != self._store.series_version or _narrowed(call.params):
+    def find(self, asked: Asked, ids: Ids | None) -> Answer | None:
+        """The answer for the series `ids` (None: all)."""
+        version, known, answer = self._answers.get(asked, (-1, None, None))
+        if version != self._store.series_version or answer is None:
             return None
-        return answer if self._store.has_samples(*window_ms(call.params)) else None
+        return answer if _same(ids, known) else None
 
-    def keep(self, call: Call, name: str, version: int, answer: Answer) -> None:
-        """Remember what was worked out while the series had `version`."""
-        if _narrowed(call.params) or len(answer.body) > MOST_AT_HAND_BYTES:
+    def __contains__(self, asked: Asked) -> bool:
+        return asked in self._answers
+
+    def keep(self, asked: Asked, version: int, ids: Ids | None, answer: Answer) -> None:
+        """Remember what was worked out for `ids` while the series had `version`."""
+        if len(answer.body) > MOST_AT_HAND_BYTES // 4:
             return
-        if self._store.has_samples(*window_ms(call.params)):
-            if len(self._answers) >= MOST_AT_HAND:
-                self._answers.clear()
-            self._answers[name] = (version, answer)
+        if len(self._answers) >= MOST_AT_HAND or self._bytes > MOST_AT_HAND_BYTES:
+            self._answers.clear()
+            self._bytes = 0
+        self._answers[asked] = (version, ids, answer)
+        self._bytes += len(answer.body)
 
 
-def _narrowed(params: Params) -> bool:
-    return bool(params.all("match[]") or params.first("limit"))
+def _same(ids: Ids | None, known: Ids | None) -> bool:
+    if ids is None or known is None:
+        return ids is known
+    return len(ids) == len(known) and bool((ids == known).all())
 
 
 class SeriesApi:
@@ -106,41 +135,73 @@ class SeriesApi:
     def mounts(self) -> list[Mount]:
         both = ("GET", "POST")
         return [
-            Mount("/api/v1/series", self.series, both, "thread"),
+            Mount("/api/v1/series", self.series, both, "thread", glance=partial(self.glance, SERIES)),
             Mount("/api/v1/series", self.delete_series, ("DELETE",)),
-            Mount("/api/v1/labels", self.labels, both, "thread", glance=self.known_labels),
-            Mount("/api/v1/label/{name:path}/values", self.values, place="thread", glance=self.known_values),
+            Mount("/api/v1/labels", self.labels, both, "thread", glance=partial(self.glance, LABELS)),
+            Mount(
+                "/api/v1/label/{name:path}/values",
+                self.values,
+                place="thread",
+                glance=partial(self.glance, VALUES),
+            ),
         ]
+
+    def glance(self, what: str, call: Call) -> Answer | None:
+        """An answer that is at hand and can be known to be right in a fraction of a millisecond: on the loop, since a
+        thread's turn alone would take longer.
+        """
+        asked = _asked(what, call)
+        if asked not in self._at_hand:
+            return None
+        sets = matcher_sets(call.params, prefixed=what == SERIES)
+        regex = any(matcher.type.regex for matchers in sets for matcher in matchers)
+        if sets and (regex or not self._store.few(FEW_SERIES, FEW_TABLES)):
+            return None
+        return self._at_hand.find(asked, self._ids(call, sets))
+
+    def _ids(self, call: Call, sets: Sequence[Sequence[Matcher]]) -> Ids | None:
+        """The series that a call is about; None: all of them, as long as its window has a sample."""
+        window = window_ms(call.params)
+        if sets:
+            return self._store.chosen(sets, *window)
+        return None if self._store.has_samples(*window) else np.zeros(0, np.int32)
+
+    def _answer(self, what: str, call: Call, work_out: WorkOut) -> Answer:
+        """The answer at hand, or what `work_out` makes of selectors, window and limit."""
+        limit = call.params.limit()
+        start_ms, end_ms = window_ms(call.params)
+        sets = matcher_sets(call.params, prefixed=what == SERIES)
+        asked = _asked(what, call)
+        version, ids = self._store.series_version, self._ids(call, sets)
+        known = self._at_hand.find(asked, ids)
+        if known is not None:
+            return known
+        answer = work_out(sets, start_ms, end_ms, limit)
+        if _same(self._ids(call, sets), ids):  # no sample came into the window meanwhile
+            self._at_hand.keep(asked, version, ids, answer)
+        return answer
 
     def series(self, call: Call) -> Answer:
         if not call.params.all("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        limit = call.params.limit()
-        start_ms, end_ms = window_ms(call.params)
-        found = metric_objects(
-            self._store.label_sets(matcher_sets(call.params, prefixed=True), start_ms, end_ms)
-        )
-        found.sort()
-        kept = found[:limit] if limit else found
-        data = orjson.Fragment(b"[" + b",".join(kept) + b"]")
-        return success(data, warnings=[TRUNCATED] if len(kept) < len(found) else [])
+
+        def work_out(sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, limit: int) -> Answer:
+            found = metric_objects(self._store.label_sets(sets, start_ms, end_ms))
+            found.sort()
+            kept = found[:limit] if limit else found
+            data = orjson.Fragment(b"[" + b",".join(kept) + b"]")
+            return success(data, warnings=[TRUNCATED] if len(kept) < len(found) else [])
+
+        return self._answer(SERIES, call, work_out)
 
     def delete_series(self, call: Call) -> Answer:
         raise ApiError("internal", "not implemented")
 
-    def known_labels(self, call: Call) -> Answer | None:
-        return self._at_hand.find(call, "")
-
     def labels(self, call: Call) -> Answer:
-        limit = call.params.limit()
-        start_ms, end_ms = window_ms(call.params)
-        version = self._store.series_version
-        answer = cut(self._store.label_names(matcher_sets(call.params), start_ms, end_ms), limit)
-        self._at_hand.keep(call, "", version, answer)
-        return answer
+        def work_out(sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, limit: int) -> Answer:
+            return cut(self._store.label_names(sets, start_ms, end_ms), limit)
 
-    def known_values(self, call: Call) -> Answer | None:
-        return self._at_hand.find(call, call.path["name"])
+        return self._answer(LABELS, call, work_out)
 
     def values(self, call: Call) -> Answer:
         name = call.path["name"]
@@ -148,9 +209,12 @@ class SeriesApi:
             name = unescape_name(name, "values")
         if not valid_label_name(name, "utf8"):
             raise ApiError("bad_data", f'invalid label name: "{name}"')
-        limit = call.params.limit()
-        start_ms, end_ms = window_ms(call.params)
-        version = self._store.series_version
-        answer = cut(self._store.label_values(name, matcher_sets(call.params), start_ms, end_ms), limit)
-        self._at_hand.keep(call, call.path["name"], version, answer)
-        return answer
+
+        def work_out(sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, limit: int) -> Answer:
+            return cut(self._store.label_values(name, sets, start_ms, end_ms), limit)
+
+        return self._answer(VALUES, call, work_out)
+
+
+def _asked(what: str, call: Call) -> Asked:
+    return Asked(what + call.path.get("name", ""), tuple(call.params.all("match[]")), call.params.limit())

@@ -208,15 +208,33 @@ async def test_federation() -> None:
 async def test_answers_at_hand_follow_the_series_and_ask_no_less() -> None:
     store = store_with({"up job=a": lambda _: 1.0})
     async with client_of(make_services(store)) as client:
-        for _ in range(2):
-            assert await client.data("/api/v1/label/job/values") == ["a"]
-            assert await client.data("/api/v1/labels") == ["__name__", "job"]
-        store.append({"__name__": "up", "job": "b", "zone": "x"}, [int(NOW_S * 1000)], [1.0])
-        for _ in range(2):
-            assert await client.data("/api/v1/label/job/values") == ["a", "b"]
-            assert await client.data("/api/v1/labels") == ["__name__", "job", "zone"]
-            assert await client.data("/api/v1/label/job/values", limit=1) == ["a"]
-            assert await client.data("/api/v1/label/job/values", **{"match[]": 'up{job="b"}'}) == ["b"]
-            assert await client.data("/api/v1/labels", end=1) == []
-            assert (await client.error("/api/v1/labels", **{"match[]": ""}))[0] == 400
-            assert (await client.error("/api/v1/labels", start="x"))[0] == 400
+
+        async def same(path: str, expected: object, **params: Any) -> None:
+            for _ in range(3):  # worked out, at hand in the thread, at hand on the loop
+                assert await client.data(f"/api/v1/{path}", **params) == expected
+
+        only_b = {"match[]": 'up{job="b"}'}
+        first = {"__name__": "up", "job": "a"}
+        second = {"__name__": "up", "job": "b", "zone": "x"}
+        await same("label/job/values", ["a"])
+        await same("labels", ["__name__", "job"])
+        await same("series", [first], **{"match[]": "up"})
+        await same("series", [], **only_b)
+        await same("label/job/values", [], **only_b)
+        store.append(second, [int(NOW_S * 1000)], [1.0])
+        await same("label/job/values", ["a", "b"])
+        await same("labels", ["__name__", "job", "zone"])
+        await same("label/job/values", ["a"], limit=1)
+        await same("label/job/values", ["b"], **only_b)
+        await same("label/job/values", ["b"], **{"match[]": 'up{job=~"b|c"}'})
+        await same("labels", ["__name__", "job", "zone"], **only_b)
+        await same("series", [first, second], **{"match[]": "up"})
+        await same("series", [second], **only_b)
+        # The series stay the same, the window has others.
+        await same("series", [first], **{"match[]": "up", "end": NOW_S - 30})
+        await same("label/job/values", [], **only_b, end=NOW_S - 30)
+        await same("labels", [], end=1)
+        await same("labels", ["__name__", "job", "zone"])
+        assert (await client.error("/api/v1/labels", **{"match[]": ""}))[0] == 400
+        assert (await client.error("/api/v1/labels", start="x"))[0] == 400
+        assert (await client.error("/api/v1/series"))[0] == 400
