@@ -65,6 +65,12 @@ FLAGS: tuple[Flag, ...] = (
     Flag("web.enable-admin-api", "bool", False, "allow the admin endpoints"),
     Flag("web.enable-remote-write-receiver", "bool", False, "accept remote write at /api/v1/write"),
     Flag(
+        "web.remote-write-receiver.accepted-protobuf-messages",
+        "list",
+        ("prometheus.WriteRequest", "io.prometheus.write.v2.Request"),
+        "messages that the receiver takes: 1.0 and 2.0",
+    ),
+    Flag(
         "web.page-title",
         "text",
         "Prometheus Time Series Collection and Processing Server",

@@ -98,6 +98,7 @@ def web_options(flags: Flags) -> WebOptions:
         enable_lifecycle=flags.on("web.enable-lifecycle"),
         enable_admin_api=flags.on("web.enable-admin-api"),
         enable_receiver=flags.on("web.enable-remote-write-receiver"),
+        accepted_messages=flags.many("web.remote-write-receiver.accepted-protobuf-messages"),
         page_title=flags.text("web.page-title"),
         cors_origin=origin,
         prefix="/" + prefix.strip("/") if prefix.strip("/") else "",

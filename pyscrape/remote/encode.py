@@ -44,8 +44,9 @@ class Exemplar(NamedTuple):
 
 
 def varint(number: int) -> bytes:
-    """Protobuf's variable-length form of a number that is not negative."""
+    """Protobuf's variable-length form of a number; one below 0 as int64."""
     out = bytearray()
+    number &= 2**64 - 1
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
@@ -67,15 +68,14 @@ def label_pairs(labels: Mapping[str, str]) -> bytes:
     )
 
 
+def value_and_time(one: Exemplar) -> bytes:
+    """The fields that an exemplar has in either protocol."""
+    return b"\x11" + struct.pack("<d", one.value) + b"\x18" + varint(one.at_ms)
+
+
 def exemplar_series(labels: Mapping[str, str], exemplars: Iterable[Exemplar]) -> bytes:
     """A TimeSeries of exemplars alone, as Prometheus sends them."""
-    parts = [
-        field(
-            0x1A,
-            label_pairs(one.labels) + b"\x11" + struct.pack("<d", one.value) + b"\x18" + varint(one.at_ms),
-        )
-        for one in exemplars
-    ]
+    parts = [field(0x1A, label_pairs(one.labels) + value_and_time(one)) for one in exemplars]
     return field(0x0A, label_pairs(labels) + b"".join(parts))
 
 

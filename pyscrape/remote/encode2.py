@@ -10,7 +10,6 @@ pages say them as series of their own, `_created`, which are sent as such.
 Source: the Prometheus Remote-Write 2.0 specification.
 """
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 
 from pyscrape.model.labels import METRIC_NAME
@@ -22,6 +21,7 @@ from pyscrape.remote.encode import (
     Values,
     field,
     sample_tails,
+    value_and_time,
     varint,
 )
 
@@ -66,16 +66,12 @@ def write_request2(
         content = field(0x0A, refs) + field(0x12, b"\x09" + tail)
         for one in exemplars.get(number, ()):
             own = b"".join([varint(refer(text, len(symbols))) for text in series_texts(one.labels)])
-            content += field(0x22, (field(0x0A, own) if own else b"") + _value_and_time(one))
+            content += field(0x22, (field(0x0A, own) if own else b"") + value_and_time(one))
         known = metadata(metric_name(texts))
         if known is not None:
             content += field(0x2A, _metadata(known, refer, symbols))
         parts.append(field(0x2A, content))
     return b"".join([field(0x22, text.encode()) for text in symbols]) + b"".join(parts)
-
-
-def _value_and_time(one: Exemplar) -> bytes:
-    return b"\x11" + struct.pack("<d", one.value) + b"\x18" + varint(one.at_ms)
 
 
 def _metadata(known: Metadata, refer: Callable[[str, int], int], symbols: Mapping[str, int]) -> bytes:

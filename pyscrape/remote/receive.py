@@ -1,4 +1,4 @@
-"""The receiving end of remote write 1.0: a compressed protobuf request becomes rows of tables.
+"""The receiving end of remote write: a compressed protobuf request becomes rows of tables.
 
 A sender repeats itself: the same series with the same label bytes, request after request, and series of one scrape
 with equal times. So the bytes of a series' labels are looked up as they are, samples of the usual form are read by
@@ -46,6 +46,8 @@ class Received:
     appended: int
     refused: Mapping[str, int]
     invalid_series: tuple[str, ...] = ()
+    written: int = 0
+    """Samples that the store has now: those that were appended, and those that it had with the same value."""
     unsupported: int = 0
     """Native histograms in the request, which are not kept."""
 
@@ -99,9 +101,9 @@ class Receiver:
             "too old sample": result.too_old,
             "out of bounds": out_of_bounds,
         }
-        return Received(
-            result.appended, {k: n for k, n in refused.items() if n}, tuple(problems), request.histograms
-        )
+        written = len(times) - result.refused
+        counted = {k: n for k, n in refused.items() if n}
+        return Received(result.appended, counted, tuple(problems), written, request.histograms)
 
     def _resolve(self, labels: list[bytes]) -> tuple[NDArray[np.int32], list[str]]:
         """(column of every series, _INVALID where its labels are; what is wrong with those)."""
@@ -199,7 +201,7 @@ class _Request:
     histograms: int = 0
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
     """(value, where it ends)."""
     value = shift = 0
     while True:
@@ -213,18 +215,18 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise IndexError("integer overflow")
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
+def fields_of(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
     """(number, wire type, content) of every field of a message."""
     at = 0
     while at < len(data):
-        tag, at = _varint(data, at)
+        tag, at = read_varint(data, at)
         kind = tag & 7
         if kind == 0:
-            value, at = _varint(data, at)
+            value, at = read_varint(data, at)
             yield tag >> 3, kind, value
             continue
         if kind == 2:
-            size, at = _varint(data, at)
+            size, at = read_varint(data, at)
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
         else:
@@ -243,7 +245,7 @@ def _split(data: bytes) -> _Request:
         if data[at] != 0x0A:
             at = _skip_field(data, at)
             continue
-        size, start = _varint(data, at + 1)
+        size, start = read_varint(data, at + 1)
         at = start + size
         if at > end:
             raise IndexError("unexpected EOF")
@@ -253,7 +255,7 @@ def _split(data: bytes) -> _Request:
             if size < 0x80:
                 cut += size + 2
             else:
-                size, cut = _varint(data, cut + 1)
+                size, cut = read_varint(data, cut + 1)
                 cut += size
         if cut > at:
             raise IndexError("unexpected EOF")
@@ -268,14 +270,14 @@ def _split(data: bytes) -> _Request:
 
 def _skip_field(data: bytes, at: int) -> int:
     """Where the next field of the request begins; metadata and fields of later versions are passed over."""
-    tag, at = _varint(data, at)
+    tag, at = read_varint(data, at)
     if tag & 7 == 2:
-        size, at = _varint(data, at)
+        size, at = read_varint(data, at)
         if at + size > len(data):
             raise IndexError("unexpected EOF")
         return at + size
     if tag & 7 == 0:
-        return _varint(data, at)[1]
+        return read_varint(data, at)[1]
     raise IndexError(f"illegal wireType {tag & 7}")
 
 
@@ -295,7 +297,7 @@ def _plain(samples: bytes) -> bool:
 def _split_slowly(series: bytes, request: _Request) -> None:
     """A series whose fields come in another order, or that has exemplars or histograms."""
     labels, samples = bytearray(), bytearray()
-    for number, kind, content in _fields(series):
+    for number, kind, content in fields_of(series):
         if number == 4:
             request.histograms += 1
         if kind == 2 and number in (1, 2) and isinstance(content, bytes):
@@ -317,9 +319,9 @@ def _encoded(value: int) -> bytes:
 def _labels(data: bytes) -> list[tuple[str, str]]:
     """The label pairs of a series, in the order of the request."""
     pairs = []
-    for _, _, label in _fields(data):
+    for _, _, label in fields_of(data):
         assert isinstance(label, bytes)
-        texts = {number: content for number, kind, content in _fields(label) if kind == 2}
+        texts = {number: content for number, kind, content in fields_of(label) if kind == 2}
         name, value = texts.get(1, b""), texts.get(2, b"")
         assert isinstance(name, bytes)
         assert isinstance(value, bytes)
@@ -367,7 +369,7 @@ def _samples_one_by_one(regions: list[bytes]) -> tuple[NDArray[np.intp], Times, 
     for region in regions:
         at, size, count = 0, len(region), 0
         while at < size:
-            length, start = _varint(region, at + 1)
+            length, start = read_varint(region, at + 1)
             at = start + length
             if at > size:
                 raise IndexError("unexpected EOF")
@@ -376,7 +378,7 @@ def _samples_one_by_one(regions: list[bytes]) -> tuple[NDArray[np.intp], Times, 
                 value = region[start + 1 : start + 9]
                 start += 9
             if start < at and region[start] == _TIME:
-                time, start = _varint(region, start + 1)
+                time, start = read_varint(region, start + 1)
             if start != at or len(value) != 8:
                 value, time = _sample_slowly(region[at - length : at])
             times.append(time - 2**64 if time >= 2**63 else time)
@@ -389,7 +391,7 @@ def _samples_one_by_one(regions: list[bytes]) -> tuple[NDArray[np.intp], Times, 
 def _sample_slowly(data: bytes) -> tuple[bytes, int]:
     """A sample whose fields come in another order, or that has others too."""
     value, time = b"\0\0\0\0\0\0\0\0", 0
-    for number, kind, content in _fields(data):
+    for number, kind, content in fields_of(data):
         if number == 1 and kind == 1 and isinstance(content, bytes):
             value = content
         elif number == 2 and kind == 0 and isinstance(content, int):

@@ -29,6 +29,8 @@ class WebOptions:
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     enable_receiver: bool = False
+    accepted_messages: tuple[str, ...] = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
+    """Of remote write, by their protobuf names."""
     page_title: str = "Prometheus Time Series Collection and Processing Server"
     cors_origin: re.Pattern[str] = field(default_factory=lambda: re.compile(".*"))
     prefix: str = ""

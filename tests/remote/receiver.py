@@ -1,4 +1,4 @@
-"""A strict remote write 1.0 receiver in memory, and writers that send to it in virtual time."""
+"""A strict receiver of remote write 1.0 and 2.0 in memory, and writers that send to it in virtual time."""
 
 import asyncio
 import struct
@@ -53,6 +53,17 @@ def fields(data: bytes) -> Iterator[tuple[int, Any]]:
                 raise AssertionError(f"wire type {kind}")
 
 
+def packed(data: bytes) -> Iterator[int]:
+    """The numbers of a packed repeated field."""
+    value = shift = 0
+    for byte in data:
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            yield value
+            value = shift = 0
+
+
 class StrictReceiver(httpx.AsyncBaseTransport):
     """Refuses what the specification forbids by failing the test; `answer(n)` says what the n-th request gets."""
 
@@ -62,7 +73,9 @@ class StrictReceiver(httpx.AsyncBaseTransport):
         self.requests: list[httpx.Request] = []
         self.times: list[float] = []
         self.series: dict[Labels, list[Bits]] = {}
+        self.exemplars: dict[Labels, list[tuple[dict[str, str], float, int]]] = {}
         self.metadata: list[dict[int, Any]] = []
+        self.described: dict[str, tuple[int, str, str]] = {}
         self.problems: list[str] = []
         self.at_once = self.most_at_once = 0
 
@@ -93,22 +106,65 @@ class StrictReceiver(httpx.AsyncBaseTransport):
         headers = request.headers
         assert request.method == "POST"
         assert headers["content-encoding"] == "snappy"
+        assert headers["user-agent"]
+        content = bytes(cramjam.snappy.decompress_raw(request.content))
+        if headers["x-prometheus-remote-write-version"] == "2.0.0":
+            assert headers["content-type"] == "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+            self._decode_2(content)
+            return
         assert headers["content-type"] == "application/x-protobuf"
         assert headers["x-prometheus-remote-write-version"] == "0.1.0"
-        assert headers["user-agent"]
-        for number, message in fields(bytes(cramjam.snappy.decompress_raw(request.content))):
+        for number, message in fields(content):
             assert number in {1, 3}, number
             if number == 3:
                 self.metadata.append(dict(fields(message)))
                 continue
             pairs: list[tuple[str, str]] = []
             for kind, part in fields(message):
-                assert kind in {1, 2}, kind
+                assert kind in {1, 2, 3}, kind
                 found = dict(fields(part))
                 if kind == 1:
                     pairs.append((found[1].decode(), found[2].decode()))
-                else:
+                elif kind == 2:
                     self._sample(tuple(pairs), found[2], *struct.unpack("<Q", found[1]))
+                else:
+                    labels = [dict(fields(p)) for k, p in fields(part) if k == 1]
+                    own = {one[1].decode(): one[2].decode() for one in labels}
+                    self._exemplar(tuple(pairs), own, found)
+
+    def _decode_2(self, content: bytes) -> None:
+        parts = list(fields(content))
+        assert [number for number, _ in parts] == sorted(number for number, _ in parts), "symbols come first"
+        symbols = [text.decode() for number, text in parts if number == 4]
+        assert symbols[0] == "", "the first symbol is the empty text"
+        assert len(set(symbols)) == len(symbols), "a symbol stands twice"
+        used = {0}
+
+        def texts(refs: bytes) -> Labels:
+            numbers = list(packed(refs))
+            used.update(numbers)
+            assert len(numbers) % 2 == 0
+            return tuple((symbols[a], symbols[b]) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+
+        for message in [message for number, message in parts if number == 5]:
+            found = list(fields(message))
+            [refs] = [part for kind, part in found if kind == 1]
+            pairs = texts(refs)
+            samples = [dict(fields(part)) for kind, part in found if kind == 2]
+            assert samples, "a series without samples"
+            for one in samples:
+                self._sample(pairs, one[2], *struct.unpack("<Q", one[1]))
+            for one in [dict(fields(part)) for kind, part in found if kind == 4]:
+                self._exemplar(pairs, dict(texts(one.get(1, b""))), one)
+            for one in [dict(fields(part)) for kind, part in found if kind == 5]:
+                used |= {one.get(3, 0), one.get(4, 0)}
+                known = (one.get(1, 0), symbols[one.get(3, 0)], symbols[one.get(4, 0)])
+                self.described[dict(pairs)["__name__"]] = known
+        assert used == set(range(len(symbols))), "a symbol that nothing refers to"
+
+    def _exemplar(self, pairs: Labels, own: dict[str, str], found: dict[int, Any]) -> None:
+        [value] = struct.unpack("<d", found[2])
+        self.exemplars.setdefault(pairs, []).append((own, value, found[3]))
 
     def _sample(self, pairs: Labels, at_ms: int, bits: int) -> None:
         assert pairs, "a series without labels"

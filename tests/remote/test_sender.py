@@ -2,20 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from pyscrape.model.labels import Labels
 from pyscrape.model.value import STALE_BITS
 from pyscrape.remote.encode import Metadata
 from pyscrape.remote.queue import desired_shards
 from pyscrape.remote.send import retry_after_s
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.store import Store
-from tests.helpers.virtual_loop import run_virtual, wall_clock
+from tests.helpers.virtual_loop import EPOCH_S, run_virtual, wall_clock
 from tests.remote.receiver import Source, StrictReceiver, config
 
 OK = httpx.Response(204)
@@ -221,6 +222,153 @@ def test_metadata_in_requests_of_its_own() -> None:
     receiver = StrictReceiver()
     play(receiver, rows(70), metadata=lambda: known, metadata_config={"send": False})
     assert not receiver.metadata
+
+
+V2 = {"protobuf_message": "io.prometheus.write.v2.Request"}
+
+
+def wrote(samples: int, exemplars: int = 0, status: int = 204) -> httpx.Response:
+    headers = {"samples": samples, "histograms": 0, "exemplars": exemplars}
+    return httpx.Response(
+        status, headers={f"X-Prometheus-Remote-Write-{k}-Written": str(v) for k, v in headers.items()}
+    )
+
+
+@pytest.mark.parametrize(("series", "external", "rules", "expected"), [row[1:] for row in LABELS])
+def test_the_same_labels_in_2_0(
+    series: dict[str, str], external: dict[str, str], rules: list[Any], expected: str | None
+) -> None:
+    one, two = StrictReceiver(), StrictReceiver(lambda n: wrote(1))
+    for receiver, settings in ((one, {}), (two, V2)):
+        play(receiver, one_row(series), external=external, write_relabel_configs=rules, **settings)
+        assert not receiver.problems
+    assert one.series == two.series
+    assert bool(two.series) == (expected is not None)
+
+
+def test_2_0_carries_metadata_with_each_series() -> None:
+    known = [Metadata("rpc_seconds", "histogram", "How long.", "seconds"), Metadata("m", "counter", "", "")]
+
+    async def story(writers: RemoteWriters, store: Store) -> None:
+        names = ("rpc_seconds_bucket", "rpc_seconds_count", "m_total", "other")
+        source = Source(store, [{"__name__": name, "le": "1"} for name in names])
+        for _ in range(20):
+            writers.push(*source.row(1.0, 2.0, 3.0, 4.0))
+            await asyncio.sleep(1)
+
+    receiver = StrictReceiver(lambda n: wrote(100))
+    play(receiver, story, metadata=lambda: known, **V2)
+    assert not receiver.problems
+    histogram = (3, "How long.", "seconds")
+    assert receiver.described == {
+        "rpc_seconds_bucket": histogram, "rpc_seconds_count": histogram, "m_total": (1, "", ""),
+    }  # fmt: skip
+    assert not receiver.metadata
+
+
+ANSWERS = [
+    ("all written", wrote(4, 1), (4, 0, 1, 0), ""),
+    ("more than there was", wrote(9, 9), (4, 0, 1, 0), ""),
+    ("no headers", OK, (0, 4, 0, 1), "that nothing was written"),
+    ("nothing", wrote(0), (0, 4, 0, 1), "that nothing was written"),
+    ("a part", wrote(3, 0, 400), (3, 1, 0, 1), "400"),
+    ("refused", httpx.Response(400), (0, 4, 0, 1), "400"),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "counted", "error"), [r[1:] for r in ANSWERS], ids=[r[0] for r in ANSWERS]
+)
+def test_2_0_counts_what_the_receiver_says(
+    answer: httpx.Response, counted: tuple[int, ...], error: str
+) -> None:
+    async def story(writers: RemoteWriters, store: Store) -> None:
+        source = Source(store, [{"__name__": f"m{k}"} for k in range(4)])
+        writers.push(*source.row(*[1.0] * 4))
+        writers.push_exemplar(Labels({"__name__": "m1"}), {"trace": "x"}, 1.0, source.at_ms)
+
+    receiver = StrictReceiver(lambda n: answer)
+    writers = play(receiver, story, send_exemplars=True, **V2)
+    stats = writers.ended[0].stats  # type: ignore[attr-defined]
+    sent = (
+        stats.samples_total,
+        stats.samples_failed_total,
+        stats.exemplars_total,
+        stats.exemplars_failed_total,
+    )
+    assert sent == counted
+    assert len(receiver.requests) == 1
+    assert error in stats.last_error
+    assert bool(error) == bool(stats.last_error)
+
+
+@pytest.mark.parametrize("settings", [{}, V2], ids=["1.0", "2.0"])
+def test_exemplars_go_with_the_next_sample_of_their_series(settings: dict[str, Any]) -> None:
+    async def story(writers: RemoteWriters, store: Store) -> None:
+        source = Source(store, [{"__name__": f"m{k}"} for k in range(3)])
+        row = source.row(1.0, 1.0, 1.0)
+        writers.push(*row)
+        for name, labels, value in (
+            ("m0", {"t": "a"}, 1.0),
+            ("m0", {"t": "b"}, 2.0),
+            ("m2", {}, 3.0),
+            ("m1", {}, 4.0),
+        ):
+            writers.push_exemplar(Labels({"__name__": name}), labels, value, row[0])
+        [writer] = writers.writers
+        assert writer.exemplars.pending == 3, "m1 is dropped by a rule"
+        await asyncio.sleep(6)
+        assert writer.exemplars.pending == 0
+
+    receiver = StrictReceiver(lambda n: wrote(2, 3))
+    rules = [{"source_labels": ["__name__"], "regex": "m1", "action": "drop"}]
+    play(receiver, story, send_exemplars=True, external={"e": "x"}, write_relabel_configs=rules, **settings)
+    assert not receiver.problems
+    at_ms = round(EPOCH_S * 1000) + 1000
+    found = {dict(pairs)["__name__"]: sent for pairs, sent in receiver.exemplars.items()}
+    assert found == {
+        "m0": [({"t": "a"}, 1.0, at_ms), ({"t": "b"}, 2.0, at_ms)], "m2": [({}, 3.0, at_ms)],
+    }  # fmt: skip
+    assert all(dict(pairs)["e"] == "x" for pairs in receiver.exemplars)
+
+
+def test_exemplars_only_where_they_are_asked_for_and_never_too_many() -> None:
+    async def story(writers: RemoteWriters, store: Store) -> None:
+        source = Source(store, [{"__name__": f"m{k}"} for k in range(9)])
+        writers.push(*source.row(*[1.0] * 9))
+        for k in range(9):
+            writers.push_exemplar(Labels({"__name__": f"m{k}"}), {}, 1.0, 1)
+
+    receiver = StrictReceiver()
+    play(receiver, story)
+    assert not receiver.exemplars
+    receiver = StrictReceiver()
+    writers = play(receiver, story, send_exemplars=True, queue_config={"capacity": 5})
+    assert len(receiver.exemplars) == 5
+    assert writers.ended[0].exemplars.dropped == 4  # type: ignore[attr-defined]
+
+
+def test_status() -> None:
+    receiver = StrictReceiver(lambda n: httpx.Response(503, text="away"))
+    seen: list[Mapping[str, Any]] = []
+
+    async def story(writers: RemoteWriters, store: Store) -> None:
+        seen.extend(writers.status())
+        await rows(20)(writers, store)
+        seen.extend(writers.status())
+
+    play(receiver, story, url="http://user:secret@receiver/", name="far", flush_s=1)
+    before, after = seen
+    assert (before["state"], before["lagSeconds"], before["pendingSamples"]) == ("ok", 0.0, 0)
+    assert (after["name"], after["state"], after["pendingSamples"], after["sentSamples"]) == (
+        "far",
+        "retrying",
+        60,
+        0,
+    )
+    assert after["lagSeconds"] == 19.0
+    assert after["lastError"] == "server returned HTTP status 503 Service Unavailable: away"
+    assert "secret" not in str(after)
 
 
 def test_deadline_and_full_requests() -> None:

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cramjam
 import numpy as np
@@ -23,16 +24,27 @@ import pytest
 
 from pyscrape.model.value import NAN_BITS, STALE_BITS
 from pyscrape.remote.encode import field, varint
+from pyscrape.remote.settings import PROTOBUF_V2
 from pyscrape.store import Store
 from tests.helpers.processes import HOST, fetch, free_port, peer, prometheus, pyscrape, started, wait_for
 from tests.remote.receiver import fields
 
-SCRAPE_S = float(os.environ.get("PYSCRAPE_REMOTE_WRITE_S", "8"))
+SCRAPE_S = float(os.environ.get("PYSCRAPE_REMOTE_WRITE_S", "5"))
 TARGETS = [text for text in os.environ.get("PYSCRAPE_REMOTE_WRITE_TARGETS", "").split(",") if text]
 
 Labels = tuple[tuple[str, str], ...]
 Samples = Mapping[Labels, Mapping[int, int]]
 """By labels without the external one: time in ms to the bits of the value."""
+
+
+class Lab(NamedTuple):
+    """What pyscrape has, and where what it wrote went to."""
+
+    samples: Samples
+    exemplars: list[Any]
+    prometheus_1: str
+    prometheus_2: str
+    victoria_metrics: str
 
 
 class Churning(http.server.BaseHTTPRequestHandler):
@@ -48,10 +60,14 @@ class Churning(http.server.BaseHTTPRequestHandler):
             for k, value in enumerate(("NaN", "+Inf", "-Inf", "-5", "1e-310", 1e300))
         ]
         lines += [f'born{{k="{k}",generation="{(now + k) // 3}"}} {now * k}' for k in range(30)]
-        lines += [f'own_time{{k="{k}"}} {now} {round(time.time() * 1000) - 500 - k % 2}' for k in range(5)]
-        body = "\n".join([*lines, ""]).encode()
+        lines += [f'own_time{{k="{k}"}} {now} {time.time() - 0.5 - k % 2:.3f}' for k in range(5)]
+        lines += [
+            "# TYPE seen counter",
+            f'seen_total{{a="b"}} {now} # {{trace="{now}"}} {now} {time.time():.3f}',
+        ]
+        body = "\n".join([*lines, "# EOF", ""]).encode()
         self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Type", "application/openmetrics-text; version=1.0.0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -61,14 +77,15 @@ class Churning(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Samples, str, str]]:
-    """What pyscrape stored, and the addresses of Prometheus and VictoriaMetrics, to which it wrote."""
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """What pyscrape stored, and the addresses of those to which it wrote."""
     folder = tmp_path_factory.mktemp("remote")
     programs = {name: peer(name) for name in ("node_exporter", "victoria-metrics", "prometheus")}
     node, vm = free_port(), free_port()
-    (folder / "receiver").mkdir()
-    empty = folder / "receiver" / "prometheus.yml"
-    empty.write_text("scrape_configs: []\n")
+    empty = [folder / name / "prometheus.yml" for name in ("one", "two")]
+    for path in empty:
+        path.parent.mkdir()
+        path.write_text("scrape_configs: []\n")
     page = http.server.ThreadingHTTPServer((HOST, free_port()), Churning)
     threading.Thread(target=page.serve_forever, daemon=True).start()
     with ExitStack() as stack:
@@ -81,13 +98,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Samples, str
             f"-httpListenAddr={HOST}:{vm}",
         ]
         other = enter(started(command, folder, vm, "/health", "victoria-metrics"))
-        receiver = enter(prometheus(empty, "--web.enable-remote-write-receiver"))
+        flags = ["--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"]
+        one, two = (enter(prometheus(path, *flags)) for path in empty)
         config = folder / "prometheus.yml"
         targets = [f"{HOST}:{node}", f"{HOST}:{page.server_address[1]}", *TARGETS]
+        soon = "queue_config: {batch_send_deadline: 500ms}"
         config.write_text(
             "global: {scrape_interval: 1s, scrape_timeout: 1s, external_labels: {replica: a}}\n"
             "remote_write:\n"
-            f"  - {{url: '{receiver.url}/api/v1/write', queue_config: {{batch_send_deadline: 500ms}}}}\n"
+            f"  - {{url: '{one.url}/api/v1/write', send_exemplars: true, {soon}}}\n"
+            f"  - {{url: '{two.url}/api/v1/write', send_exemplars: true, protobuf_message: {PROTOBUF_V2}, {soon}}}\n"
             f"  - {{url: '{other.url}/api/v1/write', queue_config: {{batch_send_deadline: 500ms, min_shards: 3}}}}\n"
             f"scrape_configs: [{{job_name: node, track_timestamps_staleness: true,"
             f" static_configs: [{{targets: {targets}}}]}}]\n"
@@ -98,9 +118,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Samples, str
             exporter.popen.terminate()
             exporter.popen.wait(10)
             wait_for("the end of the exporter", lambda: ours.query("up == 0"))
+            exemplars = ours.get(
+                "/api/v1/query_exemplars", query="seen_total", start="0", end=str(time.time())
+            )
         page.shutdown()
         page.server_close()
-        yield stored(folder / "data"), receiver.url, other.url
+        yield Lab(stored(folder / "data"), exemplars["data"], one.url, two.url, other.url)
 
 
 def stored(folder: Path) -> Samples:
@@ -156,8 +179,8 @@ def as_float(bits: int) -> float:
     return float(struct.unpack("<d", struct.pack("<Q", bits))[0])
 
 
-def test_what_was_stored_is_what_was_scraped(lab: tuple[Samples, str, str]) -> None:
-    expected, _, _ = lab
+def test_what_was_stored_is_what_was_scraped(lab: Lab) -> None:
+    expected = lab.samples
     count = sum(map(len, expected.values()))
     markers = sum(bits == STALE_BITS for samples in expected.values() for bits in samples.values())
     print(f"{len(expected)} series, {count} samples, {markers} of them markers")
@@ -166,15 +189,28 @@ def test_what_was_stored_is_what_was_scraped(lab: tuple[Samples, str, str]) -> N
     assert markers > 300
 
 
-def test_every_sample_is_in_prometheus(lab: tuple[Samples, str, str]) -> None:
-    expected, url, _ = lab
-    found = remote_read(url)
+@pytest.mark.parametrize("protocol", ["1.0", "2.0"])
+def test_every_sample_is_in_prometheus(lab: Lab, protocol: str) -> None:
+    url = lab.prometheus_1 if protocol == "1.0" else lab.prometheus_2
+    expected, found = lab.samples, remote_read(url)
     assert sorted(found.keys() ^ expected.keys()) == []
     assert [labels for labels, samples in expected.items() if samples != found[labels]] == []
 
 
-def test_every_sample_is_in_victoria_metrics(lab: tuple[Samples, str, str]) -> None:
-    stored_here, _, url = lab
+def test_every_exemplar_is_in_prometheus(lab: Lab) -> None:
+    [ours] = lab.exemplars
+    # The last may have come after the last sample that was sent.
+    expected = ours["exemplars"][:-1]
+    assert len(expected) > SCRAPE_S / 2
+    for url in (lab.prometheus_1, lab.prometheus_2):
+        _, body = fetch(f"{url}/api/v1/query_exemplars?query=seen_total&start=0&end={time.time()}")
+        [theirs] = json.loads(body)["data"]
+        assert theirs["seriesLabels"] == ours["seriesLabels"] | {"replica": "a"}
+        assert theirs["exemplars"][: len(expected)] == expected
+
+
+def test_every_sample_is_in_victoria_metrics(lab: Lab) -> None:
+    stored_here, url = lab.samples, lab.victoria_metrics
     # It keeps no NaN that is no marker.
     expected = {
         labels: {at_ms: bits for at_ms, bits in samples.items() if bits != NAN_BITS}

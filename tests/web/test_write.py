@@ -3,8 +3,10 @@
 import asyncio
 
 import cramjam
+import numpy as np
 import pytest
 
+from pyscrape.remote.encode2 import write_request2
 from pyscrape.remote.receive import BadWriteError, slices
 from pyscrape.store import Store
 from tests.helpers.remote_write import encode
@@ -69,3 +71,54 @@ async def test_requests_are_taken_in_the_order_in_which_they_came() -> None:
             204
         ] * 4
     assert store.stats().samples_appended == 32_000
+
+
+V2 = HEADERS | {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+
+
+def request2(*rows: tuple[str, int, float]) -> bytes:
+    names, times, values = zip(*rows, strict=True)
+    message = write_request2(
+        [("__name__", name) for name in names], np.array(times), np.array(values), lambda name: None, {}
+    )
+    return bytes(cramjam.snappy.compress_raw(message))
+
+
+async def test_2_0_says_how_much_was_written() -> None:
+    store = Store()
+    rows = [
+        ([("m", NOW_MS, 1.0), ("n", NOW_MS, 1.0)], 204, "2", ""),
+        ([("m", NOW_MS, 1.0), ("n", NOW_MS + 1, 1.0)], 204, "2", ""),
+        ([("m", NOW_MS, 2.0), ("o", NOW_MS, 1.0)], 400, "1", "duplicate sample for timestamp"),
+        ([("m", NOW_MS - 5, 2.0)], 400, "0", "out of order sample"),
+        ([("", NOW_MS, 2.0), ("p", NOW_MS, 1.0)], 400, "1", "invalid metric name"),
+        ([("q", NOW_MS + 3_600_000, 2.0), ("r", NOW_MS, 1.0)], 400, "1", "out of bounds"),
+    ]
+    async with client_of(make_services(store, enable_receiver=True)) as client:
+        for samples, status, written, said in rows:
+            answer = await client.http.post("/api/v1/write", content=request2(*samples), headers=V2)
+            assert (answer.status_code, answer.headers["x-prometheus-remote-write-samples-written"]) == (
+                status,
+                written,
+            )
+            assert answer.headers["x-prometheus-remote-write-exemplars-written"] == "0"
+            assert said in answer.text
+            assert bool(said) == bool(answer.text)
+        assert (
+            "x-prometheus-remote-write-samples-written"
+            not in (await client.http.post("/api/v1/write", content=b"\0", headers=HEADERS)).headers
+        )
+
+
+async def test_messages_that_are_not_accepted() -> None:
+    only_1 = make_services(Store(), enable_receiver=True, accepted_messages=("prometheus.WriteRequest",))
+    async with client_of(only_1) as client:
+        answer = await client.http.post("/api/v1/write", content=request2(("m", NOW_MS, 1.0)), headers=V2)
+        said = (
+            "io.prometheus.write.v2.Request protobuf message is not accepted by this server;"
+            " accepted [prometheus.WriteRequest]"
+        )
+        assert (answer.status_code, answer.text) == (415, said)
+        other = HEADERS | {"content-type": "application/x-protobuf;proto=x.y"}
+        answer = await client.http.post("/api/v1/write", content=b"", headers=other)
+        assert answer.status_code == 415
