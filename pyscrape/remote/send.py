@@ -149,7 +149,8 @@ class Endpoint:
         return Written(True, *map(min, written[1:], whole[1:]))
 
     def _failed(self, problem: str, request: Request) -> None:
-        if not self.away or self._stats.last_error != problem:
+        every = self._config.failed_request_logging
+        if every or not self.away or self._stats.last_error != problem:
             extra = {"remote": self._config.name, "url": self._url, "err": problem}
             logger.warning("Failed to send batch, retrying", extra=extra)
         self.away = True
@@ -170,7 +171,7 @@ class Endpoint:
 
     def _refused(self, problem: str, samples: int) -> None:
         self._stats.last_error = problem
-        if not self._stats.refused[problem]:
+        if self._config.failed_request_logging or not self._stats.refused[problem]:
             extra = {"remote": self._config.name, "url": self._url, "count": samples, "err": problem}
             logger.error("non-recoverable error", extra=extra)
         if len(self._stats.refused) < 100:

@@ -119,7 +119,7 @@ class RemoteWriteConfig(Settings, go_type="config.plain"):
     send_exemplars: bool = setting(BOOL, "Send exemplars.")
     send_native_histograms: bool = setting(BOOL, "Send native histograms.")
     round_robin_dns: bool = setting(BOOL, "Take the addresses of the host in turn.")
-    failed_request_logging: bool = setting(BOOL, "Log the requests that fail.")
+    failed_request_logging: bool = setting(BOOL, "Log each request that fails, not only each new cause.")
     protobuf_message: str = setting(
         EnumKind(
             (PROTOBUF_V1, PROTOBUF_V2),

@@ -174,6 +174,13 @@ def test_tried_again_with_doubling_backoff(failure: httpx.Response | Exception) 
     assert (stats.samples_retried_total, stats.samples_total, stats.last_error) == (6, 1, "")
 
 
+def test_failed_request_logging_repeats_what_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    receiver = StrictReceiver(lambda n: httpx.Response(500 if n < 4 else 400))
+    play(receiver, rows(12), failed_request_logging=True, flush_s=1)
+    assert caplog.messages.count("Failed to send batch, retrying") == 4
+    assert caplog.messages.count("non-recoverable error") >= 2
+
+
 def test_retry_after_is_honoured_and_429_on_request() -> None:
     receiver = StrictReceiver(lambda n: httpx.Response(429, headers={"Retry-After": "7"}) if n < 2 else OK)
     play(receiver, one_row({"__name__": "m"}), queue_config={"retry_on_http_429": True})
