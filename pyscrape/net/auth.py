@@ -9,12 +9,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 import httpx
 
 from pyscrape.net.errors import ExchangeError
 from pyscrape.net.settings import BasicAuth, HTTPClientConfig, OAuth2
+from pyscrape.net.urls import redacted_url
 
 # Tokens are replaced this long before they end, as Go's oauth2 does.
 TOKEN_MARGIN_S = 10.0
@@ -70,7 +71,7 @@ def plain_headers(config: HTTPClientConfig) -> list[tuple[str, str]]:
     for name, header in config.http_headers.items():
         found += [(name, value) for value in header.values]
         found += [(name, secret.reveal()) for secret in header.secrets]
-        found += [(name, read_secret(path, f"http header {name}")) for path in header.files]
+        found += [(name, read_secret(path, "headers file", named=False)) for path in header.files]
     if config.basic_auth is not None:
         found.append(("Authorization", _basic(config.basic_auth)))
     elif config.authorization is not None:
@@ -79,8 +80,7 @@ def plain_headers(config: HTTPClientConfig) -> list[tuple[str, str]]:
             secret = read_secret(authorization.credentials_file, "authorization credentials")
         else:
             secret = authorization.credentials.reveal()
-        if secret:
-            found.append(("Authorization", f"{authorization.type or 'Bearer'} {secret}"))
+        found.append(("Authorization", f"{authorization.type or 'Bearer'} {secret}".strip()))
     return found
 
 
@@ -90,13 +90,17 @@ def refuse_references(section: object, *fields: str) -> None:
         raise ExchangeError("credentials", "cannot use secret ref without manager")
 
 
-def read_secret(path: str, what: str) -> str:
-    """A secret out of a file, without the blanks around it; raises ExchangeError with Prometheus' text."""
+def read_secret(path: str, what: str, *, named: bool = True) -> str:
+    """A secret out of a file, without the blanks around it; raises ExchangeError with Prometheus' text.
+
+    `named`: whether the text says what the file holds before it names the file.
+    """
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        text = f"unable to read {what}: unable to read file {path}: open {path}: {reason}"
+        begin = f"unable to read {what}: unable to read file" if named else f"unable to read {what}"
+        text = f"{begin} {path}: open {path}: {reason}"
         raise ExchangeError("credentials", text) from None
 
 
@@ -139,24 +143,24 @@ class TokenSource:
 
     async def _fetch(self) -> None:
         response = await self._ask()
-        if response.status_code in (400, 401) and not self._in_body:
+        answer = token_answer(response)
+        if "access_token" not in answer and not self._in_body:
             # Some servers want the client's secret among the fields, which only a refusal tells.
             self._in_body = True
             response = await self._ask()
-        if not response.is_success:
+            answer = token_answer(response)
+        if "access_token" not in answer:
             self._in_body = False
+            if response.is_success:
+                raise ExchangeError("credentials", "oauth2: server response missing access_token")
             status = f"{response.status_code} {response.reason_phrase}"
             raise ExchangeError(
                 "credentials", f"oauth2: cannot fetch token: {status}\nResponse: {response.text[:512]}"
             )
-        try:
-            answer: dict[str, Any] = response.json()
-            token = str(answer["access_token"])
-        except (ValueError, KeyError, TypeError):
-            raise ExchangeError("credentials", "oauth2: server response missing access_token") from None
+        token = str(answer["access_token"])
         kind = str(answer.get("token_type") or "Bearer")
         self._value = f"{'Bearer' if kind.lower() == 'bearer' else kind} {token}"
-        lasts_s = float(answer.get("expires_in") or 0) or 1e9
+        lasts_s = seconds_of(answer.get("expires_in")) or 1e9
         self._ends_at_s = time.monotonic() + lasts_s - TOKEN_MARGIN_S
 
     async def _ask(self) -> httpx.Response:
@@ -182,5 +186,27 @@ class TokenSource:
         try:
             return await self._post_form(settings.token_url, fields, headers)
         except httpx.HTTPError as error:
-            text = f'oauth2: cannot fetch token: Post "{settings.token_url}": {error}'
+            text = f'Post "{redacted_url(settings.token_url)}": {error}'
             raise ExchangeError("credentials", text) from None
+
+
+def seconds_of(said: object) -> float:
+    """How long a token lasts, 0 where the answer does not say."""
+    try:
+        return float(said) if isinstance(said, int | float | str) else 0.0
+    except ValueError:
+        return 0.0
+
+
+def token_answer(response: httpx.Response) -> dict[str, Any]:
+    """The fields of a token server's answer, empty where it is a refusal or of no known form."""
+    if not response.is_success:
+        return {}
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("application/x-www-form-urlencoded", "text/plain"):
+        return dict(parse_qsl(response.text))
+    try:
+        answer = response.json()
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

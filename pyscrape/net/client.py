@@ -4,6 +4,8 @@
 the client's auth, TLS files by the transport, which goes on with a new connection pool when one has changed.
 """
 
+import os
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 
@@ -14,6 +16,7 @@ from pyscrape.net.errors import ExchangeError
 from pyscrape.net.proxy import proxy_for
 from pyscrape.net.settings import HTTPClientConfig, OAuth2, TLSConfig
 from pyscrape.net.tls import TLSSource
+from pyscrape.net.transport import DEFAULT_PORTS
 
 USER_AGENT = "Prometheus/3.14.0 pyscrape/0.1.0"
 # Prometheus keeps idle connections for five minutes; httpx would close them after five seconds.
@@ -74,6 +77,30 @@ def make_credentials(config: HTTPClientConfig) -> Credentials:
     return Credentials(config, post_form, client.aclose)
 
 
+def configured_proxy(config: HTTPClientConfig | OAuth2, url: str) -> str | None:
+    """The proxy that a config wants for `url`, None for a direct connection."""
+    return proxy_for(
+        url,
+        proxy_url=config.proxy_url,
+        no_proxy=config.no_proxy,
+        from_environment=config.proxy_from_environment,
+    )
+
+
+def connect_text(error: BaseException, host: str, port: int) -> str:
+    """Why a connection failed, in Go's words: the reason of the system stands at the bottom of httpx's error."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, BaseExceptionGroup):
+            seen = seen.exceptions[0]
+        if isinstance(seen, socket.gaierror):
+            return f"dial tcp: lookup {host}: no such host"
+        if isinstance(seen, OSError) and seen.errno:
+            return f"dial tcp {host}:{port}: connect: {os.strerror(seen.errno).lower()}"
+        seen = seen.__cause__ or seen.__context__
+    return str(error)
+
+
 class ConfiguredTransport(httpx.AsyncBaseTransport):
     """httpx's own transport under a config's TLS and proxy settings, renewed when a TLS file changes."""
 
@@ -82,19 +109,14 @@ class ConfiguredTransport(httpx.AsyncBaseTransport):
         self._config = config
         self._http2 = http2
         self._tls = TLSSource(settings)
-        self._inner: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        # By proxy, and whether TLS is spoken through it.
+        self._inner: dict[tuple[str | None, bool], httpx.AsyncHTTPTransport] = {}
         self._context: ssl.SSLContext | None = None
         # Pools of earlier contexts: a running watch may still read from one.
         self._retired: list[httpx.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        config = self._config
-        proxy = proxy_for(
-            str(request.url),
-            proxy_url=getattr(config, "proxy_url", "") or "",
-            no_proxy=getattr(config, "no_proxy", "") or "",
-            from_environment=bool(getattr(config, "proxy_from_environment", False)),
-        )
+        proxy = configured_proxy(self._config, str(request.url))
         try:
             context = self._tls.current()
         except ExchangeError as error:
@@ -102,25 +124,40 @@ class ConfiguredTransport(httpx.AsyncBaseTransport):
         if context is not self._context:
             self._retired = [*self._retired[-3:], *self._inner.values()]
             self._inner, self._context = {}, context
-        inner = self._inner.get(proxy)
+        encrypted = request.url.scheme == "https"
+        inner = self._inner.get((proxy, encrypted))
         if inner is None:
-            inner = self._inner[proxy] = self._open(proxy, context)
+            inner = self._inner[proxy, encrypted] = self._open(proxy, encrypted, context)
         if self._tls.server_name and request.url.scheme == "https":
             request.extensions = {**request.extensions, "sni_hostname": self._tls.server_name}
-        return await inner.handle_async_request(request)
+        try:
+            return await inner.handle_async_request(request)
+        except httpx.ConnectError as error:
+            where = httpx.URL(proxy or str(request.url))
+            text = connect_text(error, where.host, where.port or DEFAULT_PORTS.get(where.scheme, 0))
+            kind = httpx.ProxyError if proxy else httpx.ConnectError
+            raise kind(text, request=request) from error
 
-    def _open(self, proxy: str | None, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-        connect = getattr(self._config, "proxy_connect_header", None) or {}
+    def _open(self, proxy: str | None, encrypted: bool, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+        # They belong to CONNECT, which only TLS needs.
+        connect = (encrypted and getattr(self._config, "proxy_connect_header", None)) or {}
         headers = [(name, secret.reveal()) for name, secrets in connect.items() for secret in secrets]
-        return httpx.AsyncHTTPTransport(
-            verify=context,
-            http2=self._http2,
-            trust_env=False,
-            proxy=httpx.Proxy(proxy, headers=headers) if proxy else None,
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_S
-            ),
-        )
+        try:
+            return httpx.AsyncHTTPTransport(
+                verify=context,
+                http2=self._http2,
+                trust_env=False,
+                proxy=httpx.Proxy(proxy, headers=headers) if proxy else None,
+                limits=httpx.Limits(
+                    max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_S
+                ),
+            )
+        except ImportError:
+            raise httpx.ProxyError(
+                "SOCKS proxies need the extra `socks` (pip install 'pyscrape[socks]')"
+            ) from None
+        except (ValueError, httpx.InvalidURL) as error:
+            raise httpx.ProxyError(f"invalid proxy: {error}") from None
 
     async def aclose(self) -> None:
         for transport in [*self._retired, *self._inner.values()]:

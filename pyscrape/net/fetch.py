@@ -12,7 +12,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from pyscrape.net.client import USER_AGENT, ConfiguredTransport, make_credentials
+from pyscrape.model.names import quoted
+from pyscrape.net.client import USER_AGENT, ConfiguredTransport, configured_proxy, make_credentials
 from pyscrape.net.connection import Answered, Connection, Origin, Reply
 from pyscrape.net.errors import ExchangeError
 from pyscrape.net.inflate import Inflater
@@ -53,7 +54,7 @@ class JobClient:
     """What the targets of one job share: TLS, credentials, headers.
 
     `headers`: sent with each request besides Host, User-Agent and credentials. `transport`: makes the transport of
-    a target, for tests and other networks; by default a `ScrapeTransport`, or httpx's own where a proxy is asked for.
+    a target, for tests and other networks; by default a `ScrapeTransport`, and httpx's own where a proxy is asked for.
     """
 
     def __init__(
@@ -70,17 +71,20 @@ class JobClient:
         self.credentials = make_credentials(config)
         self._resolve = resolve
         self._make_transport = transport
-        self._shared: ConfiguredTransport | None = None
-        if transport is None and (config.proxy_url or config.proxy_from_environment):
-            # The proxy's connections are shared: they all lead to one place.
-            self._shared = shared = ConfiguredTransport(config)
-            self._make_transport = lambda: shared
+        # The proxy's connections are shared: they all lead to one place.
+        proxied = transport is None and (config.proxy_url or config.proxy_from_environment)
+        self._shared = ConfiguredTransport(config) if proxied else None
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """A transport for one target."""
         if self._make_transport is not None:
             return self._make_transport()
         return ScrapeTransport(tls=self.tls.current, server_name=self.tls.server_name, resolve=self._resolve)
+
+    def proxied(self, url: str) -> ConfiguredTransport | None:
+        """What a request for `url` goes through instead of the target's own transport, where a proxy is to be asked."""
+        shared = self._shared
+        return shared if shared is not None and configured_proxy(self.config, url) else None
 
     async def aclose(self) -> None:
         """Close what the targets share; fetchers are closed by whoever holds them."""
@@ -113,9 +117,9 @@ class Fetcher:
 
         Raises ExchangeError. An answer that is not 200 is returned like one.
         """
-        url, own_headers = self.url, True
+        url, own_headers, before = self.url, True, ""
         for _ in range(MAX_REDIRECTS + 1):
-            reply = await self._get(url, own_headers, deadline, body_limit)
+            reply = await self._get(url, own_headers, before, deadline, body_limit)
             location = reply.header(b"location")
             if reply.status not in REDIRECTS or not location or not self._job.config.follow_redirects:
                 return Body(
@@ -127,9 +131,7 @@ class Fetcher:
                     reply.headers,
                     url,
                 )
-            url = urljoin(url, location)
-            if urlsplit(url).scheme not in DEFAULT_PORTS:
-                raise ExchangeError("redirect", f'unsupported protocol scheme "{urlsplit(url).scheme}"')
+            before, url = url, _redirected(url, location)
             own_headers = own_headers and _same_site(self.url, url)
         raise ExchangeError("redirect", "stopped after 10 redirects")
 
@@ -156,13 +158,16 @@ class Fetcher:
         except ExchangeError:
             return False  # `fetch` says what is wrong with the files
 
-    async def _get(self, url: str, own_headers: bool, deadline: float, body_limit: int) -> Reply:
-        job, transport = self._job, self._transport
+    async def _get(self, url: str, own_headers: bool, before: str, deadline: float, body_limit: int) -> Reply:
+        job = self._job
+        transport = job.proxied(url) or self._transport
         request = self._request if url is self.url else None
         if request is None:
             headers = [*self._headers, *(await job.credentials.headers())]
             if not own_headers:
                 headers = [pair for pair in headers if pair[0].lower() not in SENSITIVE]
+            if before and not (before.startswith("https:") and url.startswith("http:")):
+                headers.append(("Referer", before))
             if not isinstance(transport, ScrapeTransport):
                 return await _get_through_httpx(transport, url, headers, deadline, body_limit)
             request = request_bytes(url, headers)
@@ -210,6 +215,20 @@ def request_bytes(url: str, headers: Sequence[Header]) -> bytes:
     lines = [f"GET {target} HTTP/1.1", f"Host: {netloc}", f"User-Agent: {USER_AGENT}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def _redirected(url: str, location: str) -> str:
+    """Where a Location leads to; raises ExchangeError (`redirect`) where it is no place to ask."""
+    try:
+        target = urljoin(url, location)
+        origin_of(target, "")
+    except ExchangeError as error:
+        raise ExchangeError("redirect", error.text) from None
+    except ValueError as error:
+        raise ExchangeError(
+            "redirect", f"failed to parse Location header {quoted(location)}: {error}"
+        ) from None
+    return target
 
 
 def _same_site(first: str, then: str) -> bool:

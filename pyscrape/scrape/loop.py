@@ -278,6 +278,9 @@ class Loop:
         except ExchangeError as error:
             self._end(scrape, self._failure(None, error))
             return
+        except Exception as error:
+            self._end(scrape, self._refusal(scrape, error))
+            return
         timeout = str(self.target.timeout)
         failure = failure_of_status(
             body.status, body.phrase, body.content, job=self.job.name, timeout=timeout
@@ -328,7 +331,7 @@ class Loop:
             self.intake.append(row, scrape.at_ms, report)
 
     def _refusal(self, scrape: Scrape, error: Exception) -> ScrapeFailure:
-        """What an exception of reading or appending means; one that is no page's fault is logged whole."""
+        """What an exception means for the scrape; one that is no fault of the target or its page is logged whole."""
         if isinstance(error, ParseError):
             earlier = self.intake.judge(scrape.report)
             error = error if earlier is None else earlier
@@ -340,7 +343,10 @@ class Loop:
             reason, text = error.reason, error.text
         else:
             logger.error(
-                "job %s, target %s: cannot take the page", self.job.name, self.target.url, exc_info=error
+                "job %s, target %s: a scrape met a fault of pyscrape",
+                self.job.name,
+                self.target.url,
+                exc_info=error,
             )
             reason, text = "internal", f"{type(error).__name__}: {error}"
         advice = advice_for(reason, job=self.job.name, timeout=str(self.target.timeout))

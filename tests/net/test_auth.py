@@ -144,6 +144,44 @@ async def test_references_to_a_secret_manager_fail_the_scrape(config: dict[str, 
     await client.aclose()
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "error"),
+    [
+        (b"access_token=abc&token_type=bearer&expires_in=60", "application/x-www-form-urlencoded", ""),
+        (b'{"access_token": "abc", "expires_in": "soon"}', "application/json", ""),
+        (b"{}", "application/json", "oauth2: server response missing access_token"),
+        (b"[1]", "application/json", "oauth2: server response missing access_token"),
+        (b"hello", "text/html", "oauth2: server response missing access_token"),
+    ],
+)
+async def test_answers_of_token_servers(body: bytes, content_type: str, error: str) -> None:
+    async with (
+        fake_target(answering(body, content_type=content_type)) as tokens,
+        fake_target(answering(b"m 1\n")) as target,
+    ):
+        oauth2 = {"client_id": "id", "client_secret": "s", "token_url": tokens.url}
+        client = JobClient(from_mapping(HTTPClientConfig, {"oauth2": oauth2}))
+        try:
+            await client.fetcher(target.url).fetch(asyncio.get_running_loop().time() + 2)
+        except ExchangeError as caught:
+            assert (caught.reason, caught.text) == ("credentials", error)
+        else:
+            assert not error
+            assert b"Authorization: Bearer abc\r\n" in target.requests[0]
+        await client.aclose()
+
+
+async def test_a_token_server_that_is_not_there() -> None:
+    oauth2 = {"client_id": "id", "client_secret": "s", "token_url": "http://127.0.0.1:1/t"}
+    client = JobClient(from_mapping(HTTPClientConfig, {"oauth2": oauth2}))
+    with pytest.raises(ExchangeError) as caught:
+        await client.fetcher("http://127.0.0.1:1/").fetch(asyncio.get_running_loop().time() + 2)
+    await client.aclose()
+    assert (
+        caught.value.text == 'Post "http://127.0.0.1:1/t": dial tcp 127.0.0.1:1: connect: connection refused'
+    )
+
+
 async def test_oauth2_that_refuses_is_a_failure_of_credentials() -> None:
     async with fake_target(answering(b"no", status="403 Forbidden")) as refusing:
         oauth2 = {"client_id": "id", "client_secret": "s", "token_url": refusing.url}

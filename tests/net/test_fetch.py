@@ -281,6 +281,23 @@ async def test_a_redirect_to_nowhere_is_an_answer() -> None:
         assert (await fetch(target.url)).status == 301
 
 
+@pytest.mark.parametrize("location", ["ftp://a/b", "http://[::1/b", "http:///b", "http://a:x/b"])
+async def test_a_redirect_that_leads_to_no_page(location: str) -> None:
+    reason, _, _ = await failure(answering(b"", status="302 Found", headers=(f"Location: {location}",)))
+    assert reason == "redirect"
+
+
+async def test_a_redirect_says_where_it_came_from() -> None:
+    async def once(exchange: Exchange) -> None:
+        moved = exchange.path == "/metrics"
+        await exchange.page(PAGE, status="302 Found" if moved else "200 OK", headers=("Location: /landed",))
+
+    async with fake_target(once) as target:
+        assert (await fetch(target.url)).content == PAGE
+        assert [b"Referer: " in request for request in target.requests] == [False, True]
+        assert f"Referer: {target.url}\r\n".encode() in target.requests[1]
+
+
 async def test_redirects_may_be_forbidden() -> None:
     async with fake_target(circle) as target:
         assert (await fetch(target.url, follow_redirects=False)).status == 302

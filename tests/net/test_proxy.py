@@ -1,14 +1,16 @@
 """Which requests go through which proxy, and that they really do."""
 
 import asyncio
+import sys
 
 import pytest
 
 from pyscrape.model.settings import from_mapping
+from pyscrape.net.errors import ExchangeError
 from pyscrape.net.fetch import JobClient
 from pyscrape.net.proxy import excluded, proxy_for
 from pyscrape.net.settings import HTTPClientConfig
-from tests.helpers.fake_target import answering, fake_target
+from tests.helpers.fake_target import Exchange, answering, fake_target
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,58 @@ async def test_a_host_of_no_proxy_is_asked_directly() -> None:
         body = await client.fetcher(target.url).fetch(asyncio.get_running_loop().time() + 2)
         await client.aclose()
         assert body.content == b"m 1\n"
+
+
+async def failure(config: dict[str, object], url: str) -> tuple[str, str]:
+    """Class and text of a scrape that fails."""
+    client = JobClient(from_mapping(HTTPClientConfig, config))
+    with pytest.raises(ExchangeError) as caught:
+        await client.fetcher(url).fetch(asyncio.get_running_loop().time() + 2)
+    await client.aclose()
+    return caught.value.reason, caught.value.text
+
+
+async def test_a_proxy_that_is_not_there() -> None:
+    async with fake_target(answering(b"")) as gone:
+        port = gone.port
+    assert await failure({"proxy_url": f"http://127.0.0.1:{port}"}, "http://target.test/metrics") == (
+        "proxy", f"proxyconnect tcp: dial tcp 127.0.0.1:{port}: connect: connection refused"
+    )  # fmt: skip
+
+
+async def test_socks_proxies_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    reason, text = await failure({"proxy_url": "socks5://127.0.0.1:1"}, "http://target.test/metrics")
+    assert reason == "proxy"
+    assert "pip install 'pyscrape[socks]'" in text
+
+
+async def test_headers_of_connect_go_with_connect_only() -> None:
+    async def refusing(exchange: Exchange) -> None:
+        await exchange.page(
+            b"m 1\n", status="403 Forbidden" if exchange.request[:7] == b"CONNECT" else "200 OK"
+        )
+
+    async with fake_target(refusing) as proxy:
+        config = {"proxy_url": f"http://u:p@127.0.0.1:{proxy.port}", "proxy_connect_header": {"X-P": ["1"]}}
+        client = JobClient(from_mapping(HTTPClientConfig, config))
+        await client.fetcher("http://target.test/metrics").fetch(asyncio.get_running_loop().time() + 2)
+        await client.aclose()
+        assert await failure(config, "https://target.test/metrics") == (
+            "proxy", "proxyconnect tcp: 403 Forbidden"
+        )  # fmt: skip
+    plain, tunnel = proxy.requests
+    assert b"Proxy-Authorization: Basic dTpw" in plain and b"X-P" not in plain
+    assert b"Proxy-Authorization: Basic dTpw" in tunnel and b"X-P: 1" in tunnel
+
+
+async def test_a_redirect_may_lead_to_a_host_behind_the_proxy() -> None:
+    async with fake_target(answering(b"m 1\n")) as proxy:
+        headers = ("Location: http://target.test/metrics",)
+        async with fake_target(answering(b"", status="302 Found", headers=headers)) as first:
+            config = {"proxy_url": f"http://127.0.0.1:{proxy.port}", "no_proxy": "127.0.0.1"}
+            client = JobClient(from_mapping(HTTPClientConfig, config))
+            body = await client.fetcher(first.url).fetch(asyncio.get_running_loop().time() + 2)
+            await client.aclose()
+    assert body.content == b"m 1\n"
+    assert [len(first.requests), len(proxy.requests)] == [1, 1]

@@ -1,5 +1,7 @@
 """The loop in virtual time: when it scrapes, what it stores, how series end."""
 
+import httpx
+
 from tests.scrape.world import STALE, Page, World, group, play, scrape_config
 
 JOB = {"job": "j", "instance": "a:1"}
@@ -126,3 +128,17 @@ def test_the_timeout_ends_the_whole_exchange() -> None:
     status = world.loop.status
     assert status.last_error == 'Get "http://a:1/metrics": context deadline exceeded'
     assert (status.health, status.reason) == ("down", "timeout")
+
+
+def test_a_fault_of_this_program_fails_the_scrape_and_nothing_else() -> None:
+    def answer(request: httpx.Request) -> Page:
+        raise RuntimeError("a fault")
+
+    async def script(world: World) -> None:
+        world.transport.answer = answer
+        await world.start(scrape_config(scrape_interval="10s"))
+        await world.wait(25)
+
+    world = play(script)
+    assert world.loop.status.reason == "internal"
+    assert world.loop.status.scrapes == 2
