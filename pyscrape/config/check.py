@@ -22,9 +22,10 @@ from pyscrape.config.load import (
     syntax_problem,
     with_jobs,
 )
-from pyscrape.model.problems import Problem
+from pyscrape.model.problems import Problem, format_path
 from pyscrape.model.settings import Section
 from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, compose_all, decode_bytes
+from pyscrape.relabel.settings import Rule
 
 # Fields whose files are read and checked themselves.
 _READ_HERE = {("Config", "rule_files"), ("Config", "scrape_config_files"), ("FileSDConfig", "files")}
@@ -116,8 +117,16 @@ def _check_document(
     else:
         message = "neither a configuration nor anything else that can be checked here"
         holds, problems = (), [Problem("error", "unknown-input", message, filename, 1, 1)]
+    problems = problems + [_question_mark(node, filename) for node in document.question_marks]
     problems = without_ignored(problems, text.split("\n"), filename)
     return Report(filename, kind, holds, in_order(problems))
+
+
+def _question_mark(node: Node, filename: str) -> Problem:
+    message = "yaml: a `?` in a text without quotes between brackets: did not find expected ',' or '}'"
+    hint = "put the text in quotes; Prometheus refuses the file, pyscrape run reads it"
+    column = node.column + str(node.value).find("?")
+    return Problem("error", "unquoted-question-mark", message, filename, node.line, column, hint=hint)
 
 
 def _check_relabel_tests(
@@ -146,7 +155,7 @@ def _check_config(
     loaded = decode_document(
         document, len(text), filename, base_dir, agent=options.agent, root=options.root.rstrip("/")
     )
-    problems = loaded.problems
+    problems = [*loaded.problems, *_static_targets(loaded)]
     if loaded.section is not None:
         found = lint(loaded.section, loaded.job_sections, options.lints)
         done: set[str] = set()
@@ -158,6 +167,41 @@ def _check_config(
             found += [problem._replace(job=job) if job else problem for problem in of_part]
         problems = problems + with_jobs(_without_echo(found, problems), loaded.section, filename)
     return (_count(len(loaded.config.scrape_configs), "job"),), problems
+
+
+def _static_targets(loaded: Loaded) -> Iterator[Problem]:
+    """Static targets that cannot be scraped, as promtool finds them: after relabeling."""
+    for section, job in loaded.job_sections:
+        if "relabel_configs" in section.failed:
+            continue
+        for group, child in enumerate(section.items("static_configs")):
+            node = child.nodes.get("targets")
+            dubious = any(name.startswith("__") for name in child["labels"]) or any(
+                map(_spoils, job.relabel_configs)
+            )
+            for index, address in enumerate(child["targets"]):
+                if node is None or len(node.items) != len(child["targets"]):
+                    continue
+                # Without rules the decoder has judged it; to ask the relabel engine of every address is too dear.
+                if not (dubious or not address or ("/" in address and job.relabel_configs)):
+                    continue
+                from pyscrape.targets import TargetError, populate_labels
+
+                try:
+                    populate_labels({**child["labels"], "__address__": address}, job)
+                except TargetError as error:
+                    at = node.items[index]
+                    yield Problem(
+                        "error", "bad-target", f"instance {index} in group {group}: {error}", section.decoder.file,
+                        at.line, at.column, format_path((*child.path, "targets", index)), job.job_name,
+                    )  # fmt: skip
+
+
+def _spoils(rule: Rule) -> bool:
+    """Whether a rule may make a good target one that cannot be scraped."""
+    if rule.target_label == "__address__":
+        return rule.replacement == "" or "/" in rule.replacement
+    return rule.target_label.startswith("__scrape_")
 
 
 def _without_echo(found: Sequence[Problem], errors: Sequence[Problem]) -> list[Problem]:

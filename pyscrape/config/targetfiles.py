@@ -9,7 +9,9 @@ from pyscrape.model.settings import Decoder, Section, SectionKind, Settings, Spo
 from pyscrape.model.yaml_nodes import Node
 
 
-class TargetEntry(Settings, go_type="struct { Targets []string; Labels model.LabelSet }"):
+class TargetEntry(
+    Settings, go_type="struct { Targets []string; Labels model.LabelSet }", go_name="targetgroup.Group"
+):
     """A group of a target list."""
 
     targets: tuple[str, ...] = setting(TEXTS, "Addresses, host:port.", always=True)

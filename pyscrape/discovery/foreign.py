@@ -115,7 +115,7 @@ class AWSSDConfig(ECSSDConfig, go_type="aws.plain"):
     """Any of the discoveries in AWS, chosen by role."""
 
     role: str = setting(
-        EnumKind(_AWS_ROLES, lambda text: f"unknown AWS SD role {quoted(text)}", go_type="aws.Role"),
+        EnumKind(_AWS_ROLES, lambda text: f"unknown AWS SD role {quoted(text)}"),
         f"What to find: {', '.join(_AWS_ROLES)} (required).",
         always=True,
     )
@@ -171,7 +171,6 @@ class DigitalOceanSDConfig(Settings, go_type="digitalocean.plain"):
         EnumKind(
             ("droplets", "databases"),
             lambda text: f"unknown DigitalOcean SD role {quoted(text)}",
-            go_type="digitalocean.Role",
         ),
         "What to find: droplets or databases.",
         default="droplets",
@@ -252,7 +251,7 @@ class HetznerSDConfig(Settings, go_type="hetzner.plain"):
     refresh_interval: Duration = _refresh()
     port: int = _port()
     role: str = setting(
-        EnumKind(("robot", "hcloud"), lambda text: f"unknown role {quoted(text)}", go_type="hetzner.Role"),
+        EnumKind(("robot", "hcloud"), lambda text: f"unknown role {quoted(text)}"),
         "robot or hcloud (required).",
         always=True,
     )
@@ -450,7 +449,6 @@ class OpenStackSDConfig(Settings, go_type="openstack.plain"):
         EnumKind(
             _OPENSTACK_ROLES,
             lambda text: f"unknown OpenStack SD role {quoted(text)}",
-            go_type="openstack.Role",
         ),
         f"What to find: {', '.join(_OPENSTACK_ROLES)} (required).",
         always=True,
@@ -547,9 +545,7 @@ class ScalewaySDConfig(Settings, go_type="scaleway.plain"):
     refresh_interval: Duration = _refresh()
     port: int = _port()
     role: str = setting(
-        EnumKind(
-            ("instance", "baremetal"), lambda text: f"unknown role {quoted(text)}", go_type="scaleway.role"
-        ),
+        EnumKind(("instance", "baremetal"), lambda text: f"unknown role {quoted(text)}"),
         "instance or baremetal (required).",
         always=True,
     )

@@ -46,7 +46,9 @@ SELECTORS: Mapping[str, tuple[str, ...]] = {
 _FILE_NAME = r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)"
 
 
-class StaticConfig(Settings, go_type="struct { Targets []string; Labels model.LabelSet }"):
+class StaticConfig(
+    Settings, go_type="struct { Targets []string; Labels model.LabelSet }", go_name="targetgroup.Group"
+):
     """Targets that are written out, and the labels they share."""
 
     targets: tuple[str, ...] = setting(TEXTS, "Addresses, host:port.", always=True)
@@ -80,7 +82,7 @@ class FileSDConfig(Settings, go_type="file.plain"):
                 )
 
 
-ROLE = EnumKind(ROLES, lambda text: f"unknown Kubernetes SD role {quoted(text)}", go_type="kubernetes.Role")
+ROLE = EnumKind(ROLES, lambda text: f"unknown Kubernetes SD role {quoted(text)}")
 
 
 class Namespaces(Settings, go_type="kubernetes.plain"):

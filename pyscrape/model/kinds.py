@@ -48,7 +48,7 @@ class TextKind(Kind):
 class SecretKind(TextKind):
     """Text that is never printed."""
 
-    go_type = "config.Secret"
+    go_type = "config.plain"
     zero = Secret("")
     secret = True
 
@@ -301,15 +301,18 @@ class ListKind(Kind):
 
     zero: tuple[Any, ...] = ()
 
-    def __init__(self, item: Kind, *, null_item: str = "", flow: bool = False) -> None:
+    def __init__(self, item: Kind, *, null_item: str = "", flow: bool = False, go_type: str = "") -> None:
         self.item = item
         self.secret = item.secret
         self._list: type[list[Any]] = FlowList if flow else list
         self._null_item = null_item
+        self._go_type = go_type
 
     @property
     def go_type(self) -> str:  # type: ignore[override]  # an item's class may not be loaded yet
-        return f"[]{self.item.go_type}"
+        if isinstance(self.item, SectionKind):
+            return f"[]*{self.item.cls.go_name}"
+        return self._go_type or f"[]{self.item.go_type}"
 
     def decode(self, spot: Spot) -> Any:
         node = spot.node
@@ -443,6 +446,6 @@ SIZE = SizeKind()
 FREE = FreeKind()
 TEXTS = ListKind(TEXT)
 TEXT_MAP = MapKind(TEXT)
-LABEL_NAMES = ListKind(TextKind(check_label_name), flow=True)
+LABEL_NAMES = ListKind(TextKind(check_label_name), flow=True, go_type="model.LabelNames")
 LABEL_SET = MapKind(TEXT, check=lambda name, _: check_label_name(name), go_type="model.LabelSet")
 LABELS = MapKind(TEXT, check=check_label, go_type="map[string]string")

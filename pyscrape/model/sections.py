@@ -75,7 +75,7 @@ class Spot:
         """Note that the node is not of the type that the field has; what it holds may be a `secret`."""
         node = self.node
         shown, value = {"list": "a list", "map": "a mapping"}.get(node.kind, ""), ""
-        if node.kind == "scalar" and secret:
+        if node.go_tag == "!!str" and secret:
             shown = "`<secret>`"
         elif node.kind == "scalar":
             shown = f"`{node.value}`" if len(node.value) <= 60 else f"`{node.value[:57]}...`"

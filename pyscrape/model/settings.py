@@ -26,6 +26,8 @@ from pyscrape.model.yaml_nodes import Node, from_python
 T = TypeVar("T")
 
 EMPTY_MAP: Mapping[str, Any] = MappingProxyType({})
+# Packages of Prometheus with several discoveries, whose types have names of their own.
+_MANY_DISCOVERIES = {"aws", "moby", "xds", "zookeeper"}
 REQUIRED: Any = object()
 FAILED: Any = object()
 
@@ -146,7 +148,7 @@ class _LazyDataclassFields:
 
 @dataclass_transform(frozen_default=True)
 class Settings:
-    """Base of all settings classes. `go_type` is the type's name in Prometheus' messages, `title` the section's."""
+    """Base of all settings classes. `go_type` is the type in Prometheus' messages, `go_name` that of a list's item."""
 
     settings: ClassVar[dict[str, Setting]] = {}
     defaults: ClassVar[dict[str, Any]] = {}
@@ -154,13 +156,19 @@ class Settings:
     name_of_key: ClassVar[dict[str, str]] = {}
     inline_fields: ClassVar[tuple[str, ...]] = ()
     go_type: ClassVar[str] = "config.plain"
+    go_name: ClassVar[str] = ""
     extensions: ClassVar[tuple[tuple[str, Any], ...]] = ()
     """Fields that others added (see `extension`), by name; an instance that has some holds them itself."""
     __dataclass_fields__: ClassVar[Any] = _LazyDataclassFields()
 
-    def __init_subclass__(cls, go_type: str = "config.plain", **kwargs: Any) -> None:
+    def __init_subclass__(cls, go_type: str = "config.plain", go_name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.go_type = go_type
+        package, _, name = go_type.partition(".")
+        if name == "plain":  # what Go calls a type while it decodes it
+            alone = cls.__name__.endswith("SDConfig") and package not in _MANY_DISCOVERIES
+            name = "SDConfig" if alone else cls.__name__
+        cls.go_name = go_name or f"{package}.{name}"
         inherited = cls.settings
         cls.settings = {}
         for name, declared in list(vars(cls).items()):

@@ -138,10 +138,15 @@ class Node:
 
 
 class Document(NamedTuple):
-    """The first document of a text (None when there is none) and where a second one begins, if one does."""
+    """A document of a text: its root (None when it is empty), and where a second one begins, if one does.
+
+    `question_marks` are the unquoted texts between brackets that hold a `?`: one of YAML's newer versions lets them
+    stand, and Go's library, which reads the older one, refuses the file.
+    """
 
     root: Node | None
     second_line: int = 0
+    question_marks: tuple[Node, ...] = ()
 
 
 def _binary(node: Node) -> str:
@@ -301,10 +306,12 @@ def _documents(get_event: Callable[[], Any], first_only: bool) -> list[Document]
             continue
         if event.version not in (None, (1, 1)):
             raise YAMLError("yaml: found incompatible YAML document", _line(event), 1)
-        root = _document(get_event)
+        question_marks: list[Node] = []
+        root = _document(get_event, question_marks)
+        second_line = _second_document(get_event) if first_only else 0
+        documents.append(Document(root, second_line, tuple(question_marks)))
         if first_only:
-            return [Document(root, _second_document(get_event))]
-        documents.append(Document(root))
+            break
     return documents
 
 
@@ -318,11 +325,12 @@ def _second_document(get_event: Callable[[], Any]) -> int:
     return 0
 
 
-def _document(get_event: Callable[[], Any]) -> Node | None:
-    """Build the nodes of one document from its events, without recursion."""
+def _document(get_event: Callable[[], Any], question_marks: list[Node]) -> Node | None:
+    """Build the nodes of one document from its events, without recursion; note plain texts that hold a `?`."""
     anchors: dict[str, Node] = {}
     open_nodes: list[Node] = []
     pending: list[Node | None] = []  # the key that waits for its value, per open node
+    in_brackets = 0  # how many of the open nodes are, or are inside of, [ ] or { }
     root: Node | None = None
     scalar, alias = yaml.ScalarEvent, yaml.AliasEvent
     map_start, list_start = yaml.MappingStartEvent, yaml.SequenceStartEvent
@@ -334,6 +342,8 @@ def _document(get_event: Callable[[], Any]) -> Node | None:
             plain = not style and not tag
             tag = "" if tag == "!" else tag
             node = Node("scalar", event.value, mark.line + 1, mark.column + 1, plain, tag, style)
+            if in_brackets and not style and "?" in event.value:
+                question_marks.append(node)
         elif kind is map_start or kind is list_start:
             mark = event.start_mark
             node = Node("map" if kind is map_start else "list", [], mark.line + 1, mark.column + 1)
@@ -344,6 +354,7 @@ def _document(get_event: Callable[[], Any]) -> Node | None:
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             open_nodes.pop()
             pending.pop()
+            in_brackets -= in_brackets > 0
             continue
         else:
             return root  # the document's end
@@ -361,6 +372,7 @@ def _document(get_event: Callable[[], Any]) -> Node | None:
         if kind is map_start or kind is list_start:
             open_nodes.append(node)
             pending.append(None)
+            in_brackets += in_brackets > 0 or event.flow_style
     line = open_nodes[0].line if open_nodes else 1
     raise YAMLError(f"the document has more than the {MAX_NODES} nodes that are read", line, 1)
 

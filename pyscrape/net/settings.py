@@ -38,8 +38,6 @@ RESERVED_HEADERS = {
 class UrlKind(TextKind):
     """A URL; printed with its password hidden."""
 
-    go_type = "config.URL"
-
     def decode(self, spot: Spot) -> Any:
         from pyscrape.net.urls import redacted_url, url_mistake
 
@@ -118,7 +116,7 @@ class Authorization(Settings, go_type="config.Authorization"):
             section.error('authorization type cannot be set to "basic", use "basic_auth" instead', "type")
 
 
-class TLSConfig(Settings, go_type="config.TLSConfig"):
+class TLSConfig(Settings, go_type="config.plain"):
     """How TLS connections are made and checked."""
 
     ca: str = setting(TEXT, "CA certificates in PEM form.")

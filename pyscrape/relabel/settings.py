@@ -35,8 +35,6 @@ class Fields(Protocol):
 class RegexKind(TextKind):
     """A regular expression in RE2's syntax."""
 
-    go_type = "relabel.Regexp"
-
     def is_omitted(self, value: Any) -> bool:
         """Whether it is the default; the empty regex is printed, as null."""
         return bool(value == DEFAULT_REGEX)
@@ -63,7 +61,7 @@ class RegexKind(TextKind):
         return text
 
 
-class Rule(Settings, go_type="relabel.plain"):
+class Rule(Settings, go_type="relabel.plain", go_name="relabel.Config"):
     """A relabel rule. `line`, `column` (from 1; 0 = unknown) and `file` say where it stands."""
 
     source_labels: tuple[str, ...] = setting(LABEL_NAMES, "Labels whose values are joined and matched.")
@@ -78,7 +76,6 @@ class Rule(Settings, go_type="relabel.plain"):
         EnumKind(
             ACTIONS,
             lambda text: f"unknown relabel action {quoted(text)}",
-            go_type="relabel.Action",
             fold=True,
         ),
         "What to do.",

@@ -143,6 +143,25 @@ def test_json_target_lists(text: str, errors: list[str]) -> None:
         assert check_targets(compose(text).root, text, "a.yml") == []
 
 
+# The job's fields, what is held against them: as promtool judges them.
+TARGETS = [
+    ("static_configs: [{targets: ['a:b:c', ':80', a b]}]", []),
+    ("static_configs: [{targets: [a, ~]}]", ["1:63: instance 1 in group 0: no address"]),
+    ("static_configs: [{targets: ['http://a']}], relabel_configs: [{target_label: __address__, replacement: a}]", []),
+    ("static_configs: [{targets: ['http://a']}], relabel_configs: [{action: drop}]", []),
+    ("static_configs: [{targets: [a]}], relabel_configs: [{target_label: __address__, replacement: ''}]", ["1:60: instance 0 in group 0: no address"]),
+    ("static_configs: [{targets: [a], labels: {__scrape_interval__: x}}]", ['1:60: instance 0 in group 0: error parsing scrape interval: not a valid duration string: "x"']),
+    ("params: {a: [b?c]}", ["1:46: yaml: a `?` in a text without quotes between brackets: did not find expected ',' or '}'"]),
+    ("params: {a: ['b?c']}", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "errors"), TARGETS, ids=[str(i) for i in range(len(TARGETS))])
+def test_what_promtool_finds_in_targets_and_brackets(fields: str, errors: list[str]) -> None:
+    found = check_text(f"scrape_configs: [{{job_name: a, {fields}}}]")
+    assert [f"{p.line}:{p.column}: {p.message}" for p in found if p.severity == "error"] == errors
+
+
 def test_a_bare_list_of_jobs() -> None:
     report = check_bytes(b"- job_name: a\n  static_configs: [{target: [a]}]\n")
     assert report.kind == "jobs"

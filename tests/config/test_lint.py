@@ -2,10 +2,12 @@
 
 # ruff: noqa: E501  (cases are data, one line each)
 
+from pathlib import Path
+
 import pytest
 
-from pyscrape.config import check_text
-from pyscrape.config.check import check_bytes
+from pyscrape.config import check_text, read_config
+from pyscrape.config.check import check_bytes, check_file
 from pyscrape.config.lint import patterns
 from pyscrape.config.lint.run import LINTS
 
@@ -157,10 +159,6 @@ JOBS = [
     ("kubelet-read-only-port", "static_configs: [{targets: ['a:10255']}]"),
     ("federation", f"metrics_path: /federate, {STATIC}"),
     ("federation", f"metrics_path: /federate, params: {{'match[]': [a]}}, {STATIC}"),
-    (
-        "url-target",
-        "static_configs: [{targets: ['http://a']}], relabel_configs: [{target_label: x, replacement: y}]",
-    ),
     ("deprecated-field", f"scheme: https, bearer_token: a, {STATIC}"),
     ("secret-ref", f"scheme: https, basic_auth: {{username_ref: a}}, {STATIC}"),
     ("path-is-url", f"metrics_path: 'http://a/metrics', {STATIC}"),
@@ -170,6 +168,16 @@ JOBS = [
 @pytest.mark.parametrize(("lint", "fields"), JOBS)
 def test_jobs(lint: str, fields: str) -> None:
     assert [row[0] for row in findings(f"scrape_configs: [{{job_name: a, {fields}}}]")] == [lint]
+
+
+def test_urls_as_targets_are_errors_of_a_check_and_findings_of_a_server(tmp_path: Path) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text(
+        "scrape_configs: [{job_name: a, static_configs: [{targets: ['http://a']}],"
+        " relabel_configs: [{target_label: x, replacement: y}]}]"
+    )
+    assert [p.id for p in check_file(str(path)).problems] == ["bad-target"]
+    assert [p.id for p in read_config(path)[1]] == ["url-target"]
 
 
 def test_around_the_jobs() -> None:
@@ -226,7 +234,7 @@ def test_lints_can_be_chosen() -> None:
 
 
 def test_every_lint_is_tested() -> None:
-    tested = {row[0] for rows in (FOUND, AFTER_SCRAPE, JOBS) for row in rows} | {"not-run"}
+    tested = {row[0] for rows in (FOUND, AFTER_SCRAPE, JOBS) for row in rows} | {"not-run", "url-target"}
     assert {lint.id for lint in LINTS} <= tested
 
 
