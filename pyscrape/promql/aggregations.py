@@ -22,7 +22,7 @@ from pyscrape.promql.histograms import doubt_quantiles
 from pyscrape.promql.labelling import valid_target
 from pyscrape.promql.over_time import mean_of, outside_quantiles, quantile_of_sorted
 from pyscrape.promql.panels import Mask
-from pyscrape.promql.sums import NOTHING, sum_first_axis
+from pyscrape.promql.sums import NOTHING, few_sums, sum_first_axis
 from pyscrape.promql.topk import ranks
 from pyscrape.promql.values import Grid, Vector
 from pyscrape.promql.xxhash import xxhash64
@@ -34,6 +34,10 @@ Fold = Callable[[Values, Mask | None, Groups], Values]
 
 COUNTED_CELLS = 1 << 20
 """Cells that count_values looks at together."""
+
+
+FEW_CELLS = 512
+"""So many are added one by one in less time than numpy needs to begin."""
 
 
 def aggregate(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
@@ -66,6 +70,8 @@ def _filled(values: Values, present: Mask | None, filler: float) -> Values:
 
 
 def _sum(values: Values, present: Mask | None, groups: Groups) -> Values:
+    if values.size <= FEW_CELLS:
+        return few_sums(_filled(values, present, NOTHING), groups.ids.tolist(), groups.count)
     return groups.fold(_filled(values, present, NOTHING), NOTHING, sum_first_axis)
 
 

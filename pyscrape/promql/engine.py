@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Lock
 
 import numpy as np
@@ -16,6 +15,7 @@ from pyscrape.promql.explain import render
 from pyscrape.promql.frames import empty_frame, label_order, take
 from pyscrape.promql.limits import Limits
 from pyscrape.promql.parser import parse_expr
+from pyscrape.promql.plan import Plan
 from pyscrape.promql.result import Result, ResultType, SeriesSamples
 from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
@@ -61,8 +61,8 @@ class Engine:
         self._max_samples = max_samples
         self._timeout_s = timeout_s
         self._lock = Lock()
-        self._trees: dict[str, Expr] = {}
-        self._texts: dict[int, str] = {}
+        self._plans: dict[str, Plan] = {}
+        self._of_tree: dict[int, tuple[str, Plan]] = {}
         self._syntax = {
             "experimental": experimental,
             "extended_ranges": experimental if extended_ranges is None else extended_ranges,
@@ -72,22 +72,23 @@ class Engine:
     def parse(self, query: str) -> Expr:
         """The query's tree by this engine's options; raises QueryParseError.
 
-        Dashboards ask the same again and again: trees of late are kept, and with them the text that annotations need.
+        Dashboards ask the same again and again: trees of late are kept, with their plans and the text that annotations
+        need.
         """
-        tree = self._trees.get(query)
-        if tree is None:
-            tree = parse_expr(query, **self._syntax)
+        plan = self._plans.get(query)
+        if plan is None:
+            plan = Plan.of(parse_expr(query, **self._syntax))
             if len(query) <= KEPT_LENGTH:
-                self._keep(query, tree)
-        return tree
+                self._keep(query, plan)
+        return plan.expr
 
-    def _keep(self, query: str, tree: Expr) -> None:
+    def _keep(self, query: str, plan: Plan) -> None:
         with self._lock:
-            while len(self._trees) >= KEPT_TREES:
-                oldest = next(iter(self._trees))
-                self._texts.pop(id(self._trees.pop(oldest)), None)
-            self._trees[query] = tree
-            self._texts[id(tree)] = query
+            while len(self._plans) >= KEPT_TREES:
+                oldest = next(iter(self._plans))
+                self._of_tree.pop(id(self._plans.pop(oldest).expr), None)
+            self._plans[query] = plan
+            self._of_tree[id(plan.expr)] = (query, plan)
 
     def instant(
         self,
@@ -155,10 +156,9 @@ class Engine:
         ranged: bool,
     ) -> Result:
         begin = time.perf_counter()
-        if isinstance(query, str):
-            text, expr = query, self.parse(query)
-        else:
-            text, expr = text or self._texts.get(id(query), ""), query
+        expr = self.parse(query) if isinstance(query, str) else query
+        known_text, plan = self._of_tree.get(id(expr)) or ("", Plan.of(expr))
+        text = query if isinstance(query, str) else text or known_text
         if ranged and expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             raise QueryError(
                 f'invalid expression type "{expr.type.documented}" for range query, must be Scalar or instant Vector'
@@ -167,7 +167,7 @@ class Engine:
         grid = scope.grid
         stats = QueryStats(steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
         evaluator = Evaluator(
-            expr, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
+            plan, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
         )
         stats.prepare_s = time.perf_counter() - begin
         begin = time.perf_counter()
@@ -181,7 +181,7 @@ class Engine:
         with np.errstate(all="ignore"):
             result = _result(evaluator, value, grid, ranged=ranged)
         stats.sort_s = time.perf_counter() - begin
-        return replace(result, warnings=evaluator.notes.warnings, infos=evaluator.notes.infos, stats=stats)
+        return result.told(evaluator.notes.warnings, evaluator.notes.infos, stats)
 
     def _shorter(self, timeout_s: float | None) -> float | None:
         """A query may ask for less time than the engine gives, not for more."""

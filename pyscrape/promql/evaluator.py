@@ -39,7 +39,7 @@ from pyscrape.promql.panels import (
     total_samples,
     whole_panels,
 )
-from pyscrape.promql.plan import Matchers, narrowed, reads, repeated
+from pyscrape.promql.plan import Matchers, Plan, reads
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.selectors import latest
 from pyscrape.promql.stats import NodeStats, QueryStats
@@ -55,7 +55,7 @@ class Evaluator:
 
     def __init__(
         self,
-        expr: Expr,
+        plan: Plan,
         query: str,
         scope: Scope,
         storage: Storage,
@@ -64,7 +64,7 @@ class Evaluator:
         *,
         delayed_names: bool = False,
     ) -> None:
-        self.expr = expr
+        self.expr = plan.expr
         self.scope: Scope = scope
         self.limits = limits
         self.notes = Annotations(query)
@@ -72,8 +72,7 @@ class Evaluator:
         self.delayed_names = delayed_names
         self.symbols: SymbolTable = Symbols()
         self._storage = storage
-        self._narrowed = narrowed(expr)
-        self._repeated = repeated(expr) | {narrowing.wide for narrowing in self._narrowed.values()}
+        self._plan = plan
         self._values: dict[tuple[Expr, Grid], Value] = {}
         self._selections: dict[Matchers, Selection] = {}
         self._newest: dict[Matchers, tuple[Panel, ...]] = {}
@@ -92,7 +91,7 @@ class Evaluator:
 
     def read(self) -> None:
         """Ask the store for everything that the query needs, each distinct selector once."""
-        for matchers, read in reads(self.expr, self.scope).items():
+        for matchers, read in reads(self._plan, self.scope).items():
             self.limits.check()
             if read.newest:
                 newest = self._storage.newest(matchers, read.start_ms, read.end_ms)
@@ -116,10 +115,12 @@ class Evaluator:
         expr = bare(expr)
         if grid.count > 1 and same_at_every_step(expr):
             return _at_all_steps(self.value(expr, grid.first), grid.count)
-        narrowing = self._narrowed.get(expr)
+        if not self._plan.shares:
+            return self._compute(expr, grid)
+        narrowing = self._plan.narrowed.get(expr)
         if narrowing is not None and grid in (self.scope.grid, self.scope.grid.first):
             return self._chosen_from(self.vector(narrowing.wide, grid), narrowing.extra)
-        if expr not in self._repeated:
+        if expr not in self._plan.repeated:
             return self._compute(expr, grid)
         known = self._values.get((expr, grid))
         if known is None:

@@ -7,8 +7,8 @@ its value.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pyscrape.model.labels import METRIC_NAME
@@ -59,19 +59,39 @@ class Read(NamedTuple):
         return Read(min(self.start_ms, other.start_ms), max(self.end_ms, other.end_ms), False)
 
 
-def reads(expr: Expr, scope: Scope) -> dict[Matchers, Read]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of an expression whatever the times: what `narrowed` and `repeated` say of it."""
+
+    expr: Expr
+    narrowed: Mapping[Expr, Narrowing]
+    repeated: frozenset[Expr]
+    """Wide parts of `narrowed` included."""
+
+    @classmethod
+    def of(cls, expr: Expr) -> "Plan":
+        """The plan for an expression."""
+        chosen = narrowed(expr)
+        return cls(expr, chosen, repeated(expr) | {narrowing.wide for narrowing in chosen.values()})
+
+    @property
+    def shares(self) -> bool:
+        """Whether any part's value serves more than once."""
+        return bool(self.repeated)
+
+
+def reads(plan: Plan, scope: Scope) -> dict[Matchers, Read]:
     """For each distinct set of matchers what the query reads."""
     found: dict[Matchers, Read] = {}
-    chosen_from_others = narrowed(expr)
-    for matchers, read in _uses(expr, scope.grid, scope, frozenset(chosen_from_others)):
+    for matchers, read in _uses(plan.expr, scope.grid, scope, plan.narrowed.keys()):
         found[matchers] = found.get(matchers, read) | read
     return found
 
 
 def _uses(
-    expr: Expr, grid: Grid, scope: Scope, unread: frozenset[Expr] = frozenset()
+    expr: Expr, grid: Grid, scope: Scope, unread: Set[Expr] = frozenset()
 ) -> Iterator[tuple[Matchers, Read]]:
-    if not grid.count or expr in unread:
+    if not grid.count or (unread and expr in unread):
         return
     if grid.count > 1 and same_at_every_step(expr):
         grid = grid.first

@@ -50,6 +50,21 @@ class Result:
     infos: list[str] = field(default_factory=list)
     stats: QueryStats = field(default_factory=QueryStats)
 
+    def told(self, warnings: list[str], infos: list[str], stats: QueryStats) -> "Result":
+        """The same answer with what is to be said about it."""
+        return Result(
+            self.type,
+            self.frame,
+            self.times_ms,
+            self.values,
+            self.present,
+            self.samples,
+            self.text,
+            warnings,
+            infos,
+            stats,
+        )
+
     def __len__(self) -> int:
         """How many series there are."""
         return len(self.frame)

@@ -5,6 +5,7 @@ because a tree of matrices is log2(n) calls where a chain is n; the lost parts a
 so both agree to the last place or two. A sum that is not finite has no meaningful lost part and stands alone.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,8 +15,8 @@ from pyscrape.promql.panels import Panel
 
 Floats = NDArray[np.float64]
 
-NOTHING = -0.0
-"""The one neutral element of addition: +0.0 would turn a sum of -0.0 into 0."""
+NOTHING = 0.0
+"""What Prometheus' sums begin with: they are never -0."""
 
 
 def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -45,11 +46,32 @@ def sum_first_axis(values: Floats) -> Floats:
             tail = lost[2 * half :] if lost is not None else np.zeros_like(odd)
             added, error = np.concatenate([added, odd]), np.concatenate([error, tail])
         total, lost = added, error
-    return total[0] if lost is None else settle(total[0], lost[0])
+    return total[0] + NOTHING if lost is None else settle(total[0], lost[0])
+
+
+def few_sums(values: Floats, groups: list[int], count: int) -> Floats:
+    """Sums by group of the columns of a small matrix [steps x series]: [steps x count], as exact as can be."""
+    result = np.empty((len(values), count))
+    for step, row in enumerate(values.tolist()):
+        members: list[list[float]] = [[] for _ in range(count)]
+        for group, value in zip(groups, row, strict=True):
+            members[group].append(value)
+        result[step] = [_exact_sum(cells) for cells in members]
+    return result
+
+
+def _exact_sum(cells: list[float]) -> float:
+    if len(cells) == 1:
+        return cells[0] + NOTHING
+    try:
+        total = math.fsum(cells)
+    except (OverflowError, ValueError):  # beyond the largest float on the way, or infinities of both signs
+        return float(sum_first_axis(np.array(cells)[:, None])[0])
+    return total + NOTHING
 
 
 def window_sums(panel: Panel) -> Floats:
-    """Compensated sum of each window, [steps x series]; an empty window sums to -0.0.
+    """Compensated sum of each window, [steps x series]; an empty window sums to 0.
 
     Every window is cut into runs of 1, 2, 4, ... samples by the bits of its length, and the sums of all runs of
     one length are made from those of half the length: no window is ever a difference of longer ones.

@@ -73,12 +73,12 @@ class Vector:
             return self
         alive = np.logical_or.reduce(self.present, axis=0)
         if alive.all():
-            return replace(self, present=None) if self.present.all() else self
+            return Vector(self.frame, self.values, None, self.unnamed) if self.present.all() else self
         return self.take(alive)
 
     def with_values(self, values: Values, present: Mask | None = None) -> "Vector":
         """Same series, other values; `present` narrows where they exist."""
-        return replace(self, values=values, present=both(self.present, present))
+        return Vector(self.frame, values, both(self.present, present), self.unnamed)
 
     def drop_names(self, delayed: bool, *, strict: bool = False) -> "Vector":
         """The same vector after an operation that makes a name untrue.
@@ -95,7 +95,9 @@ class Vector:
 
     def settle_names(self) -> "Vector":
         """Delayed name removal carried out."""
-        if self.unnamed is None or not self.unnamed.any():
+        if self.unnamed is None:
+            return self
+        if not self.unnamed.any():
             return replace(self, unnamed=None)
         codes = self.frame.codes.copy()
         for name in reserved(self.frame.symbols):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from pyscrape.model.labels import Labels
@@ -19,6 +20,7 @@ from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.encode import result_data
 from pyscrape.web.params import Params
 from pyscrape.web.query_log import Span, entry
+from pyscrape.web.quick import Question, QuickQueries
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
@@ -36,16 +38,25 @@ class QueryApi:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._engine = services.engine
+        self._quick = QuickQueries()
 
     def mounts(self) -> list[Mount]:
         both = ("GET", "POST")
         return [
-            Mount("/api/v1/query", self.query, both, "query"),
-            Mount("/api/v1/query_range", self.query_range, both, "query"),
+            Mount("/api/v1/query", self.query, both, "query", glance=self._quick_query),
+            Mount("/api/v1/query_range", self.query_range, both, "query", glance=self._quick_range),
             Mount("/api/v1/query_exemplars", self.query_exemplars, both, "query"),
             Mount("/api/v1/format_query", self.format_query, both, "query"),
             Mount("/api/v1/parse_query", self.parse_query, both, "query"),
         ]
+
+    def _quick_query(self, call: Call) -> Answer | None:
+        known = (call.params.first("query"), 0.0, 0.0) in self._quick
+        return self.query(call) if known and not self._services.query_log.on else None
+
+    def _quick_range(self, call: Call) -> Answer | None:
+        known = _question(call.params, self._span(call.params)) in self._quick
+        return self.query_range(call) if known and not self._services.query_log.on else None
 
     def query(self, call: Call) -> Answer:
         params = call.params
@@ -55,8 +66,13 @@ class QueryApi:
         return self._run(call, limit, span, lambda tree, options: self._engine.instant(tree, at_s, **options))
 
     def query_range(self, call: Call) -> Answer:
-        params = call.params
-        limit = params.limit()
+        limit = call.params.limit()
+        span = self._span(call.params)
+        return self._run(call, limit, span, lambda tree, options: self._range(tree, span, options))
+
+    @staticmethod
+    def _span(params: Params) -> Span:
+        """start, end and step of a range query; ApiError when they make none."""
         start_s, end_s = params.time_s("start"), params.time_s("end")
         if end_s < start_s:
             raise ApiError.parameter("end", "end timestamp must not be before start time")
@@ -65,8 +81,7 @@ class QueryApi:
             raise ApiError.parameter("step", BAD_STEP)
         if (end_s - start_s) / step_s > MAX_STEPS:
             raise ApiError("bad_data", TOO_MANY_POINTS)
-        span = Span(start_s, end_s, step_s)
-        return self._run(call, limit, span, lambda tree, options: self._range(tree, span, options))
+        return Span(start_s, end_s, step_s)
 
     def _range(self, tree: Expr, span: Span, options: dict[str, Any]) -> Result:
         if tree.type not in {ValueType.SCALAR, ValueType.VECTOR}:
@@ -113,6 +128,7 @@ class QueryApi:
             raise ApiError.parameter("query", error) from error
 
     def _run(self, call: Call, limit: int, span: Span, ask: Ask) -> Answer:
+        begin = perf_counter()
         params = call.params
         tree = self._parsed(params)
         try:
@@ -125,13 +141,19 @@ class QueryApi:
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
         stats = result.stats.to_prometheus(times) if wanted else None
-        return success(result_data(result, stats), result.warnings, result.infos)
+        answer = success(result_data(result, stats), result.warnings, result.infos)
+        self._quick.note(_question(params, span), perf_counter() - begin, result.stats)
+        return answer
 
     def _log(self, call: Call, span: Span, stats: QueryStats, error: str = "") -> None:
         log = self._services.query_log
         if log.on:
             path = "/api/v1/query_range" if span.step_s else "/api/v1/query"
             log.write(entry(call, path, span, stats, error, self._services.now_s()))
+
+
+def _question(params: Params, span: Span) -> Question:
+    return params.first("query"), span.end_s - span.start_s, span.step_s
 
 
 def _options(params: Params, call: Call, most_s: float) -> dict[str, Any]:

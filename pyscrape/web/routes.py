@@ -70,7 +70,7 @@ def header_of(headers: Sequence[tuple[bytes, bytes]], name: bytes, default: str 
 
 Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer | Stream]]
 Glance = Callable[[Call], Answer | None]
-"""Gives an answer that is at hand, or None when it must be worked out; takes microseconds, never waits."""
+"""Gives an answer that is at hand or worked out in a moment, else None; takes a millisecond or two at most."""
 
 
 @dataclass(slots=True)

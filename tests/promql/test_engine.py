@@ -46,6 +46,10 @@ CASES: list[tuple[str, dict[str, float]]] = [
     ("sum(requests_total) > bool 1e9", {"": 0.0}),
     ("count_over_time(up[1m])", {"job=a": 4.0}),
     ("max_over_time(sum(requests_total)[1m:30s])", {"": 720.0}),
+    ("1 / sum(vector(-0.0))", {"": math.inf}),  # sums begin with 0 and are never -0
+    ("1 / avg(vector(-0.0))", {"": math.inf}),
+    ("1 / sum_over_time(vector(-0.0)[1m:1m])", {"": math.inf}),
+    ("1 / avg_over_time(vector(-0.0)[5m:1m])", {"": math.inf}),
     ("requests_total @ 0 == 0 unless on (job) up", {"__name__=requests_total,code=200,job=b": 0.0}),
 ]
 

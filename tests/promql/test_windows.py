@@ -12,7 +12,7 @@ from pyscrape.model.value import ABSENT, ABSENT_BITS, STALE
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.panels import Panel, build_panels
 from pyscrape.promql.rate import Spans
-from pyscrape.promql.sums import sum_first_axis, window_extremes, window_sums
+from pyscrape.promql.sums import few_sums, sum_first_axis, window_extremes, window_sums
 from tests.helpers.examples import examples
 
 NUMBERS = st.one_of(
@@ -37,6 +37,19 @@ def test_sums_keep_what_rounding_loses(values: list[float]) -> None:
         got = float(sum_first_axis(np.array(values)[:, None])[0])
     size = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
     assert close(got, exact(values), size * 1e-16)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.one_of(NUMBERS, st.just(-0.0))), min_size=1, max_size=20))
+def test_few_sums_are_those_of_many(members: list[tuple[int, float]]) -> None:
+    groups = [group for group, _ in members]
+    with np.errstate(all="ignore"):
+        got = few_sums(np.array([[value for _, value in members]]), groups, 3)[0].tolist()
+        for group in set(groups):
+            cells = np.array([value for of, value in members if of == group])
+            size = float(np.abs(cells[np.isfinite(cells)]).max(initial=0.0))
+            wanted = float(sum_first_axis(cells[:, None])[0])
+            assert close(got[group], wanted, size * 1e-16)
+            assert got[group] != 0 or math.copysign(1, got[group]) == 1  # as Prometheus begins with 0
 
 
 def panel(values: list[list[float]], lo: list[int], hi: list[int]) -> Panel:

@@ -12,7 +12,9 @@ import pytest
 
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.regex import RegexTimeout
+from pyscrape.promql.stats import QueryStats
 from pyscrape.store import Store
+from pyscrape.web import quick
 from pyscrape.web.answers import Answer, accepted_encodings, compressed, rows
 from pyscrape.web.app import create_app
 from pyscrape.web.notifications import RELOAD_FAILED, Notifications
@@ -183,6 +185,38 @@ async def test_before_the_start_is_done_and_after_the_end_began() -> None:
                 assert answer.headers["X-Prometheus-Stopping"] == str(stopping).lower()
             for path in ("/-/healthy", "/metrics", "/api/v1/notifications"):
                 assert (await client.get(path)).status_code == 200
+
+
+async def test_a_query_that_was_quick_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[str] = []
+    store = store_with(SERIES)
+    newest = store.newest
+    monkeypatch.setattr(
+        store, "newest", lambda *args: (where.append(threading.current_thread().name), newest(*args))[1]
+    )
+    async with client_of(make_services(store)) as client:
+        first = await client.data("/api/v1/query", query="sum(up)", time="0")
+        assert await client.data("/api/v1/query", query="sum(up)", time="0") == first
+        monkeypatch.setattr(quick, "QUICK_S", -1.0)  # from now on nothing is
+        for _ in range(2):
+            await client.data("/api/v1/query", query="sum(up)", time="0")
+    main = threading.main_thread().name
+    assert [name == main for name in where] == [False, True, True, False]
+
+
+def test_what_looks_at_much_is_not_quick() -> None:
+    known = quick.QuickQueries()
+    question = ("up", 0.0, 0.0)
+    known.note(question, 0.001, QueryStats(peak_samples=10, series_read=5))
+    assert question in known
+    for seconds, stats in (
+        (0.003, QueryStats()),
+        (0.001, QueryStats(peak_samples=60_000)),
+        (0.001, QueryStats(series_read=501)),
+    ):
+        known.note(question, 0.001, QueryStats())
+        known.note(question, seconds, stats)
+        assert question not in known
 
 
 class Slow:
