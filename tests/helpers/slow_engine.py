@@ -394,7 +394,7 @@ def quantile(q: float, values: Sequence[float]) -> float:
         return math.nan
     if not 0 <= q <= 1:
         return math.copysign(math.inf, q)
-    ordered = sorted(values, key=lambda value: -math.inf if math.isnan(value) else value)
+    ordered = sorted(values, key=lambda value: (0, 0.0) if math.isnan(value) else (1, value))
     rank = q * (len(ordered) - 1)
     low = math.floor(rank)
     high = min(low + 1, len(ordered) - 1)
