@@ -190,6 +190,7 @@ async def test_before_the_start_is_done_and_after_the_end_began() -> None:
 async def test_a_query_that_was_quick_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[str] = []
     store = store_with(SERIES)
+    monkeypatch.setattr(quick, "QUICK_S", 60.0)  # everything is
     newest = store.newest
     monkeypatch.setattr(
         store, "newest", lambda *args: (where.append(threading.current_thread().name), newest(*args))[1]
