@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -37,27 +38,60 @@ def page_rows(rows: int, columns: int, seed: int = 1) -> NDArray[np.float64]:
     return out
 
 
-def recorded(path: Path) -> NDArray[np.float64]:
-    """The samples of recorded pages, shape [pages x series]."""
+def pages(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """(time in ms, value by series as the page writes it) of recorded pages."""
     data = path.read_bytes()
-    pages, at = [], 0
-    columns: dict[str, int] = {}
+    at = 0
     while at + 12 <= len(data):
-        _, size = struct.unpack_from("<qI", data, at)
+        at_ms, size = struct.unpack_from("<qI", data, at)
         if at + 12 + size > len(data):
             break
         page = {}
         for line in zlib.decompress(data[at + 12 : at + 12 + size]).decode().splitlines():
             if line and line[0] != "#":
                 name, _, value = line.rpartition(" ")
-                page[columns.setdefault(name, len(columns))] = float(value)
-        pages.append(page)
+                page[name] = float(value)
+        yield at_ms, page
         at += 12 + size
-    bits = np.full((len(pages), len(columns)), ABSENT_BITS, np.uint64)
+
+
+def recorded(path: Path) -> NDArray[np.float64]:
+    """The samples of recorded pages, shape [pages x series]."""
+    columns: dict[str, int] = {}
+    rows = []
+    for _, page in pages(path):
+        rows.append({columns.setdefault(name, len(columns)): value for name, value in page.items()})
+    bits = np.full((len(rows), len(columns)), ABSENT_BITS, np.uint64)
     values = bits.view(np.float64)
-    for row, page in enumerate(pages):
-        values[row, list(page)] = list(page.values())
+    for row, cells in enumerate(rows):
+        values[row, list(cells)] = list(cells.values())
     return values
+
+
+def measure_replay(paths: list[Path]) -> list[Row]:
+    """Recorded pages through a store at their own times, series coming and going, then everything sealed."""
+    store = Store()
+    spent = time.process_time()
+    for path in paths:
+        table = store.table(path.stem)
+        names: list[str] = []
+        columns = table.add_columns([])
+        for at_ms, page in pages(path):
+            if list(page) != names:
+                names = list(page)
+                columns = table.add_columns([{"__name__": "line", "text": name} for name in names])
+            table.append(at_ms, columns, np.array(list(page.values())))
+            store.maintain(at_ms, 1)
+        table.cut_rows()
+        store.maintain(at_ms, 60)
+    spent = time.process_time() - spent
+    stats = store.stats()
+    size = stats.bytes["chunks"] / stats.samples_appended
+    what = f"{' and '.join(path.stem for path in paths)}, {stats.samples_appended:,} samples of {stats.series:,} series"
+    return [
+        Row(f"{what}: sealed", size, "B/sample", "2.0"),
+        Row(f"{what}: parsed by hand, appended, sealed", spent / stats.samples_appended * 1e9, "ns/sample"),
+    ]
 
 
 def measure_codec(what: str, values: NDArray[np.float64], rows: int) -> list[Row]:
@@ -84,13 +118,14 @@ def measure_codec(what: str, values: NDArray[np.float64], rows: int) -> list[Row
 
 
 def label_sets(count: int, targets: int) -> list[dict[str, str]]:
-    """Series of many targets: few metrics with thousands of series, many with hundreds."""
+    """Series of many targets: few metrics with thousands of series, many with hundreds; two targets are node-2, node-3
+    of job a."""
     per_target = count // targets
     return [
         {
             "__name__": f"metric_{k % 1000}_total",
-            "job": "a" if target % 2 == 0 else "b",
-            "instance": f"node-{target}:9100",
+            "job": "a" if target // 2 % 2 else "b",
+            "instance": f"node-{target}:9100" if target < 10 else f"box-{target}:9100",
             "code": str(200 + k % 7),
             "mode": f"m{k // 1000}",
             "id": f"i{(target * per_target + k) % 100_000}",
@@ -116,7 +151,10 @@ def measure_index(count: int) -> list[Row]:
     nodes = [Matcher(MatchType.EQ, "job", "a"), Matcher(MatchType.RE, "instance", "node-(1|2|3).*")]
     rows = [Row(f"{len(sets):,} series: adding labels", adding * 1e6, "us/series", "2")]
     for what, matchers, goal in (("name", name, "5"), ("job and regex", nodes, "20")):
+        start = time.process_time()
         found = len(store.index.match(matchers))
+        took = time.process_time() - start
+        rows.append(Row(f"{len(sets):,} series: {what} -> {found:,}, the first time", took * 1e3, "ms", goal))
         took = cpu_s(partial(store.index.match, matchers))
         rows.append(Row(f"{len(sets):,} series: {what} -> {found:,}", took * 1e3, "ms", goal))
         took = cpu_s(partial(store.select, matchers, 0, 5000))
@@ -183,9 +221,12 @@ def measure_memory(count: int, targets: int, scrapes: int) -> list[Row]:
 
 def measure(full: bool) -> list[Row]:
     rows = measure_codec("pages", page_rows(96, 5000), 32) + measure_codec("pages", page_rows(512, 1000), 256)
-    for path in filter(None, os.environ.get("PYSCRAPE_PAGES", "").split(",")):
+    paths = [Path(path) for path in os.environ.get("PYSCRAPE_PAGES", "").split(",") if path]
+    if paths:
+        rows += measure_replay(paths)
+    for path in paths:
         for length in (32, 256):
-            rows += measure_codec(Path(path).stem, recorded(Path(path)), length)
+            rows += measure_codec(path.stem, recorded(path), length)
     rows += measure_index(1_000_000 if full else 100_000)
     rows += measure_memory(1_000_000, 200, 100) if full else measure_memory(50_000, 10, 100)
     return rows

@@ -43,8 +43,16 @@ _INT, _INT_2, _BITS = 0, 1, 2
 _KINDS = np.array([ABSENT_BITS, STALE_BITS, NAN_BITS], np.uint64)
 _SIGNED = {width: np.dtype(f"<i{width}") for width in (1, 2, 4, 8)}
 _UNSIGNED = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
+_PIECES = {
+    3: ((0, "<u2"), (2, "i1")),
+    5: ((0, "<u4"), (4, "i1")),
+    6: ((0, "<u4"), (4, "<i2")),
+    7: ((0, "<u4"), (4, "<u2"), (6, "i1")),
+}
+"""By width that no integer of numpy has: where such integers begin in it that make it up."""
 _POWERS = 10.0 ** np.arange(16)
 _EXACT = 2.0**53
+_WIDE = 192
 _NEGATIVE_ZERO = np.uint64(1 << 63)
 
 
@@ -105,23 +113,33 @@ class Packed:
         if len(slots) == 1:
             [slot] = slots.tolist()
             one = next(one for one in classes if slot < one.slot + one.columns)
-            out = self._class_values(one, slots.astype(np.intp) - one.slot, start, rows)
+            out = np.empty((rows, 1))
+            self._unpack(one, slots.astype(np.intp) - one.slot, start, out)
         else:
-            order = np.argsort(slots, kind="stable")
-            slots = slots[order].astype(np.intp)
+            # columns in the order of their slots, so that each class fills neighbours; then each to its place
+            ranks = slots if positions is None else np.empty(len(slots), np.intp)
+            if positions is not None:
+                order = np.argsort(slots, kind="stable")
+                ranks[order] = np.arange(len(slots))
+                slots = slots[order]
+            else:
+                slots = np.arange(len(slots))
             ends = np.searchsorted(slots, [one.slot + one.columns for one in classes]).tolist()
-            out = np.empty((rows, len(slots)), np.float64)
+            out = np.empty((rows, len(slots)))
             begin = 0
             for one, end in zip(classes, ends, strict=True):
                 if begin < end:
-                    values = self._class_values(one, slots[begin:end] - one.slot, start, rows)
-                    out[:, order[begin:end]] = values
+                    places = slots[begin:end].astype(np.intp) - one.slot
+                    self._unpack(one, places, start, out[:, begin:end])
                     begin = end
+            if (ranks[1:] < ranks[:-1]).any():
+                out = out.take(ranks, axis=1)
         if self._head[6]:
             self._lay_runs(out, positions, start)
         return out
 
-    def _class_values(self, one: _Class, places: NDArray[np.intp], start: int, rows: int) -> Values:
+    def _unpack(self, one: _Class, places: NDArray[np.intp], start: int, into: Values) -> None:
+        """Rows from `start` on of some columns of a class; `into` has shape [rows x places]."""
         columns, at = one.columns, one.at
         first = np.frombuffer(self._data, _SIGNED[one.first_width], columns, at)[places].astype(np.int64)
         at = _aligned(at + one.first_width * columns)
@@ -129,33 +147,49 @@ class Packed:
         if one.form == _INT_2:
             slope = np.frombuffer(self._data, "<i8", columns, at)[places]
             at = _aligned(at + 8 * columns)
-        scales = None
+        powers: NDArray[np.floating] | None = None
         if one.form != _BITS:
             scales = np.frombuffer(self._data, np.uint8, columns, at)[places]
             at = _aligned(at + columns)
-        numbers = np.empty((rows, len(places)), np.int64)
+            powers = _POWERS[scales] if scales.any() else None
         if not one.width and slope is None:
-            numbers[:] = first
-        else:
-            numbers[1:] = self._steps(one, at, places, start, start + rows - 1) if one.width else 0
-            before = self._steps(one, at, places, 0, start) if one.width and start else None
-            numbers[0] = first if before is None else first + before.sum(axis=0, dtype=np.int64)
-            if slope is not None:
-                numbers[0] = first + start * slope
-                if before is not None:
-                    weights = np.arange(start, 0, -1)[:, None]
-                    numbers[0] += (before * weights).sum(axis=0, dtype=np.int64)
-                    slope = slope + before.sum(axis=0, dtype=np.int64)
-                if rows > 1:
-                    numbers[1] += slope
-                np.cumsum(numbers[1:], axis=0, out=numbers[1:])
-            np.cumsum(numbers, axis=0, out=numbers)
-        if scales is None:
-            return numbers.view(np.float64)
-        values = numbers.astype(np.float64)
-        if scales.any():
-            values /= _POWERS[scales]
-        return values
+            values = first.view(np.float64) if one.form == _BITS else first.astype(np.float64)
+            into[:] = values if powers is None else values / powers
+            return
+        numbers = self._numbers(one, at, places, start, len(into), first, slope)
+        if one.form == _BITS:
+            into[:] = numbers.view(np.float64)
+            return
+        into[:] = numbers
+        if powers is not None:
+            np.divide(into, powers, out=into)
+
+    def _numbers(
+        self,
+        one: _Class,
+        at: int,
+        places: NDArray[np.intp],
+        start: int,
+        rows: int,
+        first: Ints,
+        slope: Ints | None,
+    ) -> Ints:
+        """The integers of rows from `start` on: differences, whose array begins at `at`, added up."""
+        numbers = np.empty((rows, len(places)), np.int64)
+        numbers[1:] = self._steps(one, at, places, start, start + rows - 1) if one.width else 0
+        before = self._steps(one, at, places, 0, start) if one.width and start else None
+        numbers[0] = first if before is None else first + before.sum(axis=0, dtype=np.int64)
+        if slope is not None:
+            numbers[0] = first + start * slope
+            if before is not None:
+                weights = np.arange(start, 0, -1)[:, None]
+                numbers[0] += (before * weights).sum(axis=0, dtype=np.int64)
+                slope = slope + before.sum(axis=0, dtype=np.int64)
+            if rows > 1:
+                numbers[1] += slope
+                _add_up(numbers[1:])
+        _add_up(numbers)
+        return numbers
 
     def _steps(self, one: _Class, at: int, places: NDArray[np.intp], low: int, high: int) -> Ints:
         """Differences of a class' columns that lead to the rows low + 1 to high, shape [rows x places]."""
@@ -165,12 +199,13 @@ class Packed:
             flat = np.frombuffer(self._data, _SIGNED[width], rows * one.columns, at)
             steps = flat.reshape(rows, one.columns)
             return steps if len(places) == one.columns and _in_order(places) else steps.take(places, axis=1)
-        planes = np.frombuffer(self._data, np.uint8, rows * one.columns * width, at)
-        narrow = planes.reshape(rows, one.columns, width).take(places, axis=1)
-        wide = np.zeros((rows, len(places), 8), np.uint8)
-        wide[:, :, 8 - width :] = narrow
-        steps = wide.view("<i8")[:, :, 0]
-        steps >>= 8 * (8 - width)
+        steps = np.zeros((rows, len(places)), np.int64)
+        in_order = len(places) == one.columns and _in_order(places)
+        for offset, dtype in reversed(_PIECES[width]):  # the sign is in the last piece
+            piece: NDArray[np.integer] = np.ndarray(
+                (rows, one.columns), dtype, self._data, at + offset, (one.columns * width, width)
+            )
+            steps |= (piece if in_order else piece[:, places]).astype(np.int64) << (8 * offset)
         return steps
 
     def _lay_runs(self, out: Values, positions: NDArray[np.intp] | None, start: int) -> None:
@@ -471,6 +506,17 @@ def _without_runs(
     bits = bits.copy()
     bits[:, some] = filled
     return runs, bits
+
+
+def _add_up(numbers: Ints) -> None:
+    """Running sums down the columns, in place."""
+    if numbers.shape[1] < _WIDE:
+        np.cumsum(numbers, axis=0, out=numbers)
+        return
+    above = numbers[0]
+    for row in numbers[1:]:  # numpy would go down column by column, which misses the cache
+        np.add(row, above, out=row)
+        above = row
 
 
 def _in_order(places: NDArray[np.intp]) -> bool:

@@ -1,10 +1,13 @@
 """Packed rows come back to the bit, whole and by column."""
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.model.value import ABSENT_BITS, NAN_BITS, STALE_BITS
+from pyscrape.store import codec
 from pyscrape.store.chunk import Chunk
 from pyscrape.store.codec import Packed, pack
 from pyscrape.store.layout import Layout
@@ -53,8 +56,14 @@ pages = st.integers(1, 12).flatmap(lambda rows: st.lists(column(rows), min_size=
 
 
 @examples(100)
-@given(pages, st.data())
-def test_round_trip(page: list[list[int]], data: st.DataObject) -> None:
+@given(pages, st.data(), st.sampled_from([1, 192]))
+def test_round_trip(page: list[list[int]], data: st.DataObject, wide: int) -> None:
+    """`wide`: from so many columns on, rows are added up one by one."""
+    with patch.object(codec, "_WIDE", wide):
+        round_trip(page, data)
+
+
+def round_trip(page: list[list[int]], data: st.DataObject) -> None:
     bits = np.array(page, np.uint64).T
     rows, columns = bits.shape
     steps = data.draw(st.lists(st.integers(1, 2**34), min_size=rows, max_size=rows))
