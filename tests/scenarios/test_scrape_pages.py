@@ -18,6 +18,15 @@ EXPORTERS: dict[str, tuple[list[str], str]] = {
     "redis_exporter": (["--web.listen-address={at}"], "/metrics"),
     "blackbox_exporter": (["--web.listen-address={at}", "--config.file={folder}/blackbox.yml"], "/metrics"),
     "pushgateway": (["--web.listen-address={at}"], "/metrics"),
+    "alertmanager": (
+        [
+            "--web.listen-address={at}",
+            "--cluster.listen-address=",
+            "--config.file={folder}/alertmanager.yml",
+            "--storage.path={folder}/alerts",
+        ],
+        "/-/ready",
+    ),
     "prometheus": (
         [
             "--web.listen-address={at}",
@@ -38,16 +47,30 @@ OF_THE_SCRAPE = {"scrape_duration_seconds"}
 Page = tuple[bytes, str]
 
 
+def with_its_files(name: str) -> list[str]:
+    """The command of a program; one that was unpacked and not installed sees what its package has under /usr/share."""
+    program = peer(name)
+    share = Path(program).parents[1] / "root" / f"prometheus-{name}" / "usr" / "share"
+    if not (share / "prometheus").is_dir() or Path("/usr/share/prometheus", name).exists():
+        return [program]
+    mount = 'mount -t overlay overlay -o lowerdir=$0:/usr/share /usr/share && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(share), program]
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
     """Page and Content-Type of every exporter that is there, in both formats."""
     folder = tmp_path_factory.mktemp("exporters")
     (folder / "blackbox.yml").write_text("modules: {tcp: {prober: tcp}}\n")
     (folder / "empty.yml").write_text("")
+    (folder / "alertmanager.yml").write_text("{route: {receiver: none}, receivers: [{name: none}]}\n")
     found: dict[str, Page] = {}
     for name, (flags, ready) in EXPORTERS.items():
         port = free_port()
-        command = [peer(name), *(flag.format(at=f"{HOST}:{port}", folder=folder) for flag in flags)]
+        command = [
+            *with_its_files(name),
+            *(flag.format(at=f"{HOST}:{port}", folder=folder) for flag in flags),
+        ]
         with started(command, folder, port, ready) as process:
             for form, accept in ACCEPTED.items():
                 request = Request(f"{process.url}/metrics", headers={"Accept": accept})
