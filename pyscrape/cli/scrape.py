@@ -80,7 +80,7 @@ def lines(found: Diagnosis, top: int) -> list[str]:
     else:
         shown += [f"DOWN ({found.failure.reason}): {found.failure.text}"]
         if found.place:
-            shown += ["", *found.place.splitlines()]
+            shown += found.place.splitlines()[1:]
         if found.failure.advice:
             shown.append(f"hint: {found.failure.advice}")
     shown += ["", f"fetched in {found.fetch_s * 1000:.1f} ms"]
@@ -115,7 +115,8 @@ def _tables(found: Diagnosis, top: int) -> list[str]:
             for use in found.labels[:top]
         ]
     dropped = sum(found.dropped.values())
-    shown += ["", f"after metric_relabel_configs: {found.kept:,} samples, {dropped:,} dropped"]
+    until = " until the mistake" if found.place else ""
+    shown += ["", f"after metric_relabel_configs: {found.kept:,} samples{until}, {dropped:,} dropped"]
     shown += [f"  dropped {count:>8,} of {name}" for name, count in list(found.dropped.items())[:top]]
     if found.collapsed:
         shown.append(

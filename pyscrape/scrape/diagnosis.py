@@ -125,6 +125,7 @@ def take_answer(found: Diagnosis, body: Body) -> None:
 def take_page(found: Diagnosis, body: Body, job: Job, target: Target) -> None:
     """What is on the page, and what the job makes of it."""
     entries: list[Entry] = []
+    broken: ScrapeFailure | None = None
     started_s = time.perf_counter()
     try:
         content_type = job.format_of(body.content_type)
@@ -135,13 +136,14 @@ def take_page(found: Diagnosis, body: Body, job: Job, target: Target) -> None:
         found.failure = _failure("content_type", str(error), job)
         return
     except ParseError as error:
-        found.failure = _failure("parse", str(error), job)
-        found.place = error.explain()
+        broken, found.place = _failure("parse", str(error), job), error.explain()
     found.parse_s = time.perf_counter() - started_s
     count_entries(found, entries)
-    if found.failure is None:
+    judge(found, [entry for entry in entries if isinstance(entry, Series)], job, target)
+    if broken is None:
         found.findings = lint_page(body.content, content_type)
-        judge(found, [entry for entry in entries if isinstance(entry, Series)], job, target)
+    # What is wrong with a series before the place that cannot be read comes first.
+    found.failure = found.failure or broken or over_limit(found, job)
 
 
 def count_entries(found: Diagnosis, entries: Iterable[Entry]) -> None:
@@ -183,7 +185,7 @@ def count_entries(found: Diagnosis, entries: Iterable[Entry]) -> None:
 
 
 def judge(found: Diagnosis, series: list[Series], job: Job, target: Target) -> None:
-    """What metric relabeling and the limits would make of the page."""
+    """What metric relabeling and the limits would make of the page's series."""
     rules = job.rules_for(target)
     stored: set[Labels] = set()
     dropped: Counter[str] = Counter()
@@ -204,14 +206,27 @@ def judge(found: Diagnosis, series: list[Series], job: Job, target: Target) -> N
     found.collapsed = found.kept - len(stored)
     found.dropped = dict(dropped.most_common())
     config = job.config
-    if config.sample_limit and found.kept > config.sample_limit and found.failure is None:
-        found.failure = _failure("limit", "sample limit exceeded", job)
+    names = {name for labels in stored for name in labels}
+    values = {value for labels in stored for value in labels.values()}
     for name, use, limit in (
         ("sample_limit", found.kept, config.sample_limit),
         ("body_size_limit", found.body_bytes, config.body_size_limit),
+        ("label_limit", max(map(len, stored), default=0), config.label_limit),
+        ("label_name_length_limit", _longest(names), config.label_name_length_limit),
+        ("label_value_length_limit", _longest(values), config.label_value_length_limit),
     ):
         if limit:
             found.findings_of_limits.append(f"{name}: {use} of {limit} ({use / limit:.0%})")
+
+
+def over_limit(found: Diagnosis, job: Job) -> ScrapeFailure | None:
+    """The failure of a page with too many samples."""
+    limit = job.config.sample_limit
+    return _failure("limit", "sample limit exceeded", job) if limit and found.kept > limit else None
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max((len(text.encode("utf-8", "surrogateescape")) for text in texts), default=0)
 
 
 def _labels_of(entry: Series) -> dict[str, str]:

@@ -61,6 +61,19 @@ async def test_a_page_that_does_not_parse_shows_the_place() -> None:
     assert "line 2, column" in lines[0]
     assert "broken{a=} 2" in lines[1]
     assert lines[2].strip() == "^"
+    assert (found.kept, found.findings) == (1, [])
+    found = await diagnosed(answering(b'good{a="1",a="2"} 1\nbroken{a=} 2\n'))
+    assert found.failure is not None and found.failure.reason == "invalid_series"
+
+
+async def test_how_near_the_limits_are() -> None:
+    limits = {"label_limit": 8, "label_name_length_limit": 16, "label_value_length_limit": 50}
+    found = await diagnosed(answering(PAGE), body_size_limit="1KB", **limits)
+    assert found.findings_of_limits[1:] == [
+        "label_limit: 5 of 8 (62%)",
+        "label_name_length_limit: 8 of 16 (50%)",
+        "label_value_length_limit: 15 of 50 (30%)",
+    ]
 
 
 async def hang_up(exchange: Exchange) -> None:
