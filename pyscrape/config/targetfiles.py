@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from pyscrape.discovery.settings import STATIC_TYPE
 from pyscrape.model.kinds import LABEL_SET, TEXTS, ListKind
 from pyscrape.model.names import quoted
 from pyscrape.model.problems import Problem, format_path
@@ -9,9 +10,7 @@ from pyscrape.model.settings import Decoder, Section, SectionKind, Settings, Spo
 from pyscrape.model.yaml_nodes import Node
 
 
-class TargetEntry(
-    Settings, go_type="struct { Targets []string; Labels model.LabelSet }", go_name="targetgroup.Group"
-):
+class TargetEntry(Settings, go_type=STATIC_TYPE, go_name="targetgroup.Group"):
     """A group of a target list."""
 
     targets: tuple[str, ...] = setting(TEXTS, "Addresses, host:port.", always=True)

@@ -46,9 +46,11 @@ SELECTORS: Mapping[str, tuple[str, ...]] = {
 _FILE_NAME = r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)"
 
 
-class StaticConfig(
-    Settings, go_type="struct { Targets []string; Labels model.LabelSet }", go_name="targetgroup.Group"
-):
+# Go prints a struct without a name as a whole.
+STATIC_TYPE = 'struct { Targets []string "yaml:\\"targets\\""; Labels model.LabelSet "yaml:\\"labels\\"" }'
+
+
+class StaticConfig(Settings, go_type=STATIC_TYPE, go_name="targetgroup.Group"):
     """Targets that are written out, and the labels they share."""
 
     targets: tuple[str, ...] = setting(TEXTS, "Addresses, host:port.", always=True)
@@ -126,7 +128,9 @@ class KubernetesSDConfig(Settings, go_type="kubernetes.plain"):
     kubeconfig_file: str = setting(PATH, "A kubeconfig file.", always=True)
     http: HTTPClientConfig = http_block()
     namespaces: Namespaces = setting(SectionKind(Namespaces), "Where to look.", default=Namespaces())
-    selectors: tuple[Selector, ...] = setting(ListKind(SectionKind(Selector)), "Which objects to look at.")
+    selectors: tuple[Selector, ...] = setting(
+        ListKind(SectionKind(Selector), go_type="[]kubernetes.SelectorConfig"), "Which objects to look at."
+    )
     attach_metadata: AttachMetadata = setting(
         SectionKind(AttachMetadata), "Metadata of related objects.", default=AttachMetadata()
     )

@@ -96,12 +96,12 @@ class TristateKind(BoolKind):
 
 
 class IntKind(Kind):
-    """A whole number; `unsigned` ones start at zero."""
+    """A whole number; `unsigned` ones start at zero. `wide`: Go's type names its 64 bits."""
 
     zero = 0
 
-    def __init__(self, *, unsigned: bool = False) -> None:
-        self.go_type = "uint" if unsigned else "int"
+    def __init__(self, *, unsigned: bool = False, wide: bool = False) -> None:
+        self.go_type = ("uint" if unsigned else "int") + ("64" if wide else "")
         self._unsigned = unsigned
 
     def decode(self, spot: Spot) -> Any:
@@ -310,9 +310,11 @@ class ListKind(Kind):
 
     @property
     def go_type(self) -> str:  # type: ignore[override]  # an item's class may not be loaded yet
+        if self._go_type:
+            return self._go_type
         if isinstance(self.item, SectionKind):
             return f"[]*{self.item.cls.go_name}"
-        return self._go_type or f"[]{self.item.go_type}"
+        return f"[]{self.item.go_type}"
 
     def decode(self, spot: Spot) -> Any:
         node = spot.node
@@ -435,6 +437,7 @@ def check_label_name(name: str) -> str:
 
 TEXT = TextKind()
 SECRET = SecretKind()
+SECRETS = ListKind(SECRET, go_type="[]config.Secret")
 PATH = PathKind()
 BOOL = BoolKind()
 TRISTATE = TristateKind()

@@ -12,6 +12,7 @@ from pyscrape.model.kinds import (
     FREE,
     PATH,
     SECRET,
+    SECRETS,
     TEXT,
     TEXT_MAP,
     TEXTS,
@@ -178,7 +179,7 @@ class HTTPHeader(Settings, go_type="config.Header"):
     """The values of one header."""
 
     values: tuple[str, ...] = setting(TEXTS, "Values.")
-    secrets: tuple[Secret, ...] = setting(ListKind(SECRET), "Values that are never printed.")
+    secrets: tuple[Secret, ...] = setting(SECRETS, "Values that are never printed.")
     files: tuple[str, ...] = setting(ListKind(PATH), "Files that hold values; read for each request.")
 
 
@@ -200,7 +201,7 @@ def check_proxy(section: Section) -> None:
         section.error("if no_proxy is configured, proxy_url must also be configured", "no_proxy")
 
 
-PROXY_HEADERS = MapKind(ListKind(SECRET), go_type="config.ProxyHeader")
+PROXY_HEADERS = MapKind(SECRETS, go_type="config.ProxyHeader")
 
 
 class OAuth2(Settings, go_type="config.plain"):

@@ -67,7 +67,9 @@ class Rule(Settings, go_type="relabel.plain", go_name="relabel.Config"):
     source_labels: tuple[str, ...] = setting(LABEL_NAMES, "Labels whose values are joined and matched.")
     separator: str = setting(TEXT, "What stands between the joined values.", default=DEFAULT_SEPARATOR)
     regex: str = setting(RegexKind(), "What the joined values must match, as a whole.", default=DEFAULT_REGEX)
-    modulus: int = setting(IntKind(unsigned=True), "Modulus of the hash of the joined values (hashmod).")
+    modulus: int = setting(
+        IntKind(unsigned=True, wide=True), "Modulus of the hash of the joined values (hashmod)."
+    )
     target_label: str = setting(TEXT, "Label that receives the result; may hold $1 for action replace.")
     replacement: str = setting(
         TEXT, "The result; $1 or ${name} are capture groups.", default=DEFAULT_REPLACEMENT

@@ -14,8 +14,8 @@ from pyscrape.model.kinds import (
     SECRET,
     TEXT,
     TEXT_MAP,
-    UINT,
     EnumKind,
+    IntKind,
     ListKind,
 )
 from pyscrape.model.names import quoted
@@ -175,7 +175,9 @@ class RemoteReadConfig(Settings, go_type="config.plain"):
 
     url: str = setting(URL, "URL of the endpoint (required).", always=True)
     remote_timeout: Duration = setting(DURATION, "How long a request may take.", default=Duration(60_000))
-    chunked_read_limit: int = setting(UINT, "Largest frame of an answer in bytes.", default=50_000_000)
+    chunked_read_limit: int = setting(
+        IntKind(unsigned=True, wide=True), "Largest frame of an answer in bytes.", default=50_000_000
+    )
     headers: Mapping[str, str] = setting(TEXT_MAP, "More headers of each request.")
     read_recent: bool = setting(BOOL, "Ask also for times that the local store has.")
     name: str = setting(TEXT, "Name in metrics and logs.")

@@ -73,6 +73,15 @@ def unknown_protocol(name: str) -> str:
 VALIDATION = EnumKind(VALIDATION_SCHEMES, lambda text: f"unrecognized ValidationScheme: {quoted(text)}")
 
 
+class ProtocolKind(TextKind):
+    """The name of a scrape protocol; `finish` judges it."""
+
+    go_type = "config.ScrapeProtocol"
+
+
+PROTOCOL = ProtocolKind()
+
+
 class PasswordlessPathKind(TextKind):
     """A URL path; a text with a scheme in it is a mistake that no type catches."""
 
@@ -96,7 +105,7 @@ class GlobalConfig(Settings, go_type="config.plain"):
     scrape_interval: Duration = setting(DURATION, "How often to scrape.", default=DEFAULT_INTERVAL)
     scrape_timeout: Duration = setting(DURATION, "How long a scrape may take.", default=DEFAULT_TIMEOUT)
     scrape_protocols: tuple[str, ...] | None = setting(
-        ListKind(TEXT), "Formats to ask targets for, the most wanted first.", default=None
+        ListKind(PROTOCOL), "Formats to ask targets for, the most wanted first.", default=None
     )
     evaluation_interval: Duration = setting(
         DURATION, "How often to evaluate rules.", default=DEFAULT_INTERVAL
@@ -222,8 +231,12 @@ class ScrapeConfig(DiscoverySettings, go_type="config.ScrapeConfig"):
     )
     scrape_interval: Duration = setting(DURATION, "How often to scrape.")
     scrape_timeout: Duration = setting(DURATION, "How long a scrape may take; at most the interval.")
-    scrape_protocols: tuple[str, ...] = setting(ListKind(TEXT), "Formats to ask for, the most wanted first.")
-    fallback_scrape_protocol: str = setting(TEXT, "Format of pages that come without a usable Content-Type.")
+    scrape_protocols: tuple[str, ...] = setting(
+        ListKind(PROTOCOL), "Formats to ask for, the most wanted first."
+    )
+    fallback_scrape_protocol: str = setting(
+        PROTOCOL, "Format of pages that come without a usable Content-Type."
+    )
     scrape_native_histograms: bool = setting(TRISTATE, "Ingest native histograms.")
     always_scrape_classic_histograms: bool = setting(TRISTATE, "Keep classic histograms beside native ones.")
     convert_classic_histograms_to_nhcb: bool = setting(TRISTATE, "Make native histograms of classic ones.")

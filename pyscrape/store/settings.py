@@ -1,7 +1,7 @@
 """What a configuration can say about storage."""
 
 from pyscrape.model.duration import Duration
-from pyscrape.model.kinds import DURATION, FLOAT, INT, SIZE, EnumKind
+from pyscrape.model.kinds import DURATION, FLOAT, SIZE, EnumKind, IntKind
 from pyscrape.model.names import quoted
 from pyscrape.model.settings import Section, SectionKind, Settings, setting
 
@@ -62,7 +62,9 @@ class TSDBConfig(Settings, go_type="config.plain"):
 class ExemplarsConfig(Settings, go_type="config.ExemplarsConfig"):
     """Exemplars that are kept."""
 
-    max_exemplars: int = setting(INT, "How many exemplars are kept in all; 0 is none.", default=100_000)
+    max_exemplars: int = setting(
+        IntKind(wide=True), "How many exemplars are kept in all; 0 is none.", default=100_000
+    )
 
 
 class StorageConfig(Settings, go_type="config.StorageConfig"):
