@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy as np
 from benchmarks.runner import Row, cpu_s
 from pyscrape.promql.engine import Engine
 from pyscrape.store import Store
+from pyscrape.web.answers import success_of
 from pyscrape.web.encode import metric_objects, result_data
 
 HOST = "127.0.0.1"
@@ -55,7 +57,7 @@ def measure(full: bool) -> list[Row]:  # one size
     store = filled_store()
     result = Engine(store).range("container_memory_working_set_bytes", 15, POINTS * 15, 15)
     assert result.values.shape == (POINTS, SERIES)
-    encoding = cpu_s(lambda: result_data(result))
+    encoding = cpu_s(lambda: success_of(result_data(result)))
     labels = cpu_s(lambda: metric_objects(result.frame))
     return [
         Row("matrix of 1,000 series x 240 points as JSON", encoding * 1e3, "ms CPU", "60"),
@@ -88,7 +90,7 @@ class Targets:
         late = []
         for moments in self.asked.values():
             kept = [moment for moment in moments if moment >= since]
-            late += [abs(after - before - INTERVAL_S) for before, after in zip(kept, kept[1:], strict=False)]
+            late += [abs(after - before - INTERVAL_S) for before, after in pairwise(kept)]
         return late
 
 

@@ -41,7 +41,7 @@ def write_text(families: Iterable[Family]) -> bytes:
     """
     lines: list[str] = []
     for family in families:
-        name = _name(family.name)
+        name = write_name(family.name)
         if family.help:
             lines.append(f"# HELP {name} {_escape_help(family.help)}")
         lines.append(f"# TYPE {name} {family.type}")
@@ -65,10 +65,16 @@ def write_series(metric: str, labels: Mapping[str, str]) -> str:
     pairs = [f'{_label(name)}="{_escape(value)}"' for name, value in labels.items() if name != METRIC_NAME]
     if valid_metric_name(metric, "legacy"):
         return f"{metric}{{{','.join(pairs)}}}" if pairs else metric
-    return "{" + ",".join([_name(metric), *pairs]) + "}"
+    return "{" + ",".join([write_name(metric), *pairs]) + "}"
 
 
-def _name(metric: str) -> str:
+def write_label(name: str, value: str) -> bytes:
+    """A label as it stands between braces."""
+    return f'{_label(name)}="{_escape(value)}"'.encode("utf-8", "surrogateescape")
+
+
+def write_name(metric: str) -> str:
+    """A metric's name as it stands in a page."""
     return metric if valid_metric_name(metric, "legacy") else f'"{_escape(metric)}"'
 
 

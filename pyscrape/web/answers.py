@@ -16,6 +16,7 @@ from starlette.types import Receive, Send
 MOST_ANNOTATIONS = 10
 GZIP_FROM_BYTES = 1400
 ROWS_OF_PIECE = 1000
+BYTES_OF_PIECE = 1 << 18
 WITHOUT_BODY = {204, 304}
 
 _ZERO = re.compile(r"q\s*=\s*0(\.0*)?")
@@ -48,18 +49,24 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole response: status, body and its media type."""
+    """A whole response: status, body and its media type. A long body comes in `pieces`, and `body` is empty."""
 
     body: bytes
     status: int = 200
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    pieces: tuple[bytes, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body) + sum(map(len, self.pieces))
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers as ASGI takes them."""
         found = encoded(self.headers)
         if self.status not in WITHOUT_BODY:
-            found.append((b"content-length", b"%d" % len(self.body)))
+            found.append((b"content-length", b"%d" % self.size))
             found.append((b"content-type", self.media_type.encode("latin-1")))
         return found
 
@@ -124,6 +131,34 @@ def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = (
     return Answer(orjson.dumps(envelope))
 
 
+def success_of(data: Iterable[bytes], warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
+    """The envelope around `data`, which is JSON in pieces."""
+    parts = [b'{"status":"success","data":', *data]
+    if warnings:
+        parts.append(b',"warnings":' + orjson.dumps(at_most(warnings, "warning")))
+    if infos:
+        parts.append(b',"infos":' + orjson.dumps(at_most(infos, "info")))
+    parts.append(b"}")
+    return in_pieces(parts)
+
+
+def in_pieces(parts: Sequence[bytes], media_type: str = "application/json") -> Answer:
+    """An answer whose body are `parts`, put together to pieces of some size."""
+    pieces: list[bytes] = []
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= BYTES_OF_PIECE:
+            pieces.append(b"".join(waiting))
+            waiting, size = [], 0
+    rest = b"".join(waiting)
+    if not pieces:
+        return Answer(rest, media_type=media_type)
+    return Answer(b"", media_type=media_type, pieces=(*pieces, rest) if rest else tuple(pieces))
+
+
 def failure(error: ApiError) -> Answer:
     """`{"status": "error", ...}` with the code that belongs to the error's kind."""
     body = {"status": "error", "errorType": error.kind, "error": error.message}
@@ -165,13 +200,14 @@ def accepted_encodings(header: str) -> set[str]:
 
 def compressed(answer: Answer, accept_encoding: str) -> Answer:
     """`answer` in gzip or deflate where the client takes it and it is long enough to be worth it."""
-    if len(answer.body) < GZIP_FROM_BYTES or "Content-Encoding" in answer.headers:
+    if answer.size < GZIP_FROM_BYTES or "Content-Encoding" in answer.headers:
         return answer
     accepted = accepted_encodings(accept_encoding)
     for name, window in (("gzip", 31), ("deflate", 15)):
         if name in accepted:
             packer = zlib.compressobj(1, zlib.DEFLATED, window)
-            body = packer.compress(answer.body) + packer.flush()
+            packed = [packer.compress(piece) for piece in (answer.body, *answer.pieces)]
+            small = in_pieces([*packed, packer.flush()])
             headers = answer.headers | {"Content-Encoding": name, "Vary": "Accept-Encoding"}
-            return Answer(body, answer.status, answer.media_type, headers)
+            return Answer(small.body, answer.status, answer.media_type, headers, small.pieces)
     return answer

@@ -1,5 +1,7 @@
 """Query results as the API's JSON, from columns: labels by distinct value, samples by rows (see `matrix`)."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import orjson
 
@@ -7,6 +9,9 @@ from pyscrape.model.blocks import LabelFrame
 from pyscrape.promql.format import format_sample
 from pyscrape.promql.result import Result, ResultType
 from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows, sample_texts
+
+NUMBERS_OF_PIECE = 10_000
+MOST_SORTED = 10_000
 
 
 def metric_objects(frame: LabelFrame) -> list[bytes]:
@@ -38,39 +43,67 @@ def _escaped(frame: LabelFrame, column: int) -> list[bytes]:
     return [distinct[place] for place in places.tolist()]
 
 
-def result_data(result: Result, stats: dict[str, object] | None = None) -> orjson.Fragment:
-    """The API's `data` object."""
-    tail = b"" if stats is None else b',"stats":' + orjson.dumps(stats)
-    body = b'{"resultType":"%s","result":%s%s}' % (result.type.value.encode(), _result(result), tail)
-    return orjson.Fragment(body)
-
-
-def _result(result: Result) -> bytes:
+def result_data(result: Result, stats: dict[str, object] | None = None) -> Iterator[bytes]:
+    """The API's `data` object in pieces: no call works on so much at a time that the scrapes notice."""
+    yield b'{"resultType":"%s","result":' % result.type.value.encode()
     if result.type is ResultType.STRING:
-        return b"[%s,%s]" % (format_timestamp(int(result.times_ms[0])).encode(), orjson.dumps(result.text))
-    if result.type is ResultType.SCALAR:
+        yield b"[%s,%s]" % (format_timestamp(int(result.times_ms[0])).encode(), orjson.dumps(result.text))
+    elif result.type is ResultType.SCALAR:
         value = format_sample(float(result.values[0, 0])).encode()
-        return b'[%s,"%s"]' % (format_timestamp(int(result.times_ms[0])).encode(), value)
-    metrics = metric_objects(result.frame)
+        yield b'[%s,"%s"]' % (format_timestamp(int(result.times_ms[0])).encode(), value)
+    else:
+        series = max(1, NUMBERS_OF_PIECE // max(1, len(result.times_ms)))
+        yield from json_list(
+            _series(result, slice(first, first + series)) for first in range(0, len(result.frame), series)
+        )
+    yield b"}" if stats is None else b',"stats":%s}' % orjson.dumps(stats)
+
+
+def label_data(frame: LabelFrame) -> Iterator[bytes]:
+    """A list of label sets in pieces; sorted while it is short enough to be read."""
+    if len(frame) <= MOST_SORTED:
+        return json_list([sorted(metric_objects(frame))])
+    starts = range(0, len(frame), NUMBERS_OF_PIECE)
+    return json_list(metric_objects(_part(frame, slice(k, k + NUMBERS_OF_PIECE))) for k in starts)
+
+
+def json_list(groups: Iterable[list[bytes]]) -> Iterator[bytes]:
+    """A JSON list of items that come in groups, a piece for each group.
+
+    >>> b"".join(json_list([[b"1", b"2"], [], [b"3"]]))
+    b'[1,2,3]'
+    """
+    before = b"["
+    for group in filter(None, groups):
+        yield before + b",".join(group)
+        before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+def _part(frame: LabelFrame, series: slice) -> LabelFrame:
+    return LabelFrame(frame.names, frame.codes[series], frame.symbols)
+
+
+def _series(result: Result, series: slice) -> list[bytes]:
+    """Some series of a vector or matrix."""
+    metrics = metric_objects(_part(result.frame, series))
     if result.type is ResultType.VECTOR:
         at = format_timestamp(int(result.times_ms[0])).encode()
-        values = sample_texts(result.values)[0] if metrics else []
-        rows = [
+        values = sample_texts(result.values[:1, series])[0]
+        return [
             b'{"metric":%s,"value":[%s,"%s"]}' % (metric, at, value)
             for metric, value in zip(metrics, values, strict=True)
         ]
-    else:
-        points = _points(result)
-        rows = [b'{"metric":%s,"values":%s}' % pair for pair in zip(metrics, points, strict=True)]
-    return b"[" + b",".join(rows) + b"]"
+    points = _points(result, series)
+    return [b'{"metric":%s,"values":%s}' % pair for pair in zip(metrics, points, strict=True)]
 
 
-def _points(result: Result) -> list[bytes]:
+def _points(result: Result, series: slice) -> list[bytes]:
     if result.samples is None:
-        present = None if result.present is None else np.ascontiguousarray(result.present.T)
-        return matrix_rows(result.times_ms.tolist(), np.ascontiguousarray(result.values.T), present)
+        present = None if result.present is None else np.ascontiguousarray(result.present.T[series])
+        return matrix_rows(result.times_ms.tolist(), np.ascontiguousarray(result.values.T[series]), present)
     rows: list[bytes] = []
-    for samples in result.samples:
+    for samples in result.samples[series]:
         times = [format_timestamp(at_ms) for at_ms in samples.times_ms.tolist()]
         rows.extend(plain_rows(times, samples.values[None, :], None))
     return rows

@@ -4,58 +4,81 @@ Source: Prometheus' documentation "Federation". A series that ended is left out;
 has no such label; an absent instance is written out empty, so that the scraping server does not put its own there.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import groupby
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pyscrape.exposition.write import CONTENT_TYPE, Family, Sample, write_text
-from pyscrape.model.blocks import Block, Selection
-from pyscrape.model.labels import METRIC_NAME, Labels
-from pyscrape.model.value import ABSENT_BITS, STALE_BITS
-from pyscrape.web.answers import Answer, ApiError, text
+from pyscrape.exposition.floats import go_g
+from pyscrape.exposition.write import CONTENT_TYPE, write_label, write_name
+from pyscrape.model.blocks import LabelFrame, Newest
+from pyscrape.model.names import valid_metric_name
+from pyscrape.model.symbols import NAME
+from pyscrape.model.value import STALE_BITS
+from pyscrape.web.answers import Answer, ApiError, in_pieces, text
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.series_api import matcher_sets
 from pyscrape.web.services import Services
 
+SERIES_OF_PIECE = 5000
+"""So many lines are made at a time: a thread that holds the interpreter for longer delays scrapes."""
 
-class Newest(NamedTuple):
-    """A series and its newest sample."""
-
-    labels: Labels
-    at_ms: int
-    value: float
+Lines = dict[str, dict[bytes, bytes]]
+"""By metric name: the text of a series -> the rest of its line."""
 
 
-def newest(selection: Selection) -> Iterator[Newest]:
-    """The newest sample of every series that has not ended."""
-    for block in selection.blocks:
-        rows, alive = newest_rows(block)
-        for column in np.flatnonzero(alive).tolist():
-            row = int(rows[column])
-            labels = selection.frame.labels(int(block.series[column]))
-            yield Newest(labels, int(block.times_ms[row]), float(block.values[row, column]))
+def label_texts(frame: LabelFrame, external: Mapping[str, str]) -> Iterator[bytes]:
+    """The labels of each series as they stand between braces: its own by name, external ones that it has not, and an
+    empty instance where it has none.
+    """
+    texts = {k: frame.symbols.text(name) for k, name in enumerate(frame.names) if name != NAME}
+    columns: list[Iterable[bytes]] = []
+    added: list[Iterable[bytes]] = []
+    for k in sorted(texts, key=texts.__getitem__):
+        name = texts[k]
+        codes, places = np.unique(frame.codes[:, k], return_inverse=True)
+        own = [write_label(name, frame.symbols.text(code)) if code else b"" for code in codes.tolist()]
+        columns.append([own[place] for place in places.tolist()])
+        if name in external or name == "instance":
+            instead = write_label(name, external.get(name, ""))
+            added.append([b"" if code else instead for code in frame.codes[:, k].tolist()])
+    outside = {"instance": "", **external}
+    missing = sorted(outside.keys() - set(texts.values()), key=lambda name: (name == "instance", name))
+    added += [repeat(write_label(name, outside[name]), len(frame)) for name in missing]
+    return (b",".join(filter(None, row)) for row in zip(*columns, *added, strict=True))
 
 
-def newest_rows(
-    block: Block,
-) -> tuple["np.ndarray[tuple[int], np.dtype[np.intp]]", "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
-    """For each column the row of its newest sample, and whether there is one that is no marker."""
-    bits = np.ascontiguousarray(block.values).view(np.uint64)
-    there = bits != np.uint64(ABSENT_BITS)
-    rows = len(bits) - 1 - there[::-1].argmax(axis=0)
-    columns = np.arange(bits.shape[1])
-    alive = there.any(axis=0) & (bits[rows, columns] != np.uint64(STALE_BITS))
-    return rows, alive
+def add_lines(lines: Lines, found: Newest, external: Mapping[str, str]) -> None:
+    """Add the lines of the series that have not ended and have a name."""
+    alive = found.values.view(np.uint64) != np.uint64(STALE_BITS)
+    metric = found.frame.names.index(NAME)
+    rows = np.flatnonzero(alive & (found.frame.codes[:, metric] != 0))
+    for first in range(0, len(rows), SERIES_OF_PIECE):
+        _add_some(lines, found, rows[first : first + SERIES_OF_PIECE], external, metric)
 
 
-def outside_labels(labels: Labels, external: Mapping[str, str]) -> dict[str, str]:
-    """A series' labels as another server shall see them."""
-    shown = {name: value for name, value in labels.items() if name != METRIC_NAME}
-    shown |= {name: value for name, value in external.items() if name not in labels}
-    shown.setdefault("instance", "")
-    return shown
+def _add_some(
+    lines: Lines, found: Newest, rows: NDArray[np.intp], external: Mapping[str, str], metric: int
+) -> None:
+    frame = LabelFrame(found.frame.names, found.frame.codes[rows], found.frame.symbols)
+    names = frame.codes[:, metric].tolist()
+    known = {code: lines.setdefault(frame.symbols.text(code), {}) for code in set(names)}
+    values, times = found.values[rows].tolist(), found.times_ms[rows].tolist()
+    every = zip(names, label_texts(frame, external), values, times, strict=True)
+    for name, labels, value, at_ms in every:
+        known[name][labels] = b"%s %d\n" % (go_g(value).encode(), at_ms)
+
+
+def page(lines: Lines) -> list[bytes]:
+    """The page in pieces, by metric name."""
+    pieces = []
+    for name in sorted(lines):
+        shown = write_name(name).encode()
+        start = shown + b"{" if valid_metric_name(name, "legacy") else b"{" + shown + b","
+        pieces.append(b"# TYPE %s untyped\n" % shown)
+        pieces += [b"%s%s} %s" % (start, labels, rest) for labels, rest in lines[name].items()]
+    return pieces
 
 
 class FederateApi:
@@ -72,20 +95,8 @@ class FederateApi:
             return text(error.message + "\n", 400)
         now_ms = round(self._services.now_s() * 1000)
         start_ms = now_ms - self._services.options.lookback_ms
-        found: dict[Labels, Newest] = {}
-        for matchers in sets:
-            for one in newest(self._services.store.select(matchers, start_ms, now_ms)):
-                found[one.labels] = one
-        rows = sorted((one for one in found.values() if METRIC_NAME in one.labels), key=_by_name)
         external = self._services.external_labels()
-        families = [
-            Family(
-                name, [Sample(outside_labels(one.labels, external), one.value, one.at_ms) for one in group]
-            )
-            for name, group in groupby(rows, key=_by_name)
-        ]
-        return Answer(write_text(families), 200, CONTENT_TYPE)
-
-
-def _by_name(one: Newest) -> str:
-    return one.labels[METRIC_NAME]
+        lines: Lines = {}
+        for matchers in sets:
+            add_lines(lines, self._services.store.newest(matchers, start_ms, now_ms), external)
+        return in_pieces(page(lines), CONTENT_TYPE)

@@ -16,7 +16,7 @@ from pyscrape.promql.printer import extract_selectors, pretty
 from pyscrape.promql.result import Result
 from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
-from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.answers import Answer, ApiError, success, success_of
 from pyscrape.web.encode import result_data
 from pyscrape.web.params import Params
 from pyscrape.web.query_log import Span, entry
@@ -141,7 +141,7 @@ class QueryApi:
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
         stats = result.stats.to_prometheus(times) if wanted else None
-        answer = success(result_data(result, stats), result.warnings, result.infos)
+        answer = success_of(result_data(result, stats), result.warnings, result.infos)
         self._quick.note(_question(params, span), perf_counter() - begin, result.stats)
         return answer
 

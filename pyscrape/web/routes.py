@@ -264,6 +264,10 @@ class Endpoint:
         answer = await self._runner.respond(self.mount, Request(scope, receive))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.raw_headers()})
         if isinstance(answer, Answer):
+            # One after the other: what is sent takes memory for one piece, and the loop has its turn between them.
+            for piece in answer.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.sleep(0)
             await send({"type": "http.response.body", "body": answer.body})
             return
         await answer.pour(receive, send)

@@ -6,15 +6,15 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
+from pyscrape.model.blocks import LabelFrame
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.names import unescape_name, valid_label_name
 from pyscrape.promql import QueryParseError, parse_metric_selector
 from pyscrape.store import Store
-from pyscrape.web.answers import Answer, ApiError, rows, success
-from pyscrape.web.encode import metric_objects
+from pyscrape.web.answers import Answer, ApiError, rows, success, success_of
+from pyscrape.web.encode import label_data
 from pyscrape.web.params import Params
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
@@ -112,13 +112,13 @@ class AtHand:
 
     def keep(self, asked: Asked, version: int, ids: Ids | None, answer: Answer) -> None:
         """Remember what was worked out for `ids` while the series had `version`."""
-        if len(answer.body) > MOST_AT_HAND_BYTES // 4:
+        if answer.size > MOST_AT_HAND_BYTES // 4:
             return
         if len(self._answers) >= MOST_AT_HAND or self._bytes > MOST_AT_HAND_BYTES:
             self._answers.clear()
             self._bytes = 0
         self._answers[asked] = (version, ids, answer)
-        self._bytes += len(answer.body)
+        self._bytes += answer.size
 
 
 def _same(ids: Ids | None, known: Ids | None) -> bool:
@@ -186,11 +186,9 @@ class SeriesApi:
             raise ApiError("bad_data", "no match[] parameter provided")
 
         def work_out(sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, limit: int) -> Answer:
-            found = metric_objects(self._store.label_sets(sets, start_ms, end_ms))
-            found.sort()
-            kept = found[:limit] if limit else found
-            data = orjson.Fragment(b"[" + b",".join(kept) + b"]")
-            return success(data, warnings=[TRUNCATED] if len(kept) < len(found) else [])
+            found = self._store.label_sets(sets, start_ms, end_ms)
+            kept = LabelFrame(found.names, found.codes[:limit], found.symbols) if limit else found
+            return success_of(label_data(kept), [TRUNCATED] if len(kept) < len(found) else [])
 
         return self._answer(SERIES, call, work_out)
 

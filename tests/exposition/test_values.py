@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyscrape.exposition.floats import go_g, parse_float, parse_go_float
+from pyscrape.exposition.floats import go_g, go_g_of_any, parse_float, parse_go_float
 from pyscrape.exposition.values import decode_clocks, decode_values
 from tests.helpers.examples import examples
 
@@ -91,3 +91,11 @@ def test_go_parses(text: str, value: float | None) -> None:
             parse_go_float(text)
     else:
         assert parse_go_float(text) == value
+
+
+@examples(300)
+@given(
+    st.floats() | st.integers(-(10**17), 10**17).map(float) | st.floats(-2e6, 2e6).map(lambda x: round(x, 3))
+)
+def test_usual_numbers_are_printed_as_all_are(value: float) -> None:
+    assert go_g(value) == go_g_of_any(value)

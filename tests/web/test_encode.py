@@ -1,12 +1,18 @@
 """Labels as JSON objects, made a column at a time: equal to what json makes of each series alone."""
 
 import json
+import zlib
+from dataclasses import replace
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pyscrape.promql.engine import Engine
 from pyscrape.store import Store
-from pyscrape.web.encode import metric_objects
+from pyscrape.web.answers import compressed, success_of
+from pyscrape.web.encode import label_data, metric_objects, result_data
+from tests.helpers.web_client import client_of, make_services, store_with
 
 NAMES = st.sampled_from(["job", "a%s", 'q"uote', "\\", '","', "ü"])
 VALUES = st.text(st.sampled_from(list('a",\\%s\n\x00\u2028ü😀')), min_size=1, max_size=6) | st.sampled_from(
@@ -27,3 +33,50 @@ def test_objects_are_what_json_makes_of_each_series(label_sets: list[dict[str, s
     assert found == expected
     assert [list(one) for one in found] == [sorted(one) for one in expected]
     assert len(found) == len({tuple(sorted(one.items())) for one in label_sets})
+
+
+@given(st.integers(0, 9), st.sampled_from(["m", "m[1m]", "-m > 2", "1", "'text'"]), st.booleans())
+def test_an_answer_in_pieces_is_the_plain_answer(series: int, query: str, ranged: bool) -> None:
+    store = Store()
+    for k in range(series):
+        store.append(
+            {"__name__": "m", "k": str(k)}, [1000, 2000, 3000][: 1 + k % 3], [k, 0.5, 1e20][: 1 + k % 3]
+        )
+    engine = Engine(store)
+    ranged = ranged and query in {"m", "-m > 2", "1"}
+    result = engine.range(query, 1, 4, 1) if ranged else engine.instant(query, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pyscrape.web.encode.NUMBERS_OF_PIECE", 3)
+        patch.setattr("pyscrape.web.answers.BYTES_OF_PIECE", 50)
+        answer = success_of(result_data(result), ["w"])
+        packed = compressed(replace(answer, body=answer.body + b" " * 2000), "gzip")
+    text = b"".join(answer.pieces) + answer.body
+    assert json.loads(text) == {"status": "success", "data": result.to_prometheus(), "warnings": ["w"]}
+    assert answer.size == len(text)
+    body = b"".join(packed.pieces) + packed.body
+    assert zlib.decompress(body, 31).strip(b" ") == b"".join(answer.pieces) + answer.body or not answer.pieces
+    assert dict(packed.raw_headers())[b"content-length"] == b"%d" % len(body)
+
+
+@given(LABEL_SETS)
+def test_a_long_list_of_label_sets_comes_in_pieces(label_sets: list[dict[str, str]]) -> None:
+    store = Store()
+    for labels in label_sets:
+        store.append({"__name__": "m", **labels}, [1000], [1.0])
+    frame = store.label_sets([()], 0, 2000)
+    short = b"".join(label_data(frame))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pyscrape.web.encode.MOST_SORTED", 0)
+        patch.setattr("pyscrape.web.encode.NUMBERS_OF_PIECE", 2)
+        long = b"".join(label_data(frame))
+    order = lambda one: json.dumps(one, sort_keys=True)  # noqa: E731
+    assert sorted(json.loads(long), key=order) == sorted(json.loads(short), key=order)
+
+
+async def test_pieces_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyscrape.web.answers.BYTES_OF_PIECE", 100)
+    series = {f"up job=j{k}": lambda _: 1.0 for k in range(100)}
+    async with client_of(make_services(store_with(series))) as client:
+        for path in ("/api/v1/series?match[]=up", "/api/v1/query?query=up"):
+            assert len((await client.http.get(path)).json()["data"]) in {2, 100}
+        assert len((await client.get("/federate", **{"match[]": "up"})).text.splitlines()) == 101
