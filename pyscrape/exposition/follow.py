@@ -246,8 +246,8 @@ def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
         carried.lengths[unplaced] = found.lengths
         carried.kinds[unplaced] = found.kinds
         carried.hashes[unplaced] = found.hashes
-        if not match.in_place:
-            carried.normalised[unplaced] = normalised_at(match.types_from, match.comments, unplaced)
+        # In place, too: what stood there may have come from where another type held.
+        carried.normalised[unplaced] = normalised_at(match.types_from, match.comments, unplaced)
         moved = unplaced[origin[unplaced] >= 0]
         carried.normalised[moved] = old.normalised[origin[moved]]
     lines = Lines(

@@ -170,3 +170,12 @@ def test_new_labels_by_name_are_the_labels(before: bytes, after: bytes) -> None:
     layout = reader.feed(after).layout
     assert rows_of(layout) == [layout.labels(index) for index in layout.births.tolist()]
     assert rows_of(layout) == [layout.labels(index) for index in layout.births.tolist()], "asked once more"
+
+
+def test_a_new_series_has_the_type_that_holds_at_its_place() -> None:
+    reader = PageReader()
+    reader.feed(b"# TYPE h histogram\na 1\n")
+    # `a` comes from where h's type held; the series that takes its place does not.
+    reader.feed(b"m 1\na 1\n# HELP a some help\nn 1\n")
+    row = reader.feed(b'm 1\nh_bucket{le="1"} 1\n# HELP a some help\nn 1\n')
+    assert row.layout.labels(1) == {"__name__": "h_bucket", "le": "1"}
