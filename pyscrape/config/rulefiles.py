@@ -5,12 +5,17 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyscrape.model.names import quoted
-from pyscrape.model.problems import Path, Problem, Severity, format_path
+from pyscrape.model.problems import Path, Problem, Severity, format_path, nearest
 from pyscrape.model.settings import Decoder, Section, decode_node
 from pyscrape.model.yaml_nodes import Document, Node, YAMLError, compose, decode_bytes, place_inside
 from pyscrape.rules.settings import RuleGroups
 
 _OPEN, _CLOSE = "{{", "}}"
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`|\'(?:[^\'\\\n]|\\.)*\'')
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
+_CALL = re.compile(r"[|(]\s*([A-Za-z_]\w*)")
+# What Prometheus defines before the text of every template.
+_VARIABLES = {"labels", "value", "externalLabels", "externalURL"}
 _FIRST_WORD = re.compile(r"-?\s*([A-Za-z_][A-Za-z0-9_]*)")
 _CONTROL = {"if", "else", "end", "range", "with", "define", "template", "block", "break", "continue", "nil"}
 _FUNCTIONS = {
@@ -127,13 +132,17 @@ def _templates(rule: Section, lines: Sequence[str], context: str) -> Iterator[Pr
 def template_mistake(text: str) -> tuple[str, int] | None:
     """What Go's template parser would refuse at first sight, with the offset; None when nothing is seen."""
     position, depth = text.find(_OPEN), 0
+    variables = set(_VARIABLES)
     while position >= 0:
         end = text.find(_CLOSE, position)
         if end < 0:
             return "unclosed action", position
-        action = text[position + 2 : end]
+        action = _STRING.sub(lambda found: " " * len(found[0]), text[position + 2 : end])
+        comment = action.lstrip("- ").startswith("/*")
+        if not comment and (mistake := _word_mistake(action, variables)) is not None:
+            return mistake[0], position + 2 + mistake[1]
         word = _FIRST_WORD.match(action.lstrip())
-        if word is not None and not action.lstrip().startswith("/*"):
+        if word is not None and not comment:
             name = word[1]
             if name in {"if", "range", "with", "define", "block"}:
                 depth += 1
@@ -145,6 +154,24 @@ def template_mistake(text: str) -> tuple[str, int] | None:
             return "unexpected {{end}}", position
         position = text.find(_OPEN, end + 2)
     return ("unexpected EOF", max(len(text) - 1, 0)) if depth else None
+
+
+def _word_mistake(action: str, variables: set[str]) -> tuple[str, int] | None:
+    """A variable or function of an action (without its texts) that is not there, with its offset.
+
+    What the action defines is added to `variables`; that it ends with its block is left to Prometheus.
+    """
+    defined, _, _ = action.rpartition(":=")
+    variables |= set(_VARIABLE.findall(defined))
+    for found in _VARIABLE.finditer(action):
+        if found[1] not in variables:
+            meant = nearest(found[1], variables)
+            suggestion = f", did you mean `${meant}`?" if meant else ""
+            return f'undefined variable "${found[1]}"{suggestion}', found.start()
+    for found in _CALL.finditer(action):
+        if found[1] not in _FUNCTIONS | {"nil"}:
+            return f"function {quoted(found[1])} not defined", found.start(1)
+    return None
 
 
 def _duplicate(rule: Section, seen: dict[tuple[object, ...], Section]) -> Iterator[Problem]:

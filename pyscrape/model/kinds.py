@@ -373,6 +373,8 @@ class MapKind(Kind):
                 for merged in merged_maps(spot.decoder, value, spot.path):
                     self._decode_pairs(spot, merged, values, children)
                 continue
+            if key.is_null:
+                continue  # so does Go, for whatever reason
             name = key.text if key.kind == "scalar" else ""
             at_key = Spot(spot.decoder, key, (*spot.path, name))
             if key.kind != "scalar":

@@ -102,6 +102,25 @@ def test_rule_files() -> None:
     ]  # fmt: skip
 
 
+# A template and what is held against it, with the offset.
+TEMPLATES = [
+    ("{{ $labels.a }}{{ $externalURL }}{{ $.Labels }}", None),
+    ("{{ $lables.a }}", ('undefined variable "$lables", did you mean `$labels`?', 3)),
+    ("{{ $x }}", ('undefined variable "$x"', 3)),
+    ('{{ range $i, $x := query "up" }}{{ $i }}{{ $x.Value }}{{ end }}', None),
+    ("{{ $value | humanise }}", ('function "humanise" not defined', 12)),
+    ('{{ (query "up" | first).Value }}{{ and (gt $value 1.0) true }}', None),
+    ('{{ printf "%s $x | foo" $value }}{{/* $x | foo */}} $x', None),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), TEMPLATES)
+def test_templates(text: str, mistake: tuple[str, int] | None) -> None:
+    from pyscrape.config.rulefiles import template_mistake
+
+    assert template_mistake(text) == mistake
+
+
 def test_expressions_that_need_a_flag() -> None:
     report = check_bytes(b"groups: [{name: g, rules: [{record: a, expr: 'limitk(1, up)'}]}]")
     assert report.valid

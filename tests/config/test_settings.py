@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from pyscrape.config import parse_config
 from pyscrape.model.kinds import (
     BOOL,
     DURATION,
@@ -138,6 +139,10 @@ def test_errors(text: str, problem_id: str, line: int, column: int, message: str
 def test_what_a_misspelt_field_holds_is_checked_too() -> None:
     _, problems = decode("innner: {count: x}")
     assert [problem.id for problem in problems] == ["unknown-field", "wrong-type"]
+
+
+def test_a_null_key_is_no_key() -> None:
+    assert parse_config("global: {external_labels: {null: a, ~: b, c: d}}").external_labels == {"c": "d"}
 
 
 def test_hints() -> None:
