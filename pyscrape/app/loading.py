@@ -88,6 +88,19 @@ def notes(config: Config, skipped: Sequence[Problem] = ()) -> list[str]:
         (config.remote_read, "remote_read is not supported"),
         (config.tracing is not None, "tracing is not supported"),
     ]
+    tsdb = config.storage.tsdb if config.storage is not None else None
+    if tsdb is not None:
+        sized = tsdb.retention is not None and (tsdb.retention.size or tsdb.retention.percentage)
+        rows.append(
+            (sized, "storage.tsdb.retention: size and percentage are not supported: use --storage.memory.max")
+        )
+        rows.append(
+            (
+                tsdb.stale_series_compaction_threshold,
+                "storage.tsdb.stale_series_compaction_threshold has no meaning",
+            )
+        )
+        rows.append((tsdb.chunk_encoding, "storage.tsdb.chunk_encoding has no meaning"))
     for remote in config.remote_write:
         where = f"remote_write {remote.name or remote.url}"
         rows.append((remote.send_native_histograms, f"{where}: native histograms are not supported"))

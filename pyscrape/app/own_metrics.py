@@ -81,11 +81,53 @@ def store_families(store: "Store") -> Iterable[Family]:
             stats.out_of_order,
         ),
         ("counter", "prometheus_tsdb_too_old_samples_total", "Samples refused as too old.", stats.too_old),
+        (
+            "counter",
+            "pyscrape_store_evicted_samples_total",
+            "Samples dropped before their time because of --storage.memory.max.",
+            stats.evicted,
+        ),
+        (
+            "gauge",
+            "pyscrape_store_limit_bytes",
+            "Most bytes that the store may account for.",
+            store.memory_max_bytes,
+        ),
         ("gauge", "prometheus_tsdb_head_min_time", "Oldest time in the store, ms.", stats.min_ms or 0),
         ("gauge", "prometheus_tsdb_head_max_time", "Newest time in the store, ms.", stats.max_ms or 0),
     ]
     for kind, name, text, value in rows:
         yield single(kind, name, text, float(value))
+    if store.durability is not None:
+        failures = store.durability.failures
+        rows = [
+            (
+                "gauge",
+                "pyscrape_store_durable",
+                "1 while what is appended reaches the disk.",
+                not failures.now,
+            ),
+            (
+                "counter",
+                "prometheus_tsdb_wal_writes_failed_total",
+                "How often the log could not be written.",
+                failures.log,
+            ),
+            (
+                "counter",
+                "prometheus_tsdb_checkpoint_creations_failed_total",
+                "Checkpoints that could not be written.",
+                failures.checkpoints,
+            ),
+            (
+                "gauge",
+                "pyscrape_store_damaged_records",
+                "Records that were damaged at the start.",
+                store.durability.records_left_out,
+            ),
+        ]
+        for kind, name, text, value in rows:
+            yield single(kind, name, text, float(value))
     held = [({"part": part}, float(size)) for part, size in stats.bytes.items()]
     yield Family("gauge", "pyscrape_store_bytes", "Memory that the store accounts for, by part.", held)
 

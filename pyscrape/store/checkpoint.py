@@ -73,7 +73,10 @@ class Picture:
 
 
 def take_picture(store: "Store", writer: int, first_log: int) -> Picture:
-    """The store as it is now. Call it where samples are appended."""
+    """The store as it is now.
+
+    Called where samples are appended it is one moment of all tables, as a log needs it; elsewhere one of each table.
+    """
     tables = tuple(
         _TablePicture(table.number, table.name, table.autonomous, tuple(map(_still, table.parts)))
         for table in store.tables()

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyscrape.store.checkpoint import (
@@ -33,6 +34,15 @@ FLUSH_S = 0.2
 CHECKPOINT_MS = 15 * 60_000
 CHECKPOINT_LOG_BYTES = 96 << 20
 _RETRY_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How often the disk refused, and whether it does now."""
+
+    now: bool
+    log: int
+    checkpoints: int
 
 
 class Durability:
@@ -64,6 +74,11 @@ class Durability:
         """Begin to write behind the appends."""
         self._thread = threading.Thread(target=self._run, name="store writer", daemon=True)
         self._thread.start()
+
+    @property
+    def failures(self) -> Failures:
+        """What the disk refused so far."""
+        return Failures(bool(self.journal.failure), self.journal.failures, self.checkpoint_failures)
 
     def commit(self) -> "Future[None]":
         """Done when everything appended so far is on disk."""

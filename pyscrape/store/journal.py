@@ -79,6 +79,7 @@ class Journal:
         self._untold_symbols = np.ones(index.symbols.given, np.bool_)
         self.number = first
         self.failure = ""
+        self.failures = 0
         self._told = False
         self.bytes_written = 0
         self.bytes_since_rotation = bytes_before
@@ -232,6 +233,7 @@ class Journal:
 
     def fail(self, reason: str) -> None:
         """Stop promising."""
+        self.failures += not self.failure
         if not self._told:
             self._told = True
             log.error("Log not written any more, samples are kept in memory only: err=%r", reason)

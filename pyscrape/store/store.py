@@ -275,15 +275,20 @@ class Store:
         return lambda: self._reading.discard(token)
 
     def used_bytes(self) -> int:
-        """Bytes that the store accounts for: sealed and open rows, labels, symbols."""
-        return (
-            self.chunk_bytes
-            + self.open_bytes
-            + self.index.nbytes
-            + self.homes.nbytes
-            + self.latest.nbytes
-            + self.symbols.nbytes
-        )
+        """Bytes that the store accounts for, as `stats` names them."""
+        return sum(self._bytes().values())
+
+    def _bytes(self) -> dict[str, int]:
+        """By part."""
+        index = self.index.nbytes + self.homes.nbytes + self.latest.nbytes + self.index.verdicts.nbytes
+        return {
+            "chunks": self.chunk_bytes,
+            "open": self.open_bytes,
+            "layouts": self.layout_bytes,
+            "index": index,
+            "symbols": self.symbols.nbytes,
+            "inflated": self.inflated.nbytes,
+        }
 
     def own(self, table: Table, ids: Ids) -> None:
         """`table` writes these series now."""
@@ -516,17 +521,7 @@ class Store:
             evicted=self._upkeep.evicted_samples,
             min_ms=min((table.parts[0].min_ms for table in tables if table.parts), default=None),
             max_ms=max((table.last_ms for table in tables if table.parts), default=None),
-            bytes={
-                "chunks": self.chunk_bytes,
-                "open": self.open_bytes,
-                "layouts": self.layout_bytes,
-                "index": self.index.nbytes
-                + self.homes.nbytes
-                + self.latest.nbytes
-                + self.index.verdicts.nbytes,
-                "symbols": self.symbols.nbytes,
-                "inflated": self.inflated.nbytes,
-            },
+            bytes=self._bytes(),
         )
 
     def cardinality(self, limit: int = 10) -> dict[str, object]:

@@ -210,13 +210,23 @@ class Upkeep:
                 self._drop(table, [chunk])
                 self.evicted_samples += chunk.samples
             yield
-        if self.evicted_samples > before and now_ms >= self._evicted_logged_ms + 60_000:
-            self._evicted_logged_ms = now_ms
+        if now_ms < self._evicted_logged_ms + 60_000:
+            return
+        self._evicted_logged_ms = now_ms
+        if self.evicted_samples > before:
             log.warning(
                 "Memory limit reached: dropped the oldest samples, limit_bytes=%d samples=%d until_ms=%d",
                 store.memory_max_bytes,
                 self.evicted_samples - before,
                 until,
+            )
+        if store.used_bytes() > store.memory_max_bytes:
+            log.error(
+                "Memory limit reached by what cannot be dropped, series and their newest samples: "
+                "limit_bytes=%d used_bytes=%d series=%d",
+                store.memory_max_bytes,
+                store.used_bytes(),
+                store.index.series,
             )
 
 

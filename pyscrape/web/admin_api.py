@@ -20,7 +20,7 @@ class AdminApi:
         return [
             Mount(f"{base}/delete_series", self.delete_series, changing),
             Mount(f"{base}/clean_tombstones", self.clean_tombstones, changing),
-            Mount(f"{base}/snapshot", self.snapshot, changing),
+            Mount(f"{base}/snapshot", self.snapshot, changing, "thread"),
         ]
 
     def _check(self) -> None:

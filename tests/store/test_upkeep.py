@@ -73,6 +73,15 @@ def test_memory_is_bounded_by_dropping_the_oldest(caplog: pytest.LogCaptureFixtu
     assert "Memory limit reached: dropped the oldest samples, limit_bytes=600000" in caplog.text
 
 
+def test_a_limit_that_the_series_alone_reach_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(memory_max_bytes=1000)
+    table = store.table("t")
+    table.append(0, table.add_columns(names(50)), np.zeros(50))
+    settle(store, 100_000)
+    assert "Memory limit reached by what cannot be dropped" in caplog.text
+    assert "series=50" in caplog.text
+
+
 def level_after(churn: bool) -> tuple[int, int, int]:
     """(bytes, series, most series) after 75 minutes of 15 s scrapes, of which 30 replace a fifth each minute."""
     store = Store(retention_ms=5 * 60_000)
