@@ -2,11 +2,13 @@
 
 A layout is the order of a page's series. It is found once and stays the same object while no series comes, goes
 or moves, so that whoever keeps something per series (columns, labels) does nothing on a page like the last one.
-Lined pages go the fast way of `follow`; the plain way, entry by entry, reads every other page and every mistake.
+Small pages of which only numbers change go the short way of `steady`, lined pages the fast way of `follow`; the plain
+way, entry by entry, reads every other page and every mistake.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +22,7 @@ from pyscrape.exposition.lines import Lines, Offsets
 from pyscrape.exposition.negotiation import Format, choose_parser
 from pyscrape.exposition.plain import entries
 from pyscrape.exposition.series import NORMALISED, Normalised, parse_labels
+from pyscrape.exposition.steady import Steady, may_be_steady
 from pyscrape.model.label_columns import LabelColumns
 
 _LEAST_BITS = 12
@@ -130,12 +133,14 @@ class PageReader:
     `format` is that of bodies that come without a Content-Type.
     """
 
-    __slots__ = ("_beginning", "_format", "_layout", "_page", "_page_format", "plain")
+    __slots__ = ("_beginning", "_format", "_layout", "_page", "_page_format", "_steady", "plain")
 
     def __init__(self, *, format: Format = "text") -> None:  # noqa: A002 (the name that callers expect)
         self._format: Format = format
         self._layout: Layout | None = None
+        # The last page, in one of two forms; neither where it was not lined.
         self._page: Page | None = None
+        self._steady: Steady | None = None
         self._page_format: Format = format
         self._beginning: Layout | None = None
         self.plain = False
@@ -159,14 +164,25 @@ class PageReader:
         if not body:
             # Prometheus does not even look at the content type of nothing.
             return self._plain(body, "text")
-        form = self._format if content_type is None else choose_parser(content_type).text_format()
+        form = self._format if content_type is None else _format_of(content_type)
+        lined = body if body.endswith(b"\n") else body + b"\n"
+        steady = self._steady
+        if steady is not None and form == self._page_format:
+            values = steady.feed(lined)
+            if values is not None:
+                assert self._layout is not None
+                self.plain = False
+                return Row(self._layout, values, None, (), steady.metadata)
         try:
-            page = self._lined(body if body.endswith(b"\n") else body + b"\n", form)
+            page = self._lined(lined, form)
         except NotLined:
             self.plain = True
             return self._plain(body, form)
         self.plain = False
-        self._page, self._page_format = page, form
+        return self._take(page, form)
+
+    def _take(self, page: Page, form: Format) -> Row:
+        self._page, self._page_format, self._steady = page, form, None
         if self._layout is None or page.origin is not None:
             lines = page.lines
             # Where no text stood twice before, only what has come or moved can make one do so.
@@ -176,6 +192,9 @@ class PageReader:
             # A repeat of a series that was kept has been cut, but is no birth.
             cuts = None if len(repeats) else page.cuts
             self._layout = Layout(lines, lines.normalised, kept, repeats, cuts)
+        elif may_be_steady(page):
+            self._page, self._steady = None, Steady(page)
+            self._layout._source = self._steady
         else:
             self._layout._source = page.lines
         exemplars = tuple(
@@ -184,8 +203,9 @@ class PageReader:
         return Row(self._layout, page.values, page.times_ms, exemplars, page.lines.comments.metadata)
 
     def _lined(self, body: bytes, form: Format) -> Page:
-        if self._page is not None and self._page_format == form:
-            return follow(self._page, body, form)
+        last = self._page if self._steady is None else self._steady.page
+        if last is not None and self._page_format == form:
+            return follow(last, body, form)
         page = first_page(body, form)
         if self._layout is not None:
             # The page before was not lined, or of another format.
@@ -214,7 +234,7 @@ class PageReader:
         except ParseError:
             self._beginning = _plain_layout(texts, normalised, None)
             raise
-        self._page = None
+        self._page = self._steady = None
         kept = None if self._layout is None else origins(texts, self._layout.texts())
         if self._layout is None or kept is not None:
             self._layout = _plain_layout(texts, normalised, kept)
@@ -222,6 +242,11 @@ class PageReader:
             self._layout._source = _Texts(texts)
         clocks = None if times.count(NO_TIME) == len(times) else np.array(times, np.int64)
         return Row(self._layout, np.array(values, np.float64), clocks, tuple(exemplars), metadata)
+
+
+@lru_cache(maxsize=64)
+def _format_of(content_type: str) -> Format:
+    return choose_parser(content_type).text_format()
 
 
 def _plain_layout(texts: list[bytes], normalised: list[Normalised], kept: Indices | None) -> Layout:

@@ -13,6 +13,7 @@ from pyscrape.exposition.floats import parse_float
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
+Places = NDArray[np.int64] | NDArray[np.int32]
 
 _FEW = 300
 _WINDOW = 24
@@ -34,7 +35,7 @@ CLOCK_DIGITS = 13
 _POWERS = 10.0 ** np.arange(CLOCK_DIGITS - 1, -1, -1)
 
 
-def windows(body: bytes, ends: Offsets, width: int) -> Bytes:
+def windows(body: bytes, ends: Places, width: int) -> Bytes:
     """The `width` bytes before each of `ends` as a matrix [ends x width]; no end may be below `width`."""
     # Items of `width` bytes that overlap each other: indexing copies each one whole.
     view: NDArray[np.void] = np.ndarray(
@@ -43,7 +44,7 @@ def windows(body: bytes, ends: Offsets, width: int) -> Bytes:
     return view[ends - width].view(np.uint8).reshape(-1, width)
 
 
-def decode_values(body: bytes, starts: Offsets, ends: Offsets) -> NDArray[np.float64]:
+def decode_values(body: bytes, starts: Places, ends: Places) -> NDArray[np.float64]:
     """The floats at body[start:end], all at once. Raises ValueError where one is none.
 
     >>> decode_values(b"a 1.5", np.array([2]), np.array([5])).tolist()
@@ -87,7 +88,7 @@ def _decode_few(body: bytes, starts: list[int], ends: list[int]) -> NDArray[np.f
     return np.array([parse_float(text) for text in texts])
 
 
-def _decode_usual(body: bytes, lengths: Offsets, ends: Offsets) -> NDArray[np.float64] | None:
+def _decode_usual(body: bytes, lengths: Places, ends: Places) -> NDArray[np.float64] | None:
     """Values that start like JSON numbers; None where one is none, or holds a blank."""
     if not len(ends):
         return np.empty(0)

@@ -169,7 +169,7 @@ _SERIES = (
     b"\ta",
     b'long{path="' + b"/x" * 60 + b'"}',
 )
-_VALUES = (
+VALUES = (
     b"0",
     b"1",
     b"-0",
@@ -191,7 +191,7 @@ _VALUES = (
     b"18446744073709551616",
     b"4.9e-324",
 )
-_WRONG_VALUES = (
+WRONG_VALUES = (
     b"1e400",
     b"x",
     b"1_0",
@@ -248,7 +248,7 @@ class Pages:
             return pick(_COMMENTS)
         if kind < 0.103:
             return pick(_JUNK)
-        value = pick(_VALUES) if kind < 0.995 else pick(_WRONG_VALUES)
+        value = pick(VALUES) if kind < 0.995 else pick(WRONG_VALUES)
         series = pick(_SERIES)
         if kind > 0.5:
             series = b'm{i="%d"}' % self.random.randrange(40)
@@ -269,7 +269,7 @@ class Pages:
             self.random.shuffle(lines)
         else:
             text, blank, _ = lines[at].rpartition(b" ")
-            lines[at] = text + blank + self.random.choice(_VALUES)
+            lines[at] = text + blank + self.random.choice(VALUES)
 
     def pages(self, form: Format) -> list[bytes]:
         """A page and what it becomes."""
