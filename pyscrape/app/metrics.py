@@ -74,13 +74,11 @@ class OwnMetrics:
 
 
 def counters(stats: object, helps: Mapping[str, str]) -> list[Family]:
-    """The numeric fields of a dataclass as counters (names in _total) or gauges; `helps` gives the texts."""
+    """The numeric fields of a dataclass as counters (names in _total) or gauges; `helps` has the text of each."""
     found = []
     for one in fields(stats):  # type: ignore[arg-type]  # any dataclass instance
         value = getattr(stats, one.name)
         if isinstance(value, (int, float)):
             kind = "counter" if one.name.endswith("_total") else "gauge"
-            found.append(
-                single(kind, one.name, helps.get(one.name, one.name.replace("_", " ")), float(value))
-            )
+            found.append(single(kind, one.name, helps[one.name], float(value)))
     return found

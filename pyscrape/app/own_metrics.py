@@ -21,6 +21,9 @@ HELPS = {
     "prometheus_target_scrape_pools_total": "Total number of scrape pool creation attempts.",
     "prometheus_target_scrape_pools_failed_total": "Total number of scrape pool creations that failed.",
     "prometheus_target_scrape_pool_reloads_total": "Total number of scrape pool reloads.",
+    "prometheus_target_scrape_pool_reloads_failed_total": "Total number of scrape pool reloads that failed.",
+    "prometheus_target_scrape_pool_exceeded_target_limit_total": "How often a pool had more targets than target_limit.",
+    "prometheus_target_scrape_pool_exceeded_label_limits_total": "Scrapes that hit a limit of labels.",
     "prometheus_target_scrape_pool_sync_total": "Total number of syncs that were executed on a scrape pool.",
     "prometheus_target_sync_failed_total": "Total number of target sync failures.",
     "prometheus_target_scrapes_exceeded_sample_limit_total": "Scrapes that hit the sample limit and were rejected.",
@@ -28,6 +31,12 @@ HELPS = {
     "prometheus_target_scrapes_sample_duplicate_timestamp_total": "Samples rejected: same time, another value.",
     "prometheus_target_scrapes_sample_out_of_order_total": "Samples rejected: not in order of time.",
     "prometheus_target_scrapes_sample_out_of_bounds_total": "Samples rejected: outside of the time bounds.",
+    "prometheus_target_scrapes_exemplar_out_of_order_total": "Exemplars rejected: not in order of time.",
+    "pyscrape_scrapes_total": "Scrapes that were made, failed ones included.",
+    "pyscrape_scrapes_missed_total": "Scrapes that fell out because the one before still ran.",
+    "pyscrape_scrape_samples_total": "Samples on the pages that were scraped.",
+    "pyscrape_scrape_body_bytes_total": "Size of the pages that were scraped, uncompressed.",
+    "pyscrape_scrape_lateness_seconds_sum": "By how much scrapes began late, added up.",
     "pyscrape_scrape_failures_total": "Scrapes that failed, by the class of the failure.",
 }
 
@@ -143,64 +152,68 @@ def discovery_families(discovery: DiscoveryManager) -> Iterable[Family]:
     yield Family("gauge", "pyscrape_sd_failing", "1 while a discovery's last look failed.", failed)
 
 
+RemoteRow = tuple[str, str, str, Callable[[RemoteWriter], float]]
+# Kind, name without its beginning, help, and where the value is found.
+REMOTE_ROWS: tuple[RemoteRow, ...] = (
+    ("counter", "samples_total", "Samples sent.", lambda w: w.stats.samples_total),
+    (
+        "counter",
+        "samples_failed_total",
+        "Samples refused for good.",
+        lambda w: w.stats.samples_failed_total,
+    ),
+    ("counter", "samples_retried_total", "Samples sent again.", lambda w: w.stats.samples_retried_total),
+    (
+        "counter",
+        "samples_dropped_total",
+        "Samples dropped before sending.",
+        lambda w: w.dropped,
+    ),
+    ("counter", "exemplars_total", "Exemplars sent.", lambda w: w.stats.exemplars_total),
+    (
+        "counter",
+        "exemplars_failed_total",
+        "Exemplars refused for good.",
+        lambda w: w.stats.exemplars_failed_total,
+    ),
+    (
+        "counter",
+        "exemplars_retried_total",
+        "Exemplars sent again.",
+        lambda w: w.stats.exemplars_retried_total,
+    ),
+    (
+        "counter",
+        "exemplars_dropped_total",
+        "Exemplars dropped before sending.",
+        lambda w: w.stats.exemplars_dropped_total + w.exemplars.dropped,
+    ),
+    ("gauge", "exemplars_pending", "Exemplars that wait.", lambda w: w.exemplars.pending),
+    ("counter", "metadata_total", "Metadata entries sent.", lambda w: w.stats.metadata_total),
+    (
+        "counter",
+        "metadata_failed_total",
+        "Metadata entries refused.",
+        lambda w: w.stats.metadata_failed_total,
+    ),
+    ("counter", "bytes_total", "Bytes sent.", lambda w: w.stats.bytes_total),
+    ("gauge", "samples_pending", "Samples that wait.", lambda w: w.pending),
+    ("gauge", "shards", "Shards in use.", lambda w: w.shards),
+    ("gauge", "shards_max", "Most shards.", lambda w: w.config.queue_config.max_shards),
+    ("gauge", "shards_min", "Fewest shards.", lambda w: w.config.queue_config.min_shards),
+    (
+        "gauge",
+        "queue_highest_sent_timestamp_seconds",
+        "Newest time that was sent.",
+        lambda w: w.highest_sent_ms / 1000,
+    ),
+)
+
+
 def remote_families(writers: RemoteWriters) -> Iterable[Family]:
     """The queues of remote write, under Prometheus' names."""
-    rows: list[tuple[str, str, str, Callable[[RemoteWriter], float]]] = [
-        ("counter", "samples_total", "Samples sent.", lambda w: w.stats.samples_total),
-        (
-            "counter",
-            "samples_failed_total",
-            "Samples refused for good.",
-            lambda w: w.stats.samples_failed_total,
-        ),
-        ("counter", "samples_retried_total", "Samples sent again.", lambda w: w.stats.samples_retried_total),
-        (
-            "counter",
-            "samples_dropped_total",
-            "Samples dropped before sending.",
-            lambda w: w.dropped,
-        ),
-        ("counter", "exemplars_total", "Exemplars sent.", lambda w: w.stats.exemplars_total),
-        (
-            "counter",
-            "exemplars_failed_total",
-            "Exemplars refused for good.",
-            lambda w: w.stats.exemplars_failed_total,
-        ),
-        (
-            "counter",
-            "exemplars_retried_total",
-            "Exemplars sent again.",
-            lambda w: w.stats.exemplars_retried_total,
-        ),
-        (
-            "counter",
-            "exemplars_dropped_total",
-            "Exemplars dropped before sending.",
-            lambda w: w.stats.exemplars_dropped_total + w.exemplars.dropped,
-        ),
-        ("gauge", "exemplars_pending", "Exemplars that wait.", lambda w: w.exemplars.pending),
-        ("counter", "metadata_total", "Metadata entries sent.", lambda w: w.stats.metadata_total),
-        (
-            "counter",
-            "metadata_failed_total",
-            "Metadata entries refused.",
-            lambda w: w.stats.metadata_failed_total,
-        ),
-        ("counter", "bytes_total", "Bytes sent.", lambda w: w.stats.bytes_total),
-        ("gauge", "samples_pending", "Samples that wait.", lambda w: w.pending),
-        ("gauge", "shards", "Shards in use.", lambda w: w.shards),
-        ("gauge", "shards_max", "Most shards.", lambda w: w.config.queue_config.max_shards),
-        ("gauge", "shards_min", "Fewest shards.", lambda w: w.config.queue_config.min_shards),
-        (
-            "gauge",
-            "queue_highest_sent_timestamp_seconds",
-            "Newest time that was sent.",
-            lambda w: w.highest_sent_ms / 1000,
-        ),
-    ]
     labelled = [({"remote_name": w.name, "url": redacted_url(w.config.url)}, w) for w in writers.writers]
-    for kind, name, text, value in rows:
+    for kind, name, text, value in REMOTE_ROWS:
         samples = [(labels, float(value(writer))) for labels, writer in labelled]
         yield Family(kind, f"prometheus_remote_storage_{name}", text, samples)
     on_disk = [(labels, float(w.spool.nbytes)) for labels, w in labelled if w.spool is not None]

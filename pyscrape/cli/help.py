@@ -10,10 +10,12 @@ import difflib
 import sys
 from importlib.resources import files
 
+from pyscrape.cli.reference import TOPICS
+
 
 def topics() -> dict[str, str]:
-    """Topic -> its first heading, for every Markdown file of pyscrape/docs."""
-    found = {}
+    """Topic -> its title: every Markdown file of pyscrape/docs, and what is made from the program's tables."""
+    found = {name: title for name, (title, _) in TOPICS.items()}
     for entry in files("pyscrape").joinpath("docs").iterdir():
         if entry.name.endswith(".md"):
             first = entry.read_text(encoding="utf-8").split("\n", 1)[0]
@@ -36,5 +38,8 @@ def run(args: argparse.Namespace) -> int:
         hint = f", did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}"
         print(f"pyscrape help: no topic {args.topic!r}{hint}", file=sys.stderr)
         return 2
+    if args.topic in TOPICS:
+        print(TOPICS[args.topic][1](), end="")
+        return 0
     print(files("pyscrape").joinpath("docs", f"{args.topic}.md").read_text(encoding="utf-8"), end="")
     return 0
