@@ -19,7 +19,7 @@ PROGRAMS = ("vmagent", "prometheus-agent", "pyscrape", "pyscrape-agent")
 def pyscrape_class(lab: Any, agent: bool) -> type:
     """pyscrape as a program of the lab."""
 
-    class Forwarding(lab.PyScrape):  # type: ignore[misc,name-defined]
+    class Forwarding(lab.PyScrape):  # type: ignore[misc]
         name = "pyscrape"
 
         def cmd(self, work: str, cfg: str, port: int, rw: str | None, extra: list[str]) -> list[str]:

@@ -86,6 +86,11 @@ def series_head(labels: Mapping[str, str]) -> bytes:
     return b"\x0a" + length + pairs + b"\x12" + bytes((_SAMPLE_BYTES,)) + b"\x09"
 
 
+def time_bytes(at_ms: int) -> bytes:
+    """What follows the value of a sample; `at_ms` is within the six-byte range."""
+    return b"\x10" + varint(at_ms)
+
+
 def sample_tails(times_ms: Times, values: Values) -> list[bytes]:
     """Value and time of each sample as bytes, bit-exact; `times_ms` are within the six-byte range."""
     count = len(times_ms)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pyscrape.remote.encode import Exemplar
 from pyscrape.remote.protocol import Waiting
-from pyscrape.remote.queue import Columns
+from pyscrape.remote.rows import Columns
 
 
 class ExemplarQueue:
@@ -27,10 +27,11 @@ class ExemplarQueue:
             self.pending -= len(oldest.exemplars)
             self.dropped += len(oldest.exemplars)
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def take(self, columns: Columns) -> dict[int, Waiting]:
         """Remove and give those of some series."""
-        if not self._waiting:
-            return {}
         known = np.fromiter(self._waiting, np.int32, len(self._waiting))
         found = {column: self._waiting.pop(column) for column in known[np.isin(known, columns)].tolist()}
         self.pending -= sum(len(waiting.exemplars) for waiting in found.values())

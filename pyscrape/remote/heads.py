@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyscrape.relabel.engine import RelabelTimeout
 from pyscrape.relabel.plans import Rules, compile_rules
-from pyscrape.remote.queue import Columns, Heads
+from pyscrape.remote.rows import Columns, Row
 from pyscrape.remote.settings import RemoteWriteConfig
 from pyscrape.store.index import SeriesIndex
 
@@ -29,15 +28,6 @@ class SeriesSource(Protocol):
     @property
     def epoch(self) -> int:
         """Counts up when ids may have been given to other series."""
-
-
-class Row(NamedTuple):
-    """What is kept of a target's columns from row to row; `chosen` None where all of them are sent."""
-
-    whole: Columns
-    chosen: NDArray[np.bool_] | None
-    columns: Columns
-    heads: Heads
 
 
 class SeriesHeads:
@@ -86,13 +76,18 @@ class SeriesHeads:
             frame = self._source.index.frame(np.array(new, np.int32))
             for position, column in enumerate(new):
                 self._heads[column] = self._make(dict(frame.labels(position)))
-        heads = np.empty(len(wanted), np.object_)
-        for place, column in enumerate(wanted):
-            heads[place] = self._heads[column]
-        chosen = np.array([head is not DROPPED for head in heads.tolist()], np.bool_)
-        if chosen.all():
+        heads = [self._heads[column] for column in wanted]
+        if DROPPED not in heads:
             return Row(columns, None, columns, heads)
-        return Row(columns, chosen, columns[chosen], heads[chosen])
+        chosen = np.array([head is not DROPPED for head in heads], np.bool_)
+        return Row(columns, chosen, columns[chosen], [head for head in heads if head is not DROPPED])
+
+    def pack(self, row: Row) -> None:
+        """Keep what is known of a row's series compressed: the blocks are sent, and a changed row reads them again."""
+        if not row.packed:
+            row.pack()
+            for column in row.columns.tolist():
+                self._heads.pop(column, None)
 
     def _make(self, labels: dict[str, str]) -> Any:
         sent = self.sent(labels)

@@ -1,14 +1,23 @@
-"""The two messages of remote write: their headers, what is kept of a series for them, and a batch as one."""
+"""The two messages of remote write: their headers, what is kept of a series for them, and samples as a body."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pyscrape.remote.encode import Exemplar, Metadata, exemplar_series, series_head, write_request
+from pyscrape.remote.blocks import Elements, body, elements, make_block
+from pyscrape.remote.encode import (
+    Exemplar,
+    Metadata,
+    compressed,
+    exemplar_series,
+    series_head,
+    write_request,
+)
 from pyscrape.remote.encode2 import series_texts, write_request2
 from pyscrape.remote.families import FamilyBook
-from pyscrape.remote.queue import Batch
+from pyscrape.remote.rows import Batch, Columns, Part, Times, Values
 from pyscrape.remote.settings import PROTOBUF_V2
 
 HEADERS: Mapping[int, Sequence[tuple[str, str]]] = {
@@ -26,6 +35,34 @@ HEADERS: Mapping[int, Sequence[tuple[str, str]]] = {
 """By the number that a request carries."""
 
 
+class Piece(NamedTuple):
+    """The samples of a part of a row."""
+
+    batch: Batch
+    part: Part
+
+    @property
+    def columns(self) -> Columns:
+        return self.batch.row.columns[self.part.places]
+
+    @property
+    def heads(self) -> list[Any]:
+        return self.batch.row.heads(self.part.places)
+
+    @property
+    def values(self) -> Values:
+        return self.batch.values[self.part.places]
+
+    @property
+    def times_ms(self) -> Times:
+        times = self.batch.times_ms
+        return np.full(self.part.samples, times) if isinstance(times, int) else times[self.part.places]
+
+    @property
+    def newest_ms(self) -> int:
+        return self.batch.times_ms if isinstance(self.batch.times_ms, int) else int(self.times_ms.max())
+
+
 class Waiting(NamedTuple):
     """The exemplars of a series that wait for its next sample; `labels` as they are sent."""
 
@@ -41,21 +78,40 @@ class Message(Protocol):
     def head(self, labels: Mapping[str, str]) -> Any:
         """What is kept of a series, from its labels."""
 
-    def body(self, batch: Batch, exemplars: Mapping[int, Waiting]) -> bytes:
-        """A message that is not compressed yet; `exemplars` by the series' id."""
+    def body(self, pieces: Sequence[Piece], exemplars: Mapping[int, Waiting]) -> bytes:
+        """A compressed message; `exemplars` by the series' id."""
 
 
 class Message1:
-    """`prometheus.WriteRequest`."""
+    """`prometheus.WriteRequest`. Parts that come again and again get blocks, one a call."""
 
     version = 1
+
+    def __init__(self) -> None:
+        self._may_build = False
 
     def head(self, labels: Mapping[str, str]) -> bytes:
         return series_head(labels)
 
-    def body(self, batch: Batch, exemplars: Mapping[int, Waiting]) -> bytes:
-        samples = write_request(batch.heads.tolist(), batch.times_ms, batch.values)
-        return samples + b"".join(exemplar_series(*waiting) for waiting in exemplars.values())
+    def body(self, pieces: Sequence[Piece], exemplars: Mapping[int, Waiting]) -> bytes:
+        self._may_build = True
+        parts = [self._elements(piece) for piece in pieces]
+        if exemplars:
+            parts.append(elements(b"".join(exemplar_series(*waiting) for waiting in exemplars.values())))
+        return body(parts)
+
+    def _elements(self, piece: Piece) -> Elements:
+        part, at_ms = piece.part, piece.batch.times_ms
+        if not isinstance(at_ms, int):
+            return elements(write_request(piece.heads, piece.times_ms, piece.values))
+        part.used += 1
+        if part.block is None and part.used > 1 and self._may_build and not part.hopeless:
+            part.block = make_block(piece.heads)
+            part.hopeless = part.block is None
+            self._may_build = False
+        if part.block is not None:
+            return part.block.fill(at_ms, piece.values)
+        return elements(write_request(piece.heads, piece.times_ms, piece.values))
 
 
 class Message2:
@@ -69,9 +125,17 @@ class Message2:
     def head(self, labels: Mapping[str, str]) -> tuple[str, ...]:
         return series_texts(labels)
 
-    def body(self, batch: Batch, exemplars: Mapping[int, Waiting]) -> bytes:
+    def body(self, pieces: Sequence[Piece], exemplars: Mapping[int, Waiting]) -> bytes:
+        columns = np.concatenate([piece.columns for piece in pieces])
         placed = {
-            int(np.flatnonzero(batch.columns == column)[-1]): waiting.exemplars
+            int(np.flatnonzero(columns == column)[-1]): waiting.exemplars
             for column, waiting in exemplars.items()
         }
-        return write_request2(batch.heads.tolist(), batch.times_ms, batch.values, self._book.of, placed)
+        message = write_request2(
+            list(chain.from_iterable(piece.heads for piece in pieces)),
+            np.concatenate([piece.times_ms for piece in pieces]),
+            np.concatenate([piece.values for piece in pieces]),
+            self._book.of,
+            placed,
+        )
+        return compressed(message)

@@ -1,60 +1,18 @@
 """What waits to be sent: rows by reference, bounded by samples, the oldest dropped when it is too much.
 
 A row carries the encoded labels that its series had when it came, so that nothing that happens to the store later
-(series forgotten, ids given to others) or to the configuration changes what is sent. Taking a batch keeps each
-series' order: a batch is always the oldest of what waits, and its shards are parts by series.
+(series forgotten, ids given to others) or to the configuration changes what is sent. Taking keeps each series'
+order: rows come out in the order in which they came, and shards are parts by series.
 """
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-Columns = NDArray[np.int32]
-Times = NDArray[np.int64]
-Values = NDArray[np.float64]
-Heads = NDArray[np.object_]
-
-
-class Batch(NamedTuple):
-    """Samples in the order in which they came; `columns` are series ids, `heads` their encoded labels."""
-
-    columns: Columns
-    times_ms: Times
-    values: Values
-    heads: Heads
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-    def where(self, chosen: "NDArray[np.bool_] | slice") -> "Batch":
-        """Some of the samples."""
-        return Batch(self.columns[chosen], self.times_ms[chosen], self.values[chosen], self.heads[chosen])
-
-    def part(self, shards: int, shard: int) -> "Batch":
-        """The samples of the series that belong to one of so many shards."""
-        return self if shards == 1 else self.where(self.columns % shards == shard)
-
-    def since(self, at_ms: int) -> "Batch":
-        """Only samples that are not older."""
-        young = self.times_ms >= at_ms
-        return self if young.all() else self.where(young)
-
-
-EMPTY = Batch(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), np.empty(0, np.object_))
-
-
-def joined(batches: list[Batch]) -> Batch:
-    """Batches one after the other."""
-    if len(batches) < 2:
-        return batches[0] if batches else EMPTY
-    columns, times_ms, values, heads = zip(*batches, strict=True)
-    return Batch(*(np.concatenate(arrays) for arrays in (columns, times_ms, values, heads)))
+from pyscrape.remote.rows import Batch
 
 
 class RowQueue:
-    """Rows that wait. `most_samples` bounds memory: at most 28 bytes each, 8 where rows share the rest."""
+    """Rows that wait. `most_samples` bounds memory: 8 bytes each, 16 with times of their own."""
 
     def __init__(self, most_samples: int) -> None:
         self.most_samples = most_samples
@@ -65,35 +23,30 @@ class RowQueue:
 
     def push(self, batch: Batch) -> None:
         """Add a row. The arrays are not changed by anyone any more."""
-        if not len(batch):
+        if not batch.samples:
             return
         self._rows.append(batch)
-        self.pending += len(batch)
-        self.newest_ms = max(self.newest_ms, int(batch.times_ms.max()))
+        self.pending += batch.samples
+        self.newest_ms = max(self.newest_ms, batch.newest_ms)
         while self.pending > self.most_samples and len(self._rows) > 1:
             oldest = self._rows.popleft()
-            self.pending -= len(oldest)
-            self.dropped += len(oldest)
+            self.pending -= oldest.samples
+            self.dropped += oldest.samples
 
-    def put_back(self, batch: Batch) -> None:
+    def put_back(self, batches: Sequence[Batch]) -> None:
         """Undo a `take`."""
-        if len(batch):
-            self._rows.appendleft(batch)
-            self.pending += len(batch)
+        self._rows.extendleft(reversed(batches))
+        self.pending += sum(batch.samples for batch in batches)
 
-    def take(self, most_samples: int) -> Batch:
-        """Remove and give the oldest samples, at most so many."""
+    def take(self, samples: int) -> list[Batch]:
+        """Remove and give the oldest rows: whole ones, until they have so many samples."""
         taken: list[Batch] = []
-        left = most_samples
-        while left and self._rows:
-            row = self._rows.popleft()
-            if len(row) > left:
-                self._rows.appendleft(row.where(slice(left, None)))
-                row = row.where(slice(left))
-            taken.append(row)
-            left -= len(row)
-        self.pending -= most_samples - left
-        return joined(taken)
+        count = 0
+        while self._rows and count < samples:
+            taken.append(self._rows.popleft())
+            count += taken[-1].samples
+        self.pending -= count
+        return taken
 
 
 BEHIND_S = 10.0

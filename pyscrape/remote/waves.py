@@ -1,4 +1,4 @@
-"""A batch as the requests that are sent: encoded and compressed once, the same bytes at every attempt.
+"""Rows as the requests that are sent: encoded and compressed once, the same bytes at every attempt.
 
 Requests of one lane go out one after the other, lanes beside each other. A lane has its own series, and the next wave
 begins when all lanes of the one before are done: no series is ever out of order, whatever the number of lanes becomes.
@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pyscrape.remote.encode import compressed
+import numpy as np
+
 from pyscrape.remote.exemplars import ExemplarQueue
-from pyscrape.remote.protocol import Message
-from pyscrape.remote.queue import Batch
+from pyscrape.remote.protocol import Message, Piece, Waiting
+from pyscrape.remote.rows import Batch
 
 
 class Request(NamedTuple):
@@ -43,17 +44,41 @@ class Wave:
 
 
 def requests_of(
-    batch: Batch, lanes: int, most_samples: int, message: Message, exemplars: ExemplarQueue
+    batches: Sequence[Batch], lanes: int, most_samples: int, message: Message, exemplars: ExemplarQueue
 ) -> list[Request]:
-    """The requests of a batch, each of so many samples at most, with the exemplars that wait for its series."""
+    """The requests of some rows, each of so many samples at most, with the exemplars that wait for their series."""
+    by_lane: list[list[Piece]] = [[] for _ in range(lanes)]
+    for batch in batches:
+        for part in batch.row.parts(lanes, most_samples):
+            by_lane[part.lane].append(Piece(batch, part))
     found = []
-    for lane in range(lanes):
-        part = batch.part(lanes, lane)
-        for start in range(0, len(part), most_samples):
-            piece = part.where(slice(start, start + most_samples))
-            own = exemplars.take(piece.columns)
-            body = compressed(message.body(piece, own))
-            count = sum(len(waiting.exemplars) for waiting in own.values())
-            newest_ms = int(piece.times_ms.max())
-            found.append(Request(lane, len(piece), newest_ms, body, count, message.version))
+    for lane, pieces in enumerate(by_lane):
+        for group in _groups(pieces, most_samples):
+            own: dict[int, Waiting] = {}
+            if exemplars:
+                own = exemplars.take(np.concatenate([piece.columns for piece in group]))
+            found.append(
+                Request(
+                    lane,
+                    samples=sum(piece.part.samples for piece in group),
+                    newest_ms=max(piece.newest_ms for piece in group),
+                    body=message.body(group, own),
+                    exemplars=sum(len(waiting.exemplars) for waiting in own.values()),
+                    version=message.version,
+                )
+            )
     return found
+
+
+def _groups(pieces: Sequence[Piece], most_samples: int) -> Iterator[list[Piece]]:
+    """Pieces one after the other, together as far as they have so many samples at most."""
+    group: list[Piece] = []
+    count = 0
+    for piece in pieces:
+        if group and count + piece.part.samples > most_samples:
+            yield group
+            group, count = [], 0
+        group.append(piece)
+        count += piece.part.samples
+    if group:
+        yield group

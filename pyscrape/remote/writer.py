@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 
-import numpy as np
-
 from pyscrape.model.labels import Labels
 from pyscrape.net.urls import redacted_url
 from pyscrape.remote.encode import (
@@ -30,7 +28,8 @@ from pyscrape.remote.encode import (
 from pyscrape.remote.exemplars import ExemplarQueue
 from pyscrape.remote.heads import SeriesHeads, SeriesSource
 from pyscrape.remote.protocol import Message, Message1, Message2
-from pyscrape.remote.queue import Batch, Columns, RowQueue, Times, Values, desired_shards
+from pyscrape.remote.queue import RowQueue, desired_shards
+from pyscrape.remote.rows import Batch, Columns, Times, Values
 from pyscrape.remote.send import NOTHING, Endpoint, SendStats, Written
 from pyscrape.remote.settings import PROTOBUF_V2, RemoteWriteConfig
 from pyscrape.remote.spool import Record, Spool
@@ -101,16 +100,16 @@ class RemoteWriter:
         """
         row = self._heads.row(columns)
         self._in_samples += len(columns)
-        times = np.broadcast_to(np.int64(times_ms), len(columns)) if isinstance(times_ms, int) else times_ms
+        times = times_ms
         if row.chosen is not None:
-            times, values = times[row.chosen], values[row.chosen]
-        batch = Batch(row.columns, times, values, row.heads)
-        odd = (times < FIRST_SIX_BYTE_MS) | (times > LAST_SIX_BYTE_MS)
-        if odd.any():
-            # Times before 1971 or after 2109: nobody keeps them, and their form is another one.
-            batch = batch.where(~odd)
-        self.stats.samples_dropped_total += len(columns) - len(batch)
-        if self.spool is not None and self.queue.pending + len(batch) > self.queue.most_samples:
+            values = values[row.chosen]
+            times = times if isinstance(times, int) else times[row.chosen]
+        # Times before 1971 or after 2109: nobody keeps them, and their form is another one.
+        batch = Batch(row, times, values).between(FIRST_SIX_BYTE_MS, LAST_SIX_BYTE_MS) if len(row) else None
+        self.stats.samples_dropped_total += len(columns) - (batch.samples if batch is not None else 0)
+        if batch is None:
+            return
+        if self.spool is not None and self.queue.pending + batch.samples > self.queue.most_samples:
             self._spill()
         self.queue.push(batch)
         self._first_ms = self._first_ms or self.queue.newest_ms
@@ -229,7 +228,8 @@ class RemoteWriter:
         """Take over what waits at a writer to the same endpoint that was abandoned."""
         if other._record is None:  # else it is on disk, and found there
             self._wave, other._wave = other._wave, None
-        self.queue.push(other.queue.take(other.queue.pending))
+        for batch in other.queue.take(other.queue.pending):
+            self.queue.push(batch)
         self.queue.newest_ms = max(self.queue.newest_ms, other.queue.newest_ms)
         self.highest_sent_ms = other.highest_sent_ms
         self._wake.set()
@@ -266,13 +266,20 @@ class RemoteWriter:
         """The oldest rows as requests."""
         return self._encode(self.queue.take(self._full))
 
-    def _encode(self, batch: Batch) -> list[Request]:
+    def _encode(self, batches: list[Batch]) -> list[Request]:
         if limit := self.config.queue_config.sample_age_limit:
-            young = batch.since(round(self._clock() * 1000) - limit)
-            self.stats.samples_dropped_total += len(batch) - len(young)
-            batch = young
+            first_ms = round(self._clock() * 1000) - limit
+            young = [
+                one for batch in batches if (one := batch.between(first_ms, LAST_SIX_BYTE_MS)) is not None
+            ]
+            self.stats.samples_dropped_total += _samples(batches) - _samples(young)
+            batches = young
         most = self.config.queue_config.max_samples_per_send
-        return requests_of(batch, self.shards, most, self._message, self.exemplars)
+        requests = requests_of(batches, self.shards, most, self._message, self.exemplars)
+        for batch in batches:
+            if not batch.row.packed and batch.row.complete:
+                self._heads.pack(batch.row)
+        return requests
 
     async def _deliver(self, wave: Wave) -> None:
         begin_s = self._wave_since_s = asyncio.get_running_loop().time()
@@ -340,12 +347,12 @@ class RemoteWriter:
             if self._wave is not None and self._record is None and (requests := list(self._wave)):
                 self._record = spool.append(requests)
             while self.queue.pending:
-                batch = self.queue.take(self._full)
+                batches = self.queue.take(self._full)
                 try:
-                    if requests := self._encode(batch):
+                    if requests := self._encode(batches):
                         spool.append(requests)
                 except OSError:
-                    self.queue.put_back(batch)
+                    self.queue.put_back(batches)
                     raise
             self._disk_error = ""
             if self._record is not None and self._wave is not None and not list(self._wave):
@@ -394,6 +401,10 @@ class RemoteWriter:
                 backlog=self.pending,
                 behind_s=(self.queue.newest_ms - self.highest_sent_ms) / 1000,
             )
+
+
+def _samples(batches: list[Batch]) -> int:
+    return sum(batch.samples for batch in batches)
 
 
 def _sync_and_close(descriptor: int) -> None:

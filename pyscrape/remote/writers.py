@@ -11,7 +11,7 @@ from pathlib import Path
 from pyscrape.model.labels import Labels
 from pyscrape.remote.encode import Metadata
 from pyscrape.remote.heads import SeriesSource
-from pyscrape.remote.queue import Columns, Times, Values
+from pyscrape.remote.rows import Columns, Times, Values
 from pyscrape.remote.send import Endpoint, SendStats
 from pyscrape.remote.settings import RemoteWriteConfig
 from pyscrape.remote.spool import Spool

@@ -1,0 +1,99 @@
+"""Blocks compressed beforehand hold what joining and compressing gives: the same message, byte for byte."""
+
+import cramjam
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyscrape.model.value import STALE_BITS
+from pyscrape.remote.blocks import body, elements, make_block, origins
+from pyscrape.remote.encode import FIRST_SIX_BYTE_MS, LAST_SIX_BYTE_MS, series_head, write_request
+from pyscrape.remote.exemplars import ExemplarQueue
+from pyscrape.remote.protocol import Message1
+from pyscrape.remote.rows import Batch, Row
+from pyscrape.remote.waves import requests_of
+from tests.helpers.examples import examples
+
+AT = 1_700_000_000_000
+NAMES = st.sampled_from(["__name__", "a", "b", "job", "instance", "long"])
+LABELS = st.text("ab/é", max_size=4) | st.integers(0, 300).map(lambda n: "x" * n) | st.just("10.0.0.1:9100")
+SERIES = st.dictionaries(NAMES, LABELS, max_size=5)
+
+
+def decoded(*parts: object) -> bytes:
+    return bytes(cramjam.snappy.decompress_raw(body(parts)))  # type: ignore[arg-type]
+
+
+@examples(200)
+@given(
+    st.lists(SERIES, min_size=1, max_size=12),
+    st.integers(FIRST_SIX_BYTE_MS, LAST_SIX_BYTE_MS),
+    st.lists(st.floats(), min_size=12, max_size=12),
+)
+def test_a_block_is_the_message(series: list[dict[str, str]], at_ms: int, numbers: list[float]) -> None:
+    heads = [series_head(labels) for labels in series]
+    block = make_block(heads)
+    assert block is not None
+    for values in (np.array(numbers[: len(heads)]), np.zeros(len(heads))):
+        plain = write_request(heads, np.full(len(heads), at_ms), values)
+        filled = block.fill(at_ms, values)
+        assert filled.size == len(plain)
+        assert decoded(filled, elements(plain), filled) == plain * 3
+
+
+@pytest.mark.parametrize("size", [1, 100, 127, 128, 16_000, 17_000, 70_000])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_labels_of_any_length(size: int, count: int) -> None:
+    heads = [series_head({"__name__": "m", "a": "x" * size, "b": str(k) * (k + 1)}) for k in range(count)]
+    values = np.full(count, STALE_BITS, np.uint64).view(np.float64)
+    plain = write_request(heads, np.full(count, AT), values)
+    block = make_block(heads)
+    assert block is not None
+    assert decoded(block.fill(AT, values)) == plain
+
+
+@given(st.lists(st.binary(max_size=8) | st.just(bytes(range(90))), max_size=300).map(b"".join))
+def test_every_byte_is_followed_to_its_literal(text: bytes) -> None:
+    data = elements(text).data
+    assert bytes(data[place] for place in origins(data, len(text))) == text
+
+
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 30), st.integers(1, 6))
+def test_requests_are_the_same_before_and_after_blocks_are_there(
+    lanes: int, most: int, width: int, rows: int
+) -> None:
+    """Every sample once, in its lane, and in the same bytes, however often a row came."""
+    columns = np.arange(width, dtype=np.int32) * 3
+    row = Row(columns, None, columns, [series_head({"__name__": f"m{k}"}) for k in range(width)])
+    message = Message1()
+    seen = set()
+    for _ in range(40):
+        batches = [Batch(row, AT + k, np.arange(width) + float(k)) for k in range(rows)]
+        requests = requests_of(batches, lanes, most, message, ExemplarQueue(1))
+        assert sum(request.samples for request in requests) == width * rows
+        assert all(request.samples <= most for request in requests)
+        seen.add(tuple((r.lane, bytes(cramjam.snappy.decompress_raw(r.body))) for r in requests))
+        if row.complete and not row.packed:
+            row.pack()
+    assert len(seen) == 1
+    assert row.packed
+    # Another number of lanes reads the labels again.
+    again = requests_of(batches, lanes + 1, most, message, ExemplarQueue(1))
+    assert sum(request.samples for request in again) == width * rows
+    messages = b"".join(bytes(cramjam.snappy.decompress_raw(r.body)) for r in again)
+    assert len(messages) == sum(len(m) for _, m in seen.pop())
+
+
+def test_a_block_is_not_much_larger_than_what_the_compressor_makes() -> None:
+    heads = [
+        series_head(
+            {"__name__": f"requests_total_{k // 50}", "code": str(200 + k % 5), "instance": "a:9", "job": "j"}
+        )
+        for k in range(1000)
+    ]
+    values = np.random.default_rng(1).random(1000)
+    plain = write_request(heads, np.full(1000, AT), values)
+    block = make_block(heads)
+    assert block is not None
+    assert len(block.fill(AT, values).data) < 1.05 * len(elements(plain).data)
