@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,15 @@ def shards(count: int, targets: Targets, folder: Path, url: str) -> Iterator[Non
     """So many agents with the hashmod rules of the shipped configuration, as its init container writes them."""
     targets.asked.clear()
     with ExitStack() as stack:
+        started_together = []
         for ordinal in range(count):
             own = folder / f"{count}-{ordinal}"
             shipped = yaml.safe_load(of_shard(template(VARIANTS[0]), ordinal, count, folder))
             [job] = [job for job in shipped["scrape_configs"] if job["job_name"] == "kubernetes-pods"]
             path = shard_config(str(ordinal), targets.addresses, job["relabel_configs"][-2:], own, url)
-            stack.enter_context(pyscrape(path, "--agent", f"--storage.agent.path={own / 'data'}"))
+            started_together.append(pyscrape(path, "--agent", f"--storage.agent.path={own / 'data'}"))
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(stack.enter_context, started_together))
         wait_for("every target", lambda: all(targets.owners().values()))
         time.sleep(2)  # real programs on real clocks
         yield
