@@ -28,12 +28,16 @@ class SpanRules(Cursor):
         return span
 
     def offset_span(self) -> Task[ast.DurationNode]:
-        """A span after `offset`, where arithmetic needs parentheses: `a offset 5m * 2` multiplies the result."""
-        sign = self.accept("-") or self.accept("+")
-        if sign is None:
-            wrapped = self.peek().kind == "("
-            span: ast.DurationNode = yield self.span(0) if wrapped else self.span_operand()
+        """A span after `offset`: `a offset 5m * 2` multiplies the result, `a offset (5m) * 2` and `-(5m) * 2` the span."""
+        first = self.peek()
+        signed = first.kind in ("-", "+")
+        if first.kind == "(" or (signed and self.tokens[self.at + 1].kind == "("):
+            computed: ast.DurationNode = yield self.span(0)
+            return computed
+        if not signed:
+            span: ast.DurationNode = yield self.span_operand()
             return span
+        sign = self.take()
         operand: ast.DurationNode = yield self.span_operand()
         if isinstance(operand, ast.DurationExpr) and not operand.wrapped:
             op = _OPERATORS[sign.kind]

@@ -51,6 +51,8 @@ def grouped(expr: ast.Expr) -> str:
         ("a + b offset 5m", "[a + b offset 300]"),
         ("a offset 5m * b", "[a offset 300 * b]"),
         ("a offset -5m ^ 2", "[a offset -300 ^ 2]"),
+        ("a offset (5) * 2 + b", "[a + b]"),
+        ("a offset -(5) * 2 + b", "[a + b]"),
         ("(a + b) * c", "[([a + b]) * c]"),
         ("a OR b AND c", "[a or [b and c]]"),
         ("sum + by", "[sum + by]"),
