@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.runner import Row, cpu_s
-from pyscrape.model.blocks import Block, LabelFrame, Newest, Selection, newest_of
+from pyscrape.model.blocks import Block, LabelFrame, Newest, Room, Selection, newest_of, unlimited
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.symbols import Symbols
 from pyscrape.model.value import ABSENT_BITS
@@ -38,7 +38,9 @@ class Blocks:
             LabelFrame(names, np.array(codes, dtype=np.int32), symbols), tuple(blocks)
         )
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+    ) -> Selection:
         return self._selection
 
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:

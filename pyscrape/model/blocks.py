@@ -4,7 +4,7 @@ No object per series or sample exists on this way. A logical series is in exactl
 the store has joined chunks and, where one series lived in several tables, the tables too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,13 @@ from pyscrape.model.value import ABSENT_BITS
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 Codes = NDArray[np.int32]
+
+Room = Callable[[int], None]
+"""Told of a number of samples before they are read for a selection; raises where so many more may not be."""
+
+
+def unlimited(_samples: int) -> None:
+    """Room for any number of samples."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class Evaluator:
                 self._newest[matchers] = newest_panels(newest)
                 self._selections[matchers] = Selection(self._read_frame(newest.frame), ())
             else:
-                selection = self._storage.select(matchers, read.start_ms, read.end_ms)
+                selection = self._storage.select(matchers, read.start_ms, read.end_ms, self.limits.room())
                 self.limits.hold(total_samples(selection.blocks))
                 self._selections[matchers] = Selection(self._read_frame(selection.frame), selection.blocks)
 

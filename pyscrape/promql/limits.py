@@ -43,6 +43,18 @@ class Limits:
         if self.held + samples > self._max_samples:
             raise TooManySamples
 
+    def room(self) -> Callable[[int], None]:
+        """A way to ask for room piece by piece, while a selection is read; it also raises when it is time to stop."""
+        asked = 0
+
+        def more(samples: int) -> None:
+            nonlocal asked
+            asked += samples
+            self.check()
+            self.room_for(asked)
+
+        return more
+
     def hold(self, samples: int) -> None:
         """Count samples that are now in memory."""
         self.room_for(samples)

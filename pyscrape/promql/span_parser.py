@@ -28,7 +28,7 @@ class SpanRules(Cursor):
         return span
 
     def offset_span(self) -> Task[ast.DurationNode]:
-        """A span after `offset`: `a offset 5m * 2` multiplies the result, `a offset (5m) * 2` and `-(5m) * 2` the span."""
+        """A span after `offset`: `a offset 5m * 2` multiplies the result, `a offset (5m) * 2` the span."""
         first = self.peek()
         signed = first.kind in ("-", "+")
         if first.kind == "(" or (signed and self.tokens[self.at + 1].kind == "("):

@@ -6,7 +6,7 @@ The engine asks once per distinct selector of a query, before it evaluates anyth
 from collections.abc import Sequence
 from typing import Protocol
 
-from pyscrape.model.blocks import Newest, Selection
+from pyscrape.model.blocks import Newest, Room, Selection, unlimited
 from pyscrape.model.matcher import Matcher
 
 
@@ -18,8 +18,13 @@ class Storage(Protocol):
     exactly one block; a series without a sample in (start_ms, end_ms] may be left out.
     """
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
-        """The series that satisfy all `matchers`, with their samples at times start_ms < t <= end_ms."""
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+    ) -> Selection:
+        """The series that satisfy all `matchers`, with their samples at times start_ms < t <= end_ms.
+
+        `room` is asked before memory is taken, part by part, and what it raises comes out here.
+        """
 
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
         """Of each series that satisfies all `matchers` the newest sample at start_ms < t <= end_ms, if it has one."""

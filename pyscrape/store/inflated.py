@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pyscrape.model.blocks import Room, unlimited
 from pyscrape.store.layout import Columns
 from pyscrape.store.read import Part, Times, Values, find, reads_of, unite
 from pyscrape.store.segment import Segment
@@ -65,10 +66,12 @@ class Entry:
         values.flags.writeable = False
         return self.ids, times[low:high], values
 
-    def make(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int) -> None:
+    def make(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int, room: Room) -> None:
         """Read everything from the parts."""
         growing = _open_rows(parts)  # counted first: rows that come while others are read are seen next time
-        self.ids, found = reads_of(parts, asked, start_ms, end_ms)
+        ids, found = reads_of(parts, asked, start_ms, end_ms)
+        room(sum(len(one.times) for one in found) * len(ids))
+        self.ids = ids
         if found:
             self.times, self.values = unite(found, len(self.ids))
         else:
@@ -96,6 +99,8 @@ class Entry:
         if found:
             if len(self.ids) != len(asked) and not np.isin(ids, self.ids, assume_unique=True).all():
                 return False
+            if sum(len(one.times) for one in found) >= self._rows:
+                return False  # as much again: `make` asks whether there is room for it
             if len(ids) != len(self.ids):
                 found = find(parts, self.ids, last_ms, end_ms)
             self._put_below(*unite(found, len(self.ids)), start_ms)
@@ -156,7 +161,13 @@ class Inflated:
         self._entries: OrderedDict[tuple[tuple[int, ...], bytes], tuple[Entry, int]] = OrderedDict()
 
     def read(
-        self, tables: tuple[int, ...], parts: Sequence[Part], ids: Columns, start_ms: int, end_ms: int
+        self,
+        tables: tuple[int, ...],
+        parts: Sequence[Part],
+        ids: Columns,
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
     ) -> tuple[Columns, Times, Values]:
         """(series, times, values) of those of `ids` that the parts of some tables may have in (start_ms, end_ms]."""
         key = (tables, ids.tobytes())
@@ -164,16 +175,19 @@ class Inflated:
             known = self._entries.get(key)
         if known is None:
             entry = Entry()
-            entry.make(parts, ids, start_ms, end_ms)
+            entry.make(parts, ids, start_ms, end_ms, room)
             if entry.values.size >= FEWEST_CELLS and entry.nbytes <= self.max_bytes // 2:
                 self._keep(key, entry)
             return entry.view(start_ms, end_ms)
         entry = known[0]
         with entry.lock:
             entry.idle_since_ms = None
-            if not entry.follow(parts, ids, start_ms, end_ms):
-                entry.make(parts, ids, start_ms, end_ms)
-            answer = entry.view(start_ms, end_ms)
+            if entry.follow(parts, ids, start_ms, end_ms):
+                answer = entry.view(start_ms, end_ms)
+                room(answer[2].size)
+            else:
+                entry.make(parts, ids, start_ms, end_ms, room)
+                answer = entry.view(start_ms, end_ms)
         self._keep(key, entry)
         return answer
 

@@ -11,6 +11,9 @@ from pyscrape.store.read import Part, Times, Values
 
 Ids = NDArray[np.int32]
 
+MOST_JOINED = 1 << 18
+"""Larger columns stay a block of their own: putting them beside others would copy them."""
+
 Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Times, Values]]
 """(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values)."""
 
@@ -68,6 +71,9 @@ def blocks_of(columns: list[_Columns]) -> tuple[Ids, tuple[Block, ...]]:
     groups: dict[tuple[int, int, int], list[list[_Columns]]] = {}
     for one in columns:
         alike = groups.setdefault((len(one.times), one.times.item(0), one.times.item(-1)), [])
+        if one.values.size > MOST_JOINED:
+            alike.append([one])
+            continue
         group = next((group for group in alike if (group[0].times == one.times).all()), None)
         if group is None:
             alike.append([one])

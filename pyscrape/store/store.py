@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +16,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import LabelFrame, Newest, Selection, newest_of
+from pyscrape.model.blocks import LabelFrame, Newest, Room, Selection, newest_of, unlimited
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
@@ -329,8 +330,13 @@ class Store:
 
     # --- reading ---
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
-        """The series that all matchers choose and that have samples in (start, end], with those samples."""
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+    ) -> Selection:
+        """The series that all matchers choose and that have samples in (start, end], with those samples.
+
+        `room` is told of the samples of each table before they are read; what it raises ends the selection.
+        """
         with self._read():
             ids = self.index.match(matchers)
             with self.lock:
@@ -338,7 +344,7 @@ class Store:
                 ids = self.index.alive(ids)
                 frame = self.index.frame(ids)
                 homes, others, parts = self._places(ids)
-            read = self.inflated.read
+            read = partial(self.inflated.read, room=room)
             found, blocks = blocks_of(columns_of(parts, ids, homes, others, start_ms, end_ms, read))
             return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
 

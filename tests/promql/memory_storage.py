@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pyscrape.model.blocks import Block, LabelFrame, Newest, Selection, newest_of
+from pyscrape.model.blocks import Block, LabelFrame, Newest, Room, Selection, newest_of, unlimited
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.symbols import Symbols
@@ -30,7 +30,9 @@ class MemoryStorage:
         samples = self.series.setdefault(Labels(labels), {})
         samples.update(zip(map(int, times_ms), map(float, values), strict=True))
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+    ) -> Selection:
         """See promql.storage.Storage."""
         chosen = [
             (labels, {at: value for at, value in samples.items() if start_ms < at <= end_ms})
@@ -38,6 +40,7 @@ class MemoryStorage:
             if all(m.matches(labels.get(m.name, "")) for m in matchers)
         ]
         chosen = [(labels, samples) for labels, samples in chosen if samples]
+        room(sum(len(samples) for _, samples in chosen))
         code = self.symbols.code
         names = sorted({name for labels, _ in chosen for name in labels})
         codes = np.array(

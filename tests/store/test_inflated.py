@@ -170,3 +170,25 @@ def test_nothing_is_kept_of_what_is_too_large_or_small(monkeypatch: pytest.Monke
     store = scraped(1, 1)
     store.select([Matcher(MatchType.EQ, "__name__", "m")], -1, 99)
     assert store.inflated.nbytes == 0
+
+
+def test_room_is_asked_for_before_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = scraped(20, 5)
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    asked: list[int] = []
+    store.select(every, -1, 9, asked.append)
+    store.select(every, 3, 9, asked.append)  # from what is kept
+    assert asked == [50, 30]
+
+    class NoRoom(Exception):  # noqa: N818
+        pass
+
+    def refuse(samples: int) -> None:
+        raise NoRoom
+
+    monkeypatch.setattr(inflated, "unite", None)  # nothing is read
+    for window in ((-1, 9), (-1, 19)):
+        with pytest.raises(NoRoom):
+            store.select(every, *window, refuse)
+    monkeypatch.undo()
+    assert store.select(every, -1, 19).blocks[0].values.shape == (20, 5)
