@@ -76,7 +76,7 @@ SELECTORS = st.builds(
     lambda name, matchers, modifiers: name + matchers + modifiers,
     NAMES,
     st.sampled_from(["", "{}", "{a='b'}", '{"c.d"!="e",f=~"g|h"}']),
-    st.sampled_from(["", " offset 5m", " offset -1h @ 10", " @ start()", " offset -(1m)", " smoothed"]),
+    st.sampled_from(["", " offset 5m", " offset -1h @ 10", " @ start()", " offset -(1m) @ 10", " smoothed"]),
 )
 RANGES = st.builds(
     lambda name, span, mod: f"{name}[{span}]{mod}",
