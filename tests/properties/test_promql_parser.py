@@ -76,7 +76,7 @@ SELECTORS = st.builds(
     lambda name, matchers, modifiers: name + matchers + modifiers,
     NAMES,
     st.sampled_from(["", "{}", "{a='b'}", '{"c.d"!="e",f=~"g|h"}']),
-    st.sampled_from(["", " offset 5m", " offset -1h @ 10", " @ start()", " offset -(1m) @ 10", " smoothed"]),
+    st.sampled_from(["", " offset 5m", " offset -1h @ 10", " @ start()", " smoothed"]),
 )
 RANGES = st.builds(
     lambda name, span, mod: f"{name}[{span}]{mod}",
@@ -84,7 +84,11 @@ RANGES = st.builds(
     SPANS,
     st.sampled_from(["", " offset 1m", " @ end()"]),
 )
-LEAVES = SELECTORS | RANGES.map(lambda m: f"rate({m})") | st.sampled_from(["vector(1)", "-x", "(time() * x)"])
+LEAVES = (
+    SELECTORS
+    | RANGES.map(lambda m: f"rate({m})")
+    | st.sampled_from(["vector(1)", "-x", "(time() * x)", "(x offset -(1m) * 2)"])
+)
 
 
 def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
