@@ -37,10 +37,12 @@ from pyscrape.app.systemd import notify_manager
 from pyscrape.app.watch import checksum, watch, watched_files
 from pyscrape.app.web_config import WebGuard, WebSecurity, web_security
 from pyscrape.config.load import ConfigError
+from pyscrape.config.printing import as_yaml
 from pyscrape.discovery.make import make_discoverer, supported
 from pyscrape.discovery.manager import DiscoveryManager, WantedJob
 from pyscrape.discovery.static import static_groups
 from pyscrape.model.problems import Problem
+from pyscrape.model.settings import dump
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.web.app import create_app
@@ -182,6 +184,7 @@ class Server:
             build=BUILD,
             runtime=self._runtime,
             metrics=self.metrics.render,
+            job_yaml=lambda job: as_yaml(dump(job)),
             external_labels=lambda: self._loaded.config.global_.external_labels,
             notes=lambda: self._loaded.notes,
             problems=lambda: self._loaded.problems,

@@ -31,21 +31,23 @@ class Cors:
 
     def _headers(self, origin: str) -> list[tuple[bytes, bytes]]:
         pattern = self._options.cors_origin
-        allowed = "*" if pattern.pattern == ".*" else origin if pattern.fullmatch(origin) else ""
+        if not origin:
+            return [(b"vary", b"Origin")]
         headers = [
             (b"access-control-allow-headers", b"Accept, Authorization, Content-Type, Origin"),
             (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
             (b"access-control-expose-headers", b"Date"),
             (b"vary", b"Origin"),
         ]
-        return [*headers, (b"access-control-allow-origin", allowed.encode())] if allowed else headers
+        allowed = (b"access-control-allow-origin", origin.encode("latin-1"))
+        return [*headers, allowed] if pattern.fullmatch(origin) else headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or "/api/" not in scope["path"]:
             await self._app(scope, receive, send)
             return
         origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
-        extra = self._headers(origin) if origin else []
+        extra = self._headers(origin)
         if scope["method"] == "OPTIONS":
             await send({"type": "http.response.start", "status": 204, "headers": extra})
             await send({"type": "http.response.body", "body": b""})

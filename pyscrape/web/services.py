@@ -13,6 +13,7 @@ from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.model.problems import Problem
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
+from pyscrape.scrape.settings import ScrapeConfig
 from pyscrape.web.notifications import Notifications
 from pyscrape.web.query_log import QueryLog
 from pyscrape.web.routes import WebStats
@@ -66,6 +67,8 @@ class AgentServices:
     runtime: Callable[[], Mapping[str, object]]
     metrics: Callable[[], tuple[bytes, str]]
     external_labels: Callable[[], Mapping[str, str]] = dict
+    job_yaml: Callable[[ScrapeConfig], str] = str
+    """A job as prometheus.yml has it."""
     stats: WebStats = field(default_factory=WebStats)
     stopping: Callable[[], bool] = bool
     notifications: Notifications = field(default_factory=lambda: Notifications(16, time.time))

@@ -47,7 +47,12 @@ class StoreStatusApi:
         self._services = services
 
     def mounts(self) -> list[Mount]:
-        return [Mount("/api/v1/status/tsdb", self.tsdb, place="thread")]
+        base = "/api/v1/status/tsdb"
+        return [Mount(base, self.tsdb, place="thread"), Mount(f"{base}/blocks", self.blocks)]
+
+    def blocks(self, call: Call) -> Answer:
+        """There are none: what Prometheus keeps in blocks is in memory here, and in a format of its own on disk."""
+        return success({"blocks": []})
 
     def tsdb(self, call: Call) -> Answer:
         limit = 10

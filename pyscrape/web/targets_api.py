@@ -17,6 +17,7 @@ from pyscrape.web.params import Params, format_time
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import AgentServices
 
+RULE_DEFAULTS = {"separator": ";", "regex": "(.*)", "replacement": "$1"}
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -27,6 +28,7 @@ class TargetsApi:
     def mounts(self) -> list[Mount]:
         return [
             Mount("/api/v1/scrape_pools", self.scrape_pools),
+            Mount("/api/v1/scrape_pools/config", self.pool_config, place="thread"),
             Mount("/api/v1/targets", self.targets, place="thread"),
             Mount("/api/v1/targets/metadata", self.targets_metadata, place="thread"),
             Mount("/api/v1/targets/drops", self.drops, place="thread"),
@@ -44,6 +46,16 @@ class TargetsApi:
 
     def scrape_pools(self, call: Call) -> Answer:
         return success({"scrapePools": [name for name, _ in self._pools()]})
+
+    def pool_config(self, call: Call) -> Answer:
+        """The job of a pool as the configuration in force has it, defaults filled in."""
+        name = call.params.first("scrapePool")
+        if not name:
+            raise ApiError.parameter("scrapePool", "scrapePool parameter is required")
+        pool = self._services.pools.pools.get(name)
+        if pool is None:
+            raise ApiError("not_found", f'scrape pool not found: "{name}"')
+        return success({"yaml": self._services.job_yaml(pool.job.config)})
 
     def targets(self, call: Call) -> Answer:
         state = call.params.first("state").lower()
@@ -63,7 +75,7 @@ class TargetsApi:
                     {"discoveredLabels": dict(t.discovered), "scrapePool": name, "error": t.error}
                     for t in pool.failed
                 ]
-        counts = {name: pool.dropped_count for name, pool in pools}
+        counts = {name: pool.dropped_count for name, pool in self._pools()}
         return success(
             {
                 "activeTargets": rows(active),
@@ -135,7 +147,7 @@ class TargetsApi:
             {
                 "steps": [
                     {
-                        "rule": rule_fields(step.rule),
+                        "rule": {**RULE_DEFAULTS, **rule_fields(step.rule)},
                         "output": dict(step.after or {}),
                         "keep": step.after is not None,
                         "outcome": step.outcome,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pyscrape.store import Store
 from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
 
 SERIES = {
@@ -183,7 +184,11 @@ async def test_long_answers_are_compressed_and_origins_answered() -> None:
             "/api/v1/query?query={__name__=~'m.*'}", headers={"Origin": "http://o"}
         )
         assert response.headers["content-encoding"] == "gzip"
-        assert response.headers["access-control-allow-origin"] == "*"
+        assert response.headers["access-control-allow-origin"] == "http://o"
+        assert response.headers.get_list("vary") == ["Accept-Encoding", "Origin"]
+        same = await client.get("/api/v1/labels")
+        assert same.headers["vary"] == "Origin"
+        assert "access-control-allow-methods" not in same.headers
         assert len(json.loads(response.content)["data"]["result"]) == 100
         options = await client.http.options("/api/v1/query", headers={"Origin": "http://o"})
         assert options.status_code == 204
@@ -203,6 +208,39 @@ async def test_federation() -> None:
         assert answer.text == f'# TYPE up untyped\nup{{instance="x:1",job="a",region="eu"}} 1 {at_ms}\n'
         assert (await client.get("/federate", **{"match[]": "up{"})).status_code == 400
         assert (await client.get("/federate")).text == ""
+
+
+@pytest.mark.parametrize(
+    ("accept", "scheme", "series"),
+    [
+        ("", "underscores", 'a_b{c_d="x",instance=""}'),
+        ("text/plain;version=1.0.0;escaping=allow-utf-8", "allow-utf-8", '{"a.b","c d"="x",instance=""}'),
+        ("text/plain;escaping=dots", "dots", 'a_dot_b{c__d="x",instance=""}'),
+        ("text/plain;escaping=values", "values", 'U__a_2e_b{U__c_20_d="x",instance=""}'),
+        (
+            "application/openmetrics-text;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;q=0.4,*/*;q=0.1",
+            "allow-utf-8",
+            '{"a.b","c d"="x",instance=""}',
+        ),
+        (
+            "text/plain;q=0.9,text/plain;escaping=allow-utf-8;q=0.4",
+            "underscores",
+            'a_b{c_d="x",instance=""}',
+        ),
+        ("text/plain;escaping=none", "underscores", 'a_b{c_d="x",instance=""}'),
+        ("text/plain;q=x;escaping=dots", "underscores", 'a_b{c_d="x",instance=""}'),
+    ],
+)
+async def test_names_that_are_not_legacy_ones_are_federated_as_the_client_wants(
+    accept: str, scheme: str, series: str
+) -> None:
+    store = Store()
+    store.append({"__name__": "a.b", "c d": "x"}, [int(NOW_S * 1000)], [1.0])
+    async with client_of(make_services(store)) as client:
+        params = {"match[]": '{"a.b"}'}
+        answer = await client.http.get("/federate", params=params, headers={"Accept": accept})
+    assert answer.headers["content-type"] == f"text/plain; version=0.0.4; charset=utf-8; escaping={scheme}"
+    assert answer.text.splitlines()[1] == f"{series} 1 {int(NOW_S * 1000)}"
 
 
 async def test_answers_at_hand_follow_the_series_and_ask_no_less() -> None:
