@@ -8,7 +8,7 @@ many rows each had. What has come since is put below the last row where it is ne
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -108,6 +108,13 @@ class Entry:
         self._remember(parts, growing)
         return True
 
+    def outdated(self, tables: tuple[int, ...], parts_of: Callable[[int], Sequence[Part]]) -> bool:
+        """Whether the entry keeps parts alive that its tables let go of: sealed, merged, dropped."""
+        if len(tables) == 1 and parts_of(tables[0]) is self.parts:
+            return False
+        there = {id(part) for table in tables for part in parts_of(table)}
+        return any(id(part) not in there for part in self.parts)
+
     def _remember(self, parts: Sequence[Part], growing: list[tuple[Segment, int]]) -> None:
         """What the rows up to `end_ms` were made of."""
         self.parts = parts
@@ -204,13 +211,16 @@ class Inflated:
             while self.nbytes > self.max_bytes:
                 self.nbytes -= self._entries.popitem(last=False)[1][1]
 
-    def forget_idle(self, now_ms: int) -> None:
-        """Let go of what nobody has asked for in ten minutes, by the clock of the calls of this method."""
+    def tidy(self, now_ms: int, parts_of: Callable[[int], Sequence[Part]]) -> None:
+        """Let go of what nobody has asked for in ten minutes, by the clock of the calls of this method.
+
+        And of entries that keep alive what was sealed or dropped since: open rows are many times what is shown of them.
+        """
         with self._lock:
             for key, (entry, size) in list(self._entries.items()):
                 if entry.idle_since_ms is None:
                     entry.idle_since_ms = now_ms
-                elif now_ms - entry.idle_since_ms > _IDLE_MS:
+                if now_ms - entry.idle_since_ms > _IDLE_MS or entry.outdated(key[0], parts_of):
                     del self._entries[key]
                     self.nbytes -= size
 

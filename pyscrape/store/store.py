@@ -258,6 +258,11 @@ class Store:
         """The table of that number, if it still is."""
         return self._tables.get(number)
 
+    def parts_of(self, number: int) -> Sequence[Part]:
+        """The parts of the table of that number, none where there is no such table."""
+        table = self._tables.get(number)
+        return table.parts if table is not None else ()
+
     def remove_table(self, table: Table) -> None:
         """Forget a table that is closed and empty."""
         del self._tables[table.number]

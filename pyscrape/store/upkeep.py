@@ -80,7 +80,7 @@ class Upkeep:
         store.layout_bytes = sum(layouts.values())
         yield from self._evict(now_ms)
         self._reuse_ids()
-        store.inflated.forget_idle(now_ms)
+        store.inflated.tidy(now_ms, store.parts_of)
         yield
         self._sweep_symbols(now_ms)
 

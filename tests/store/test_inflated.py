@@ -153,13 +153,26 @@ def test_bytes_are_bounded_and_the_one_used_last_stays() -> None:
         cache.read((table.number,), table.parts, ids[k:], -1, 99)
         assert cache.nbytes <= 60_000
     assert cache.nbytes > 20_000
-    cache.forget_idle(0)
+    cache.tidy(0, store.parts_of)
     cache.read((table.number,), table.parts, ids[19:], -1, 99)
-    cache.forget_idle(700_000)
+    cache.tidy(700_000, store.parts_of)
     assert 0 < cache.nbytes < 10_000
-    cache.forget_idle(700_001)
-    cache.forget_idle(1_400_002)
+    cache.tidy(700_001, store.parts_of)
+    cache.tidy(1_400_002, store.parts_of)
     assert cache.nbytes == 0
+
+
+def test_what_was_packed_since_is_not_kept_alive() -> None:
+    store = scraped(20, 50)
+    store.select([Matcher(MatchType.EQ, "__name__", "m")], -1, 99)
+    store.inflated.tidy(0, store.parts_of)
+    assert store.inflated.nbytes > 8000
+    for table in store.tables():
+        table.cut_rows()
+    while store.maintain(1, 1.0):
+        pass
+    store.inflated.tidy(2, store.parts_of)
+    assert store.inflated.nbytes == 0
 
 
 def test_nothing_is_kept_of_what_is_too_large_or_small(monkeypatch: pytest.MonkeyPatch) -> None:
