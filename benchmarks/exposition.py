@@ -144,6 +144,7 @@ def measure(full: bool) -> list[Row]:
     like("a like page with timestamps", FakePage(SERIES, clocked=True))
     like("10 % of the series replaced", FakePage(SERIES, churn=0.1), "<= 1,000")
     like("a like page of 200 series", FakePage(200), size=200)
+    like("a like page of 200 series, other lengths", FakePage(200, resizing=True), size=200)
 
     layout = PageReader().feed(FakePage(SERIES).body()).layout
     labels = best_ns(iter([b""] * repeats), SERIES, lambda _: layout.label_columns(layout.births))
