@@ -164,7 +164,7 @@ FEATURES: Mapping[str, str] = {
     "promql-duration-expr": "is on anyway",
     "promql-per-step-stats": "is on anyway: stats=all",
     "exemplar-storage": "is on anyway",
-    "extra-scrape-metrics": "is set in the configuration: extra_scrape_metrics",
+    "extra-scrape-metrics": "",
     "auto-reload-config": "is a flag of its own: --config.auto-reload",
     "agent": "is a flag of its own: --agent",
 }

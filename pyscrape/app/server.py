@@ -304,7 +304,10 @@ class Server:
         self.query_log.use(config.global_.query_log_file)
         self.mode.apply(config)
         await self.writers.apply(config.remote_write, config.global_.external_labels)
-        await self.pools.apply(config.scrape_configs, external_labels=config.global_.external_labels)
+        jobs = config.scrape_configs
+        if "extra-scrape-metrics" in self._flags.many("enable-feature"):
+            jobs = tuple(job.replace(extra_scrape_metrics=True) for job in jobs)
+        await self.pools.apply(jobs, external_labels=config.global_.external_labels)
         self.discovery.apply(
             {
                 job.job_name: WantedJob(

@@ -17,6 +17,8 @@ except ImportError:
 
 _GZIP = 31
 _PIECE = 1 << 20
+# In the words of isal, and of zlib about checksum and length.
+_WRONG_CHECKSUM = ("Incorrect checksum", "incorrect data check", "incorrect length check")
 
 
 class Inflater:
@@ -43,8 +45,7 @@ class Inflater:
             try:
                 out = self._object.decompress(data, _PIECE)
             except _engine.error as error:
-                text = "gzip: invalid header" if self.size == 0 else f"flate: corrupt input ({error})"
-                raise ExchangeError("gzip", text, while_reading=True) from None
+                raise ExchangeError("gzip", self._mistake(str(error)), while_reading=True) from None
             if out:
                 self.size += len(out)
                 if self._limit and self.size >= self._limit:
@@ -56,6 +57,11 @@ class Inflater:
                 self._between = True
             else:
                 data = self._object.unconsumed_tail
+
+    def _mistake(self, said: str) -> str:
+        if any(words in said for words in _WRONG_CHECKSUM):
+            return "gzip: invalid checksum"
+        return "gzip: invalid header" if self.size == 0 else f"flate: corrupt input ({said})"
 
     def finish(self) -> bytes:
         """The whole body; raises ExchangeError where the stream stopped inside a member."""

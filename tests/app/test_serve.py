@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import HOST, free_port
+from tests.helpers.processes import HOST, free_port, pyscrape, wait_for
 
 GOOD = "scrape_configs: []\n"
 START_S = 20.0
@@ -134,3 +134,16 @@ def test_a_second_signal_does_not_wait_for_remote_write(tmp_path: Path) -> None:
             process.wait()
         assert "Stopped at once" in log.read_text()
         assert "Traceback" not in log.read_text()
+
+
+def test_the_feature_flag_of_the_extra_report_series(tmp_path: Path) -> None:
+    own = free_port()
+    path = tmp_path / "prometheus.yml"
+    path.write_text(
+        "global: {scrape_interval: 200ms, scrape_timeout: 150ms}\n"
+        f"scrape_configs: [{{job_name: own, static_configs: [{{targets: ['{HOST}:{own}']}}]}}]\n"
+    )
+    with pyscrape(path, "--enable-feature=extra-scrape-metrics", port=own) as server:
+        found = wait_for("a report", lambda: server.query("scrape_timeout_seconds"))
+        assert [one["value"][1] for one in found] == ["0.15"]
+        assert "enable-feature" not in server.logged()

@@ -184,6 +184,10 @@ async def cut_gzip(exchange: Exchange) -> None:
     await exchange.page(gzip.compress(PAGE)[:-9], headers=("Content-Encoding: gzip",))
 
 
+async def bad_checksum(exchange: Exchange) -> None:
+    await exchange.page(gzip.compress(PAGE)[:-8] + bytes(8), headers=("Content-Encoding: gzip",))
+
+
 async def circle(exchange: Exchange) -> None:
     await exchange.page(b"", status="302 Found", headers=("Location: /metrics",))
 
@@ -210,6 +214,7 @@ BROKEN = "net/http: HTTP/1.x transport connection broken: "
         (not_http, 0, "protocol", BROKEN + 'malformed HTTP response "220 mail.example.com ESMTP"', False),
         (tls_alert, 0, "protocol", BROKEN + r'malformed HTTP response "\x15\x03\x01\x00\x02\x02\x16"', False),
         (bad_gzip, 0, "gzip", "gzip: invalid header", True),
+        (bad_checksum, 0, "gzip", "gzip: invalid checksum", True),
         (cut_gzip, 0, "gzip", "unexpected EOF", True),
         (circle, 0, "redirect", "stopped after 10 redirects", False),
     ],
