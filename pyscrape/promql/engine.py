@@ -99,14 +99,16 @@ class Engine:
         lookback_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
         text: str = "",
+        detailed: bool = False,
     ) -> Result:
         """The value at `at`, in seconds since 1970.
 
-        A query may be given as a tree; its `text`, if known, lets annotations tell places.
+        A query may be given as a tree; its `text`, if known, lets annotations tell places. `detailed` counts the
+        samples and labels of every part of the query, for `explain.plan_of`.
         """
         at_ms = _milliseconds(at)
         scope = self._scope(Grid(at_ms, 1, 1), at_ms, 0, lookback_ms)
-        return self._run(query, text, scope, timeout_s, cancelled, ranged=False)
+        return self._run(query, text, scope, timeout_s, cancelled, ranged=False, detailed=detailed)
 
     def range(
         self,
@@ -119,6 +121,7 @@ class Engine:
         lookback_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
         text: str = "",
+        detailed: bool = False,
     ) -> Result:
         """The values at start, start + step, ... up to `end`; all in seconds."""
         start_ms, end_ms, step_ms = _milliseconds(start), _milliseconds(end), _milliseconds(step)
@@ -130,16 +133,16 @@ class Engine:
             )
         grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1)
         scope = self._scope(grid, end_ms, step_ms, lookback_ms)
-        return self._run(query, text, scope, timeout_s, cancelled, ranged=True)
+        return self._run(query, text, scope, timeout_s, cancelled, ranged=True, detailed=detailed)
 
     def explain(self, query: str, start: float, end: float | None = None, step: float | None = None) -> str:
         """Run a query, instant (`start` alone) or ranged, and tell where the time went: a line per expression."""
         expr = self.parse(query)
         if end is None or step is None:
-            result = self.instant(expr, start, text=query)
+            result = self.instant(expr, start, text=query, detailed=True)
         else:
-            result = self.range(expr, start, end, step, text=query)
-        return render(expr, result.stats)
+            result = self.range(expr, start, end, step, text=query, detailed=True)
+        return render(expr, result.stats, query)
 
     def _scope(self, grid: Grid, end_ms: int, step_ms: int, lookback_ms: int | None) -> Scope:
         lookback = self._lookback_ms if lookback_ms is None else lookback_ms
@@ -154,6 +157,7 @@ class Engine:
         cancelled: Callable[[], bool] | None,
         *,
         ranged: bool,
+        detailed: bool,
     ) -> Result:
         begin = time.perf_counter()
         expr = self.parse(query) if isinstance(query, str) else query
@@ -165,7 +169,7 @@ class Engine:
             )
         limits = Limits(self._max_samples, self._shorter(timeout_s), cancelled)
         grid = scope.grid
-        stats = QueryStats(steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
+        stats = QueryStats(detailed=detailed, steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
         evaluator = Evaluator(
             plan, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
         )

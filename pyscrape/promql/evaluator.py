@@ -42,7 +42,7 @@ from pyscrape.promql.panels import (
 from pyscrape.promql.plan import Matchers, Plan, reads
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.selectors import latest
-from pyscrape.promql.stats import NodeStats, QueryStats
+from pyscrape.promql.stats import QueryStats
 from pyscrape.promql.storage import Storage
 from pyscrape.promql.values import Grid, Ranges, Value, Vector
 from pyscrape.promql.windows import Look, Scope, instant_look, range_look, same_at_every_step, subquery_grid
@@ -80,7 +80,9 @@ class Evaluator:
     def run(self) -> Value | Ranges:
         """The value of the whole expression, Ranges for a range vector; raises QueryError."""
         with np.errstate(all="ignore"):
+            begin = time.perf_counter()
             self.read()
+            self.stats.read_s = time.perf_counter() - begin
             grid = self.scope.grid
             expr = bare(self.expr)
             if isinstance(expr, MatrixSelector) and (expr.selector.anchored or expr.selector.smoothed):
@@ -119,7 +121,11 @@ class Evaluator:
             return self._compute(expr, grid)
         narrowing = self._plan.narrowed.get(expr)
         if narrowing is not None and grid in (self.scope.grid, self.scope.grid.first):
-            return self._chosen_from(self.vector(narrowing.wide, grid), narrowing.extra)
+            wide = self.vector(narrowing.wide, grid)
+            begin = time.perf_counter()
+            chosen = self._chosen_from(wide, narrowing.extra)
+            self._note(expr, grid, chosen, begin)
+            return chosen
         if expr not in self._plan.repeated:
             return self._compute(expr, grid)
         known = self._values.get((expr, grid))
@@ -157,13 +163,22 @@ class Evaluator:
         self.limits.check()
         begin = time.perf_counter()
         value = _EVALUATE[type(expr)](self, expr, grid)
-        entry = self.stats.nodes.setdefault(self.stats.key(expr), NodeStats())
-        entry.add(
-            value.values.shape if isinstance(value, Vector) else (grid.count, 1), time.perf_counter() - begin
-        )
+        self._note(expr, grid, value, begin)
         if isinstance(value, Vector):
             self.limits.room_for(value.values.size)
         return value
+
+    def _note(self, expr: Expr, grid: Grid, value: Value, begin: float) -> None:
+        """Count a computation that began at `begin`."""
+        seconds = time.perf_counter() - begin
+        entry = self.stats.node(expr)
+        if not isinstance(value, Vector):
+            entry.add((grid.count, 1), seconds)
+            return
+        entry.add(value.values.shape, seconds)
+        if self.stats.detailed:
+            there = value.values.size if value.present is None else int(np.count_nonzero(value.present))
+            entry.describe(value.frame, there)
 
     # --- selectors
 
@@ -193,12 +208,19 @@ class Evaluator:
             return self._subquery(node, look, spans, grid)
         selection = self.selection(node.selector.matchers)
         panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=False)
-        return Ranges(selection.frame, self._seen(panels, grid), spans)
+        return Ranges(selection.frame, self._seen(panels, grid, node, selection.frame), spans)
 
-    def _seen(self, panels: Iterable[Panel], grid: Grid) -> Iterator[Panel]:
+    def _seen(self, panels: Iterable[Panel], grid: Grid, node: Expr, frame: LabelFrame) -> Iterator[Panel]:
         """Panels as they come, their samples counted when it is the query's own steps that see them."""
+        if self.stats.detailed:
+            entry = self.stats.node(node)
+            entry.add((grid.count, len(frame)), 0.0)
+            entry.describe(frame, 0)
         for panel in panels:
-            self._saw(grid, panel.sample_count())
+            seen = panel.sample_count()
+            self._saw(grid, seen)
+            if self.stats.detailed:
+                entry.samples += int(seen.sum())
             yield panel
 
     def _saw(self, grid: Grid, samples: Times) -> None:
@@ -216,7 +238,7 @@ class Evaluator:
         if not isinstance(value, Vector):
             value = Vector(empty_frame(self.symbols, 1), cast(Values, value)[:, None])
         panels = panels_of_steps(inner.times_ms, value.values, value.present, look.starts_ms, look.ends_ms)
-        return Ranges(value.frame, self._seen(panels, grid), spans, value.unnamed)
+        return Ranges(value.frame, self._seen(panels, grid, node, value.frame), spans, value.unnamed)
 
     def assemble(
         self,

@@ -1,17 +1,23 @@
-"""Where a query spent its time: the expression as a tree, with the series, steps and seconds of every part.
+"""Where a query spent its time: the expression as a tree, with the series, steps, samples and seconds of every part.
 
-`explain` runs the query; there is no plan that could differ from what happens.
+The query runs for it; there is no plan that could differ from what happens.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from pyscrape.promql.ast import (
+    AggregateExpr,
+    BinaryExpr,
+    Call,
     Expr,
     MatrixSelector,
     NumberLiteral,
     ParenExpr,
     StringLiteral,
     SubqueryExpr,
+    UnaryExpr,
     VectorSelector,
     children,
 )
@@ -21,55 +27,148 @@ from pyscrape.promql.windows import same_at_every_step
 
 _WIDTH = 72
 
+KINDS: dict[type, str] = {
+    AggregateExpr: "aggregation",
+    BinaryExpr: "binaryExpr",
+    Call: "call",
+    MatrixSelector: "matrixSelector",
+    SubqueryExpr: "subquery",
+    UnaryExpr: "unaryExpr",
+    VectorSelector: "vectorSelector",
+    NumberLiteral: "numberLiteral",
+    StringLiteral: "stringLiteral",
+}
+"""The names of `parse_query`. Parentheses are no part of a plan."""
 
-def render(expr: Expr, stats: QueryStats) -> str:
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One part of a query as it ran.
+
+    `text` is the part with an ellipsis for each part below it. `series`, `samples` and `seconds` are None where the
+    part was not computed by itself; `note` says why. `seconds` include the parts below, `own_seconds` do not. What a
+    function reads of a range is counted as the function's time.
+    """
+
+    depth: int
+    kind: str
+    text: str
+    expr: Expr
+    steps: int = 0
+    series: int | None = None
+    samples: int | None = None
+    seconds: float | None = None
+    own_seconds: float | None = None
+    label_values: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
+
+
+def plan_of(expr: Expr, stats: QueryStats, query: str) -> list[PlanNode]:
+    """The parts of a query that ran `detailed`, each before the parts below it; a single literal is one part."""
+    top = _bare(expr)
+    if isinstance(top, NumberLiteral | StringLiteral):
+        return [PlanNode(0, KINDS[type(top)], query.strip(), top)]
+    return [_node(node, depth, stats, query) for depth, node in _nodes(top, 0)]
+
+
+def render(expr: Expr, stats: QueryStats, query: str) -> str:
     """The tree of `expr` with what `stats` knows of its parts, a line each; times include the parts below.
 
     sum by (job) (rate(x_total[5m]))          2 series x 241 steps   3.1 ms
       rate(x_total[5m])                    1000 series x 241 steps   2.4 ms
-        x_total[5m]                        read as the function asks for it
+        x_total[5m]                        windows for the function above
     """
     head = (
-        f"{stats.series_read} series read, {stats.samples} samples seen by {stats.steps} steps, "
-        f"at most {stats.peak_samples} in memory; {stats.eval_s * 1000:.2f} ms"
+        f"{stats.series_read} series read in {stats.read_s * 1000:.2f} ms, {stats.samples} samples seen by "
+        f"{stats.steps} steps, at most {stats.peak_samples} in memory; {stats.eval_s * 1000:.2f} ms"
     )
     lines = [head]
-    for depth, node in _nodes(expr, 0):
-        text = format_expr(node)
-        room = _WIDTH - 2 * depth
+    for node in plan_of(expr, stats, query):
+        text = format_expr(node.expr)
+        room = _WIDTH - 2 * node.depth
         text = text if len(text) <= room else text[: room - 3] + "..."
-        lines.append(f"{'  ' * depth}{text:<{room}}  {_cost(node, stats)}".rstrip())
+        lines.append(f"{'  ' * node.depth}{text:<{room}}  {_figures(node)}".rstrip())
     return "\n".join(lines)
 
 
+def _figures(node: PlanNode) -> str:
+    if node.seconds is None:
+        return node.note
+    figures = f"{node.series:>6} series x {node.steps:>5} steps {node.seconds * 1000:>9.2f} ms"
+    return f"{figures}  {node.note}" if node.note else figures
+
+
+def _bare(expr: Expr) -> Expr:
+    while isinstance(expr, ParenExpr):
+        expr = expr.expr
+    return expr
+
+
+def _below(expr: Expr) -> tuple[Expr, ...]:
+    """The parts below a part; a range's selector is the range itself, and literals stay in the text."""
+    if isinstance(expr, MatrixSelector):
+        return ()
+    parts = (_bare(child) for child in children(expr))
+    return tuple(part for part in parts if not isinstance(part, NumberLiteral | StringLiteral))
+
+
 def _nodes(expr: Expr, depth: int) -> Iterator[tuple[int, Expr]]:
-    if isinstance(expr, ParenExpr):
-        yield from _nodes(expr.expr, depth)
-        return
-    if isinstance(expr, NumberLiteral | StringLiteral):
-        return
     yield depth, expr
-    if not isinstance(expr, MatrixSelector):
-        for child in children(expr):
-            yield from _nodes(child, depth + 1)
+    for part in _below(expr):
+        yield from _nodes(part, depth + 1)
 
 
-def _cost(node: Expr, stats: QueryStats) -> str:
-    if isinstance(node, MatrixSelector | SubqueryExpr):
-        return "windows for the function above"
+def _node(node: Expr, depth: int, stats: QueryStats, query: str) -> PlanNode:
+    kind, text = KINDS[type(node)], _with_ellipses(node, query)
     known = stats.nodes.get(stats.key(node))
+    windows = isinstance(node, MatrixSelector | SubqueryExpr)
     if known is None:
-        return "taken from an equal or a wider part"
-    return _figures(known) + _remark(node, known)
+        note = "read with an equal or a wider part" if windows else "taken from an equal part"
+        return PlanNode(depth, kind, text, node, note=note)
+    told = {"steps": known.steps, "series": known.series, "samples": known.samples}
+    if windows:
+        note = "windows for the function above"
+        return PlanNode(depth, kind, text, node, **told, label_values=known.label_values, note=note)
+    below = sum(_seconds(part, stats) for part in _below(node))
+    return PlanNode(
+        depth,
+        kind,
+        text,
+        node,
+        **told,
+        seconds=known.seconds,
+        own_seconds=max(0.0, known.seconds - below),
+        label_values=known.label_values,
+        note=_remark(node, known),
+    )
 
 
-def _figures(known: NodeStats) -> str:
-    return f"{known.series:>6} series x {known.steps:>5} steps {known.seconds * 1000:>9.2f} ms"
+def _seconds(node: Expr, stats: QueryStats) -> float:
+    """The time of a part, or of those below it where it has none of its own (a subquery)."""
+    known = stats.nodes.get(stats.key(node))
+    if known is not None and not isinstance(node, MatrixSelector | SubqueryExpr):
+        return known.seconds
+    return sum(_seconds(part, stats) for part in _below(node))
+
+
+def _with_ellipses(node: Expr, query: str) -> str:
+    """The part as it was written, in one line, an ellipsis for each part below.
+
+    >>> from pyscrape.promql.parser import parse_expr
+    >>> query = "sum by (job) (rate(x[5m])) / 2"
+    >>> _with_ellipses(parse_expr(query), query)
+    '… / 2'
+    """
+    pieces, at = [], node.start
+    for part in sorted(_below(node), key=lambda part: part.start):
+        pieces += [query[at : part.start], "…"]
+        at = part.end
+    return re.sub(r"\s+", " ", "".join([*pieces, query[at : node.end]])).strip()
 
 
 def _remark(node: Expr, known: NodeStats) -> str:
     if known.steps == 1 and same_at_every_step(node):
-        return "  the same at every step"
+        return "the same at every step"
     if isinstance(node, VectorSelector):
-        return "  newest samples"
+        return "newest samples"
     return ""

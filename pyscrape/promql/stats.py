@@ -1,21 +1,28 @@
 """What a query cost: the API's `stats`, and per expression what `explain` shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pyscrape.model.blocks import Times
+from pyscrape.model.blocks import LabelFrame, Times
 from pyscrape.promql.ast import Node
 
 
 @dataclass(slots=True)
 class NodeStats:
-    """One expression's share: how often it was computed, the most steps and series it gave, seconds with its parts."""
+    """One expression's share: how often it was computed, the most steps and series it gave, seconds with its parts.
+
+    Where a query runs `detailed`, also how many samples it gave (a range: those that its windows saw) and how many
+    distinct values each label of its series has.
+    """
 
     calls: int = 0
     steps: int = 0
     series: int = 0
     seconds: float = 0.0
+    samples: int = 0
+    label_values: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, shape: tuple[int, ...], seconds: float) -> None:
         """Count one computation."""
@@ -24,10 +31,25 @@ class NodeStats:
         self.series = max(self.series, shape[1])
         self.seconds += seconds
 
+    def describe(self, frame: LabelFrame, samples: int) -> None:
+        """Note the labels of a value and how many samples it has."""
+        self.samples += samples
+        if len(frame) < self.series:
+            return  # of several computations the widest is told
+        self.label_values = {
+            frame.symbols.text(name): int(np.count_nonzero(np.unique(frame.codes[:, place])))
+            for place, name in enumerate(frame.names)
+        }
+
 
 @dataclass(slots=True)
 class QueryStats:
-    """Counters of one query; times in seconds. `per_step` (samples seen by each step) only where asked for."""
+    """Counters of one query; times in seconds. `per_step` (samples seen by each step) only where asked for.
+
+    `read_s` is the part of `eval_s` in which the store was asked.
+    """
+
+    detailed: bool = False
 
     steps: int = 0
     samples: int = 0
@@ -36,6 +58,7 @@ class QueryStats:
     queue_s: float = 0.0
     prepare_s: float = 0.0
     eval_s: float = 0.0
+    read_s: float = 0.0
     sort_s: float = 0.0
     per_step: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     nodes: dict[tuple[int, int, str], NodeStats] = field(default_factory=dict)
@@ -44,6 +67,10 @@ class QueryStats:
     def key(node: Node) -> tuple[int, int, str]:
         """Under what `nodes` has an expression: its place and kind, since equal expressions share a value."""
         return node.start, node.end, type(node).__name__
+
+    def node(self, node: Node) -> NodeStats:
+        """The counters of an expression."""
+        return self.nodes.setdefault(self.key(node), NodeStats())
 
     def saw(self, per_step: Times) -> None:
         """Count samples that each step of the query looked at."""

@@ -1,4 +1,4 @@
-"""`/api/v1/query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`."""
+"""`/api/v1/query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`; and of its own `query_plan`."""
 
 import math
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from pyscrape.promql import QueryParseError
 from pyscrape.promql.ast import Expr
 from pyscrape.promql.engine import MAX_STEPS
 from pyscrape.promql.errors import QueryError
+from pyscrape.promql.explain import PlanNode, plan_of
 from pyscrape.promql.format import format_sample
 from pyscrape.promql.json import to_json
 from pyscrape.promql.printer import extract_selectors, pretty
@@ -45,6 +46,7 @@ class QueryApi:
         return [
             Mount("/api/v1/query", self.query, both, "query", glance=self._quick_query),
             Mount("/api/v1/query_range", self.query_range, both, "query", glance=self._quick_range),
+            Mount("/api/v1/query_plan", self.query_plan, both, "query"),
             Mount("/api/v1/query_exemplars", self.query_exemplars, both, "query"),
             Mount("/api/v1/format_query", self.format_query, both, "query"),
             Mount("/api/v1/parse_query", self.parse_query, both, "query"),
@@ -69,6 +71,27 @@ class QueryApi:
         limit = call.params.limit()
         span = self._span(call.params)
         return self._run(call, limit, span, lambda tree, options: self._range(tree, span, options))
+
+    def query_plan(self, call: Call) -> Answer:
+        """What the parts of a query cost; it runs, as a range query where `start` is given. Only pyscrape has this.
+
+        `nodes` are the parts, each before those below it (`depth`); see `promql.explain.PlanNode`. Times in seconds.
+        """
+        params = call.params
+        ranged = bool(params.first("start"))
+        at_s = 0.0 if ranged else params.time_s("time", self._services.now_s())
+        span = self._span(params) if ranged else Span(at_s, at_s, 0)
+
+        def ask(tree: Expr, options: dict[str, Any]) -> Result:
+            options["detailed"] = True
+            return self._range(tree, span, options) if ranged else self._engine.instant(tree, at_s, **options)
+
+        tree, result = self._asked(call, span, ask)
+        nodes = plan_of(tree, result.stats, params.first("query"))
+        stats = result.stats
+        read = {"readTime": stats.read_s, "seriesRead": stats.series_read, "steps": stats.steps}
+        data = {"nodes": [_plan_json(node) for node in nodes], "stats": stats.to_prometheus() | read}
+        return success(data, result.warnings, result.infos)
 
     @staticmethod
     def _span(params: Params) -> Span:
@@ -130,14 +153,8 @@ class QueryApi:
     def _run(self, call: Call, limit: int, span: Span, ask: Ask) -> Answer:
         begin = perf_counter()
         params = call.params
-        tree = self._parsed(params)
-        try:
-            result = ask(tree, _options(params, call, self._services.options.query_timeout_s)).limited(limit)
-        except QueryError as error:
-            self._log(call, span, QueryStats(queue_s=call.waited_s), str(error))
-            raise ApiError(error.kind, str(error)) from error
-        result.stats.queue_s = call.waited_s
-        self._log(call, span, result.stats)
+        _, result = self._asked(call, span, ask)
+        result = result.limited(limit)
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
         stats = result.stats.to_prometheus(times) if wanted else None
@@ -145,11 +162,40 @@ class QueryApi:
         self._quick.note(_question(params, span), perf_counter() - begin, result.stats)
         return answer
 
+    def _asked(self, call: Call, span: Span, ask: Ask) -> tuple[Expr, Result]:
+        """The query's tree and its result, logged; ApiError where it has none."""
+        tree = self._parsed(call.params)
+        try:
+            result = ask(tree, _options(call.params, call, self._services.options.query_timeout_s))
+        except QueryError as error:
+            self._log(call, span, QueryStats(queue_s=call.waited_s), str(error))
+            raise ApiError(error.kind, str(error)) from error
+        result.stats.queue_s = call.waited_s
+        self._log(call, span, result.stats)
+        return tree, result
+
     def _log(self, call: Call, span: Span, stats: QueryStats, error: str = "") -> None:
         log = self._services.query_log
         if log.on:
             path = "/api/v1/query_range" if span.step_s else "/api/v1/query"
             log.write(entry(call, path, span, stats, error, self._services.now_s()))
+
+
+def _plan_json(node: PlanNode) -> dict[str, object]:
+    return {
+        "depth": node.depth,
+        "type": node.kind,
+        "text": node.text,
+        "start": node.expr.start,
+        "end": node.expr.end,
+        "series": node.series,
+        "samples": node.samples,
+        "steps": node.steps,
+        "time": node.seconds,
+        "ownTime": node.own_seconds,
+        "labelValues": dict(node.label_values),
+        "note": node.note,
+    }
 
 
 def _question(params: Params, span: Span) -> Question:

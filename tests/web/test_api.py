@@ -55,6 +55,32 @@ async def test_a_range_vector_and_limits_and_stats() -> None:
         assert answer["data"]["stats"]["samples"]["totalQueryableSamples"] == 2
 
 
+async def test_the_plan_of_a_query() -> None:
+    query = "sum(rate(requests_total[1m]))"
+    async with client_of(services()) as client:
+        once = await client.data("/api/v1/query_plan", query=query)
+        steps = await client.data("/api/v1/query_plan", query=query, start=NOW_S - 60, end=NOW_S, step="30")
+        refused = await client.error("/api/v1/query_plan", query="up *", start=0, end=1, step=1)
+        no_end = await client.error("/api/v1/query_plan", query="up", start=NOW_S)
+    shape = [(node["depth"], node["type"], node["text"], node["series"]) for node in once["nodes"]]
+    assert shape == [
+        (0, "aggregation", "sum(…)", 1),
+        (1, "call", "rate(…)", 1),
+        (2, "matrixSelector", "requests_total[1m]", 1),
+    ]
+    window = once["nodes"][2]
+    assert (window["samples"], window["time"], query[window["start"] : window["end"]]) == (
+        4,
+        None,
+        window["text"],
+    )
+    assert window["labelValues"] == {"__name__": 1, "instance": 1, "job": 1}
+    assert [node["steps"] for node in steps["nodes"]] == [3, 3, 3]
+    assert steps["stats"]["seriesRead"] == 1
+    assert refused[:2] == (400, "bad_data")
+    assert no_end == (400, "bad_data", 'invalid parameter "end": cannot parse "" to a valid timestamp')
+
+
 @pytest.mark.parametrize(
     ("path", "params", "code", "kind", "text"),
     [

@@ -5,6 +5,7 @@ import { el, recall, t } from "./dom.js";
 import { makeEditor } from "./editor.js";
 import { Graph } from "./graph.js";
 import { duration, formatTime, parseTime, seconds } from "./state.js";
+import { makePlan } from "./plan.js";
 import { makeTable } from "./table.js";
 
 const STEPS = 250;
@@ -56,7 +57,7 @@ export class Panel {
   tabs() {
     const make = (name, text) =>
       el("button", { type: "button", class: "small", "data-tab": name, "aria-pressed": String(this.state.tab === name), onclick: () => this.change({ tab: name }) }, text);
-    return (this.tabButtons = el("span", { class: "group", role: "group", "aria-label": t.graph }, make("table", t.table), make("graph", t.graph)));
+    return (this.tabButtons = el("span", { class: "group", role: "group", "aria-label": t.shownAs }, make("table", t.table), make("graph", t.graph), make("explain", t.plan)));
   }
 
   insert(text) {
@@ -92,8 +93,12 @@ export class Panel {
       const at = local ? Date.parse(text.replace(" ", "T")) / 1000 : parseTime(text);
       return Number.isFinite(at) ? formatTime(at) : "";
     };
-    if (state.tab === "table") {
-      this.controls.replaceChildren(field(t.evaluateAt, asShown(state.moment_input), `${t.now} (${hint})`, 20, (text) => this.change({ moment_input: asKept(text) })));
+    const choice = (name, key, text) => button(text, text, () => this.change({ [name]: key }), String(state[name] === key));
+    const chosen = (name, label, texts) =>
+      el("span", { class: "group", role: "group", "aria-label": label }, ...Object.entries(texts).map(([key, text]) => choice(name, key, text)));
+    const planned = state.tab === "explain" ? [chosen("plan_of", t.plan, { range: t.planOfRange, instant: t.planOfInstant })] : [];
+    if (!this.ranged) {
+      this.controls.replaceChildren(...planned, field(t.evaluateAt, asShown(state.moment_input), `${t.now} (${hint})`, 20, (text) => this.change({ moment_input: asKept(text) })));
       return;
     }
     const range = seconds(state.range_input) || 3600;
@@ -106,8 +111,8 @@ export class Panel {
       const end = (state.end_input ? parseTime(state.end_input) : Date.now() / 1000) + (direction * range) / 2;
       this.change({ end_input: end > Date.now() / 1000 ? "" : formatTime(end) });
     };
-    const form = (name, text) => button(text, text, () => this.change({ display_mode: name }), String(state.display_mode === name));
     this.controls.replaceChildren(
+      ...planned,
       el("span", { class: "group" }, button("−", t.shorter, () => other(-1)),
         field(t.range, state.range_input, "1h", 5, (text) => this.change({ range_input: seconds(text) > 0 ? text : "1h" })),
         button("+", t.longer, () => other(1))),
@@ -115,8 +120,13 @@ export class Panel {
         field(t.end, asShown(state.end_input), `${t.now} (${hint})`, 20, (text) => this.change({ end_input: asKept(text) })),
         button("›", t.later, () => move(1))),
       field(t.resolution, state.step_input, t.auto, 6, (text) => this.change({ step_input: seconds(text) > 0 ? String(seconds(text)) : "" })),
-      el("span", { class: "group", role: "group", "aria-label": t.graph }, form("lines", t.lines), form("stacked", t.stacked)),
+      ...(state.tab === "graph" ? [chosen("display_mode", t.graph, { lines: t.lines, stacked: t.stacked })] : []),
     );
+  }
+
+  /** Whether the panel asks for a range of times. */
+  get ranged() {
+    return this.state.tab === "graph" || (this.state.tab === "explain" && this.state.plan_of === "range");
   }
 
   window() {
@@ -137,10 +147,10 @@ export class Panel {
     const begin = performance.now();
     try {
       const window = this.window();
-      const graph = state.tab === "graph";
       const at = state.moment_input ? { time: parseTime(state.moment_input) } : {};
-      const params = graph ? { query: state.expr, ...window, stats: "all" } : { query: state.expr, ...at, stats: "all" };
-      const answer = await ask(graph ? "query_range" : "query", params, mine.signal);
+      const params = { query: state.expr, ...(this.ranged ? window : at), stats: "all" };
+      const path = state.tab === "explain" ? "query_plan" : this.ranged ? "query_range" : "query";
+      const answer = await ask(path, params, mine.signal);
       if (committed) note(state.expr);
       this.show(answer, window, performance.now() - begin);
     } catch (error) {
@@ -174,6 +184,7 @@ export class Panel {
     this.clear();
     const notice = (kind) => (text) => el("p", { class: `notice ${kind}` }, text);
     this.notes.append(...warnings.map(notice("warn")), ...infos.map(notice("")));
+    if (data.nodes) return void this.output.append(...makePlan(data));
     const count = Array.isArray(data.result) ? data.result.length : 1;
     if (data.resultType !== "matrix" || this.state.tab === "table") this.output.append(...makeTable(data));
     else if (!count) this.output.append(el("p", { class: "soft" }, t.noData));

@@ -8,9 +8,11 @@ export const DEFAULTS = {
   moment_input: "",
   step_input: "",
   display_mode: "lines",
+  plan_of: "range",
 };
 
-const TABS = { 0: "graph", 1: "table", graph: "graph", table: "table" };
+// Prometheus' names; its own tab of explanations leads to the plan.
+const TABS = { 0: "graph", 1: "table", graph: "graph", table: "table", explain: "explain" };
 
 /** The panels that a query string asks for; one empty panel where it asks for none. */
 export function readPanels(search) {
