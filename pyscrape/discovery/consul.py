@@ -213,7 +213,8 @@ class ConsulDiscoverer:
                 self._tell()
                 await asyncio.sleep(self._retry_s)
             else:
-                self._errors.pop(what, None)
+                if self._errors.pop(what, None) is not None:
+                    logger.info("Consul answers again", extra={"what": what})
                 self.status.last_success_s = self._clock()
                 self._tell()
                 return answer

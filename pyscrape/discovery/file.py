@@ -73,6 +73,8 @@ class FileGroups:
                 errors[name] = str(error)
                 if self.errors.get(name) != str(error):
                     logger.error("Error reading file", extra={"path": name, "err": str(error)})
+        for name in sorted((self.errors.keys() - errors.keys()) & files.keys()):
+            logger.info("File can be read again", extra={"path": name})
         for name in [name for name in self._groups if name not in files]:
             del self._groups[name]
             self._raw.pop(name, None)

@@ -74,6 +74,8 @@ class RefreshDiscoverer:
             status.state, status.last_error = "failing", str(error)
             status.details["failures"] = int(str(status.details.get("failures", 0))) + 1
             return
+        if status.last_error:
+            logger.info("Target groups are refreshed again", extra={"discovery": status.kind})
         first = status.last_success_s is None
         status.state, status.last_error, status.last_success_s = "running", "", self._clock()
         if len(found) < MANY_GROUPS:

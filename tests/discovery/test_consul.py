@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 from pyscrape.discovery.consul import ConsulDiscoverer, health
 from pyscrape.discovery.groups import TargetGroup
@@ -124,7 +125,8 @@ async def test_one_service_that_fails_is_seen_beside_others_that_do_not() -> Non
     await world.stop()
 
 
-async def test_an_outage_keeps_targets_and_ends() -> None:
+async def test_an_outage_keeps_targets_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     agent = Agent()
     agent.register("web", "10.0.0.1")
     world = World(agent)
@@ -139,6 +141,7 @@ async def test_an_outage_keeps_targets_and_ends() -> None:
     agent.register("web", "10.0.0.2")
     await world.until(lambda: world.addresses() == {"web": ["10.0.0.1:80", "10.0.0.2:80"]})
     await world.stop()
+    assert "Consul answers again" in caplog.messages
 
 
 async def test_an_index_that_falls_starts_over() -> None:

@@ -88,7 +88,8 @@ def targets(*addresses: str) -> str:
     return json.dumps([{"targets": list(addresses)}])
 
 
-async def test_changes_are_seen_without_a_refresh(tmp_path: Path) -> None:
+async def test_changes_are_seen_without_a_refresh(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pyscrape")
     (tmp_path / "a.json").write_text(targets("a:1"))
     async with discovering(str(tmp_path / "*.json")) as world:
         assert world.addresses() == ["a:1"]
@@ -103,6 +104,8 @@ async def test_changes_are_seen_without_a_refresh(tmp_path: Path) -> None:
         await world.until(lambda: world.addresses() == ["a:2"])
         (tmp_path / "a.json").write_text(targets("a:3"))
         await world.until(lambda: world.addresses() == ["a:3"])
+    told = [message for message in caplog.messages if "file" in message.lower()]
+    assert told[:1] + told[-1:] == ["Error reading file", "File can be read again"]
 
 
 async def test_the_swap_of_a_symbolic_link(tmp_path: Path) -> None:

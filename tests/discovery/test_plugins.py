@@ -38,7 +38,10 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 JOB = "scrape_configs:\n  - job_name: inventory\n    csv_sd_configs:\n      - file: {file}\n        {more}\n"
 
 
-async def test_the_documented_example(example: ModuleType, tmp_path: Path) -> None:
+async def test_the_documented_example(
+    example: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     inventory = tmp_path / "inventory.csv"
     inventory.write_text("address,rack\na:1,r1\nb:2,r2\n")
     config = parse_config(JOB.format(file="inventory.csv", more="refresh_interval: 30s"), str(tmp_path))
@@ -56,6 +59,10 @@ async def test_the_documented_example(example: ModuleType, tmp_path: Path) -> No
     inventory.unlink()
     await discoverer.refresh(updates.append)
     assert len(updates) == 1 and "No such file" in discoverer.status.last_error
+    inventory.write_text("address,rack\na:1,r1\nb:2,r2\n")
+    await discoverer.refresh(updates.append)
+    assert (len(updates), discoverer.status.last_error) == (1, "")
+    assert caplog.messages == ["Unable to refresh target groups", "Target groups are refreshed again"]
     assert "csv_sd_configs" in config.to_yaml()
     again = parse_config(JOB.format(file="inventory.csv", more="refresh_interval: 30s"), str(tmp_path))
     other = parse_config(JOB.format(file="other.csv", more="refresh_interval: 30s"), str(tmp_path))

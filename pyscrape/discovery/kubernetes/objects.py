@@ -315,7 +315,10 @@ def from_manifests(objects: Iterable[Any]) -> Iterator[tuple[Resource, Named]]:
         kind = manifest.get("kind")
         if isinstance(kind, str) and kind.endswith("List") and "items" in manifest:
             member = {} if kind == "List" else {"kind": kind.removesuffix("List")}
-            yield from from_manifests([{**member, **item} for item in manifest["items"] or ()])
+            items = manifest["items"] or ()
+            if not isinstance(items, list | tuple) or not all(isinstance(item, Mapping) for item in items):
+                raise ValueError(f"items of {kind} must be a list of mappings")
+            yield from from_manifests([{**member, **item} for item in items])
             continue
         resource = RESOURCES.get(kind) if isinstance(kind, str) else None
         if resource is None:
@@ -323,7 +326,8 @@ def from_manifests(objects: Iterable[Any]) -> Iterator[tuple[Resource, Named]]:
         try:
             found = msgspec.convert(manifest, resource.type)
         except msgspec.ValidationError as error:
-            name = dict(manifest.get("metadata") or {}).get("name", "?")
+            metadata = manifest.get("metadata")
+            name = metadata.get("name", "?") if isinstance(metadata, Mapping) else "?"
             raise ValueError(f"{kind} {name!r}: {error}") from error
         if resource.namespaced and not found.metadata.namespace:
             meta = msgspec.structs.replace(found.metadata, namespace="default")

@@ -376,6 +376,15 @@ def test_a_manifest_without_a_namespace_is_in_default() -> None:
             lambda: target_groups("pod", [pod(status__podIP=7)]),
             "Pod 'p': Expected `str`, got `int` - at `$.status.podIP`",
         ),
+        (
+            lambda: target_groups("pod", [{"kind": "Pod", "metadata": 7}]),
+            "Pod '?': Expected `object`, got `int`",
+        ),
+        (
+            lambda: target_groups("pod", [{"kind": "PodList", "items": [7]}]),
+            "items of PodList must be a list",
+        ),
+        (lambda: target_groups("pod", [{"kind": "List", "items": 7}]), "items of List must be a list"),
         (lambda: target_groups("pod", ["x"]), "must be a mapping"),  # type: ignore[list-item]
     ],
 )
