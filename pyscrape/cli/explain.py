@@ -14,21 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from pyscrape.cli.relabel_inputs import (
-    Discovered,
-    InputError,
     TargetReport,
     explain_page,
     explain_target,
     find_job,
-    object_targets,
     page_series,
     parse_labels,
-    read_manifests,
     read_page,
     static_targets,
 )
 from pyscrape.config import ConfigError
 from pyscrape.relabel import RelabelTimeout
+from pyscrape.targets.manifests import Discovered, InputError, object_targets, read_manifests
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -19,14 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from pyscrape.cli.relabel_inputs import (
-    InputError,
-    ManifestKind,
     explain_page,
     explain_target,
     find_job,
-    object_targets,
     page_series,
-    read_manifests,
 )
 from pyscrape.config import ConfigError
 from pyscrape.model.kinds import BOOL, TEXT, EnumKind, IntKind, ListKind, MapKind
@@ -40,6 +36,7 @@ from pyscrape.relabel.page import PageReport, relabel_page
 from pyscrape.relabel.plans import compile_rules
 from pyscrape.relabel.settings import Rule
 from pyscrape.relabel.testing import differences
+from pyscrape.targets.manifests import InputError, ManifestKind, object_targets, read_manifests
 
 _LABELS = MapKind(TEXT)
 _RULES = ListKind(SectionKind(Rule), null_item="empty or null relabeling rule")

@@ -12,26 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from pyscrape.config import load_config
-from pyscrape.model.kinds import FreeKind
 from pyscrape.model.names import ValidationScheme, quoted
 from pyscrape.model.problems import nearest
-from pyscrape.model.settings import Decoder, Spot, merged_maps
-from pyscrape.model.yaml_nodes import Node, YAMLError, compose_all
 from pyscrape.relabel.explanation import Explanation, explain
 from pyscrape.relabel.page import PageReport, relabel_page
 from pyscrape.relabel.plans import compile_rules
+from pyscrape.targets.manifests import Discovered, InputError, read_manifests
 from pyscrape.targets.populate import TargetError, discovered_labels, finish_labels, job_defaults, rules_of
 from pyscrape.targets.url import target_url
 
 _FETCH_TIMEOUT_S = 30.0
-
-
-Discovered = tuple[Mapping[str, str], Mapping[str, str]]
-"""A target's own labels and those of its group."""
-
-
-class InputError(ValueError):
-    """An input that cannot be used: wrong form, no such job, nothing in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,36 +102,6 @@ def static_targets(job: Any) -> Iterator[Discovered]:
             yield {"__address__": str(address)}, group.labels
 
 
-def object_targets(job: Any, manifests: Iterable[Mapping[str, Any]]) -> list[Discovered]:
-    """The (own labels, group labels) that the job's Kubernetes discovery makes of these objects.
-
-    Raises:
-        InputError: the job has no kubernetes_sd_configs, or its roles make nothing of the objects.
-    """
-    from pyscrape.discovery.kubernetes import Attach, target_groups
-
-    objects = list(manifests)
-    discoveries = job.kubernetes_sd_configs
-    if not discoveries:
-        raise InputError(
-            f"job {job.job_name!r} has no kubernetes_sd_configs to read a Kubernetes object with"
-        )
-    found = []
-    for discovery in discoveries:
-        given = discovery.attach_metadata
-        attach = Attach(**{name: bool(getattr(given, name, False)) for name in Attach.__dataclass_fields__})
-        try:
-            groups = target_groups(discovery.role, objects, attach)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        found += [(own, group.labels) for group in groups for own in group.targets]
-    if not found:
-        kinds = ", ".join(sorted({str(item.get("kind", "?")) for item in objects})) or "nothing"
-        roles = ", ".join(sorted({discovery.role for discovery in discoveries}))
-        raise InputError(f"discovery of role {roles} makes no target of these objects ({kinds})")
-    return found
-
-
 def explain_page(job: Any, exposed: Iterable[Mapping[str, str]], target: Mapping[str, str]) -> PageReport:
     """Take the series of a page through a job's metric relabeling; `target`: the target's labels."""
     from pyscrape.scrape.samples import honored, renamed
@@ -216,42 +176,3 @@ def parse_labels(text: str) -> dict[str, str]:
     return {
         str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()
     }
-
-
-class ManifestKind(FreeKind):
-    """A Kubernetes object or a list of them; merge keys work, times stay texts."""
-
-    def decode(self, spot: Spot) -> Any:
-        if spot.node.kind != "map":
-            return super().decode(spot)
-        own = Node(
-            "map",
-            [pair for pair in spot.node.pairs if not pair[0].is_merge],
-            spot.node.line,
-            spot.node.column,
-        )
-        decoded: dict[str, Any] = super().decode(Spot(spot.decoder, own, spot.path))
-        for key, value in spot.node.pairs:
-            if key.is_merge:
-                for merged in merged_maps(spot.decoder, value, spot.path):
-                    decoded = {**self.decode(spot.inner(merged, "<<")), **decoded}
-        return decoded
-
-
-def read_manifests(text: str) -> list[dict[str, Any]]:
-    """The mappings of a YAML (or JSON) text of one or more documents; times stay texts.
-
-    Raises:
-        InputError: it is no YAML, or a document is no mapping.
-    """
-    try:
-        documents = compose_all(text)
-    except YAMLError as error:
-        raise InputError(f"line {error.line}: {error.message}") from None
-    decoder = Decoder(text_size=len(text) + (1 << 20))
-    found = [ManifestKind().decode(Spot(decoder, one.root, ())) for one in documents if one.root is not None]
-    if decoder.problems:
-        raise InputError(decoder.problems[0].message)
-    if not all(isinstance(item, dict) for item in found):
-        raise InputError("expected a mapping in every document")
-    return found

@@ -15,10 +15,11 @@ import dataclasses
 import json
 import sys
 
-from pyscrape.cli.relabel_inputs import InputError, find_job
+from pyscrape.cli.relabel_inputs import find_job
 from pyscrape.config import ConfigError, parse_config
 from pyscrape.scrape.diagnosis import Diagnosis, diagnose
 from pyscrape.scrape.settings import ScrapeConfig
+from pyscrape.targets.manifests import InputError
 
 SUMMARY = "scrape a URL once, with a diagnosis"
 TOP = 10

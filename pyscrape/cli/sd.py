@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyscrape.cli.relabel_inputs import InputError, find_job
+from pyscrape.cli.relabel_inputs import find_job
 from pyscrape.cli.survey import Outcome, Survey, surveying
 from pyscrape.config import ConfigError
 from pyscrape.model.labels import format_labels
+from pyscrape.targets.manifests import InputError
 from pyscrape.targets.target import Dropped, Failed, Target
 
 SUMMARY = "show what discovery finds and what relabeling makes of it"

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyscrape.cli.relabel_inputs import InputError, explain_target, find_job
+from pyscrape.cli.relabel_inputs import explain_target, find_job
 from pyscrape.cli.survey import Outcome, Source, Survey, surveying
 from pyscrape.config import ConfigError
+from pyscrape.targets.manifests import InputError
 from pyscrape.targets.target import Dropped, Failed, Target
 
 SUMMARY = "say why a pod, service, node or address is not a target"

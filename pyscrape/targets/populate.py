@@ -47,6 +47,16 @@ def populate_labels(
     return None if final is None else finish_labels(final)
 
 
+DEFAULTS: Mapping[str, str] = {
+    INTERVAL: "1m",
+    TIMEOUT: "10s",
+    "__metrics_path__": "/metrics",
+    "__scheme__": "http",
+    **{f"__{name}__": "false" for name in _SWITCHES},
+}
+"""What a job that sets nothing gives its targets, its name left out."""
+
+
 def rules_of(settings: JobLike) -> Rules:
     """The job's target relabeling, compiled."""
     scheme: ValidationScheme = "legacy" if settings.metric_name_validation_scheme == "legacy" else "utf8"
