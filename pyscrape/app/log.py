@@ -6,8 +6,8 @@ import sys
 from datetime import UTC, datetime
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-_NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
-_BUILT_IN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+LEVEL_NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
+BUILT_IN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
@@ -15,11 +15,11 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     moment = datetime.fromtimestamp(record.created, UTC)
     found: dict[str, object] = {
         "time": moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z",
-        "level": _NAMES.get(record.levelno, record.levelname),
+        "level": LEVEL_NAMES.get(record.levelno, record.levelname),
         "source": f"{record.module}.py:{record.lineno}",
         "msg": record.getMessage(),
     }
-    found |= {name: value for name, value in vars(record).items() if name not in _BUILT_IN}
+    found |= {name: value for name, value in vars(record).items() if name not in BUILT_IN}
     if record.exc_info:
         found["err"] = repr(record.exc_info[1])
         found["stack"] = logging.Formatter().formatException(record.exc_info)
@@ -60,9 +60,17 @@ def set_up(level: str, form: str) -> None:
         raise ValueError(f"--log.format: expected logfmt or json, got {form!r}")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogfmtFormatter() if form == "logfmt" else JsonFormatter())
+    handler.setLevel(LEVELS[level])
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
     # Libraries speak only when something is wrong; their request lines may hold what must not be logged.
     for name in ("httpx", "httpcore", "uvicorn", "asyncio", "kubernetes", "urllib3", "watchfiles"):
         logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def remember(handler: logging.Handler) -> None:
+    """Give this program's own records to `handler` as well, also those that `--log.level` keeps from standard error."""
+    own = logging.getLogger("pyscrape")
+    own.addHandler(handler)
+    own.setLevel(min(own.getEffectiveLevel(), handler.level))

@@ -32,6 +32,7 @@ from pyscrape.app.own_metrics import (
     web_families,
 )
 from pyscrape.app.runtime import BUILD, runtime_info
+from pyscrape.app.service_log import ServiceLog
 from pyscrape.app.settings import listen_addresses, web_options
 from pyscrape.app.systemd import notify_manager
 from pyscrape.app.watch import checksum, watch, watched_files
@@ -54,6 +55,8 @@ from pyscrape.web.services import AgentServices, ReloadOutcome, WebOptions
 from pyscrape.web.tls import TLSError
 
 logger = logging.getLogger("pyscrape")
+# Findings of the check may be many: they are a part of their own in the service log.
+config_logger = logging.getLogger("pyscrape.config")
 
 T = TypeVar("T")
 
@@ -90,6 +93,7 @@ def serve(flags: Flags) -> int:
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
+    log.remember(server.service_log)
     try:
         server.mode.open()
     except (OSError, ValueError) as error:
@@ -120,7 +124,7 @@ def log_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}"
         extra = {"place": place, "id": problem.id} | ({"hint": problem.hint} if problem.hint else {})
-        logger.log(levels[problem.severity], problem.message, extra=extra)
+        config_logger.log(levels[problem.severity], problem.message, extra=extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ class Server:
         self._reload_asked = False
         self.notifications = Notifications(flags.number("web.max-notifications-subscribers"), time.time)
         self.query_log = QueryLog()
+        self.service_log = ServiceLog()
         self._reload_state = ReloadState(self.notifications)
         self.mode = make_mode(flags, loaded.config)
         self.writers = RemoteWriters(
@@ -193,6 +198,7 @@ class Server:
             notifications=self.notifications,
             query_log=self.query_log,
             remote_write=self.writers.status,
+            log=self.service_log.entries,
         )
 
     async def run(self, sockets: list[Any], services: AgentServices) -> int:

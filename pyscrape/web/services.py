@@ -43,6 +43,17 @@ class WebOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of the service log: a state change, the part of the program that saw it, and fields beside the text."""
+
+    at_s: float
+    level: str
+    part: str
+    message: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadOutcome:
     """What a reload did: `error` is empty when the new configuration is in force."""
 
@@ -79,6 +90,8 @@ class AgentServices:
     """What a check finds in the configuration in force."""
     remote_write: Callable[[], Sequence[Mapping[str, object]]] = tuple
     """How each endpoint of remote write is doing."""
+    log: Callable[[], Sequence[LogEntry]] = tuple
+    """The last state changes, the newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`/api/v1/status/*`: configuration, flags, runtime, build, what the store holds."""
 
 from pyscrape.web.answers import Answer, ApiError, success
+from pyscrape.web.params import format_time
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import AgentServices, Services
 
@@ -20,6 +21,7 @@ class StatusApi:
             Mount(f"{base}/buildinfo", self.build),
             Mount(f"{base}/walreplay", self.replay),
             Mount(f"{base}/remote_write", self.remote_write),
+            Mount(f"{base}/log", self.log),
         ]
 
     def config(self, call: Call) -> Answer:
@@ -37,6 +39,25 @@ class StatusApi:
     def remote_write(self, call: Call) -> Answer:
         """How each endpoint of remote write is doing; only pyscrape has this one."""
         return success({"endpoints": list(self._services.remote_write())})
+
+    def log(self, call: Call) -> Answer:
+        """The last state changes, the newest first; `part` chooses those of one. Only pyscrape has this one."""
+        part = call.params.first("part")
+        return success(
+            {
+                "entries": [
+                    {
+                        "time": format_time(one.at_s),
+                        "level": one.level,
+                        "part": one.part,
+                        "message": one.message,
+                        "fields": dict(one.fields),
+                    }
+                    for one in self._services.log()
+                    if part in ("", one.part)
+                ]
+            }
+        )
 
     def replay(self, call: Call) -> Answer:
         return success({"min": 0, "max": 0, "current": 0, "state": "done"})

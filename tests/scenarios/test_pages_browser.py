@@ -174,6 +174,46 @@ def test_a_bad_query_shows_its_place(page: Any) -> None:
     page.wait_for_selector(".cm-lintRange-error, .cm-lintPoint-error")
 
 
+def test_the_plan_of_a_query(page: Any) -> None:
+    page.goto(f"/query?g0.expr={quote(TUTORIAL_QUERY)}&g0.tab=explain&g0.range_input=1m")
+    rows = page.locator("table.plan tbody tr")
+    rows.nth(2).wait_for()
+    assert [row.split("\n")[0] for row in rows.all_inner_texts()] == [
+        "sum by (job) (…)",
+        "rate(…)",
+        "requests_total[10s]",
+    ]
+    assert "Series read" in page.locator(".statistics").inner_text()
+    page.get_by_role("button", name="As a table").click()
+    page.wait_for_url(lambda url: "g0.plan_of=instant" in url)
+    page.get_by_label("Evaluate at").wait_for()
+    page.get_by_role("button", name="Graph", exact=True).click()
+    assert lines(page) == ['{job="shop"}']
+    page.go_back()
+    rows.first.wait_for()
+    assert fields(page)["g0.tab"] == "explain"
+
+
+def test_a_pasted_pod_is_explained_without_a_job(page: Any) -> None:
+    page.goto("/relabel?job=")
+    page.locator("textarea[name=labels]").fill(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n"
+        f"spec: {{containers: [{{name: '{EVIL}', ports: [{{containerPort: 80}}]}}]}}\nstatus: {{podIP: 127.0.0.9}}\n"
+    )
+    live = page.locator("#live")
+    live.get_by_text("http://127.0.0.9:80/metrics").wait_for()
+    page.locator("textarea[name=rules]").fill(
+        "- {source_labels: [__meta_kubernetes_pod_container_name], target_label: container}"
+    )
+    live.locator(".label", has_text=EVIL).first.wait_for()
+
+
+def test_the_status_page_tells_what_happened(page: Any) -> None:
+    page.goto("/status")
+    assert "Server is ready to receive web requests." in page.locator("#service_log").inner_text()
+    assert page.get_by_role("button", name="Copy", exact=True).is_visible()
+
+
 def test_a_target_that_goes_down_is_shown(page: Any) -> None:
     page.goto("/targets")
     page.locator(".badge.up", has_text="1 / 1 up").wait_for()
@@ -238,6 +278,7 @@ PATHS = (
     "/status",
     "/relabel?job=shop",
     "/query?g0.expr=up&g1.expr=up&g1.tab=1",
+    "/query?g0.expr=sum(up)&g0.tab=explain",
 )
 
 
@@ -253,7 +294,7 @@ def test_no_page_is_wider_than_the_window_and_axe_finds_nothing_serious(
     serious: list[object] = []
     for path in PATHS:
         page.goto(path)
-        page.wait_for_selector(".result" if path.startswith("/query") else "main h1")
+        page.wait_for_selector(".result, .plan" if path.startswith("/query") else "main h1")
         root = "document.documentElement"
         assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), path
         if axe.exists():

@@ -11,9 +11,11 @@ from pyscrape.model.problems import Problem
 from pyscrape.web.pages.assets import MEDIA_TYPES, asset, asset_path
 from pyscrape.web.pages.search import cuts, wanted
 from pyscrape.web.pages.shape import ago, cut, label_id, size, took
+from pyscrape.web.pages.texts import TEXTS
 from pyscrape.web.params import Params
+from pyscrape.web.services import LogEntry
 from tests.helpers.pages import Site, site_of
-from tests.helpers.web_client import client_of, make_services, store_with
+from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
 
 CONFIG = """
 scrape_configs:
@@ -127,6 +129,69 @@ async def test_status_shows_all_parts() -> None:
         assert text in page, text
 
 
+async def test_findings_stand_beside_their_lines() -> None:
+    config = "scrape_configs:\n- job_name: a\n  scheme: http\n- job_name: b\n  metrics_path: /x\n"
+    problems = (
+        Problem("warning", "w", "of b", path="scrape_configs[7].metrics_path", job="b"),
+        Problem("info", "i", "around a", path="scrape_configs[0].basic_auth.username", job="a"),
+        Problem("info", "i", "of a job that is gone", path="scrape_configs[0]", job="gone"),
+        Problem("info", "i", "nowhere", path="storage"),
+    )
+    services = make_services(config_yaml=lambda: config, problems=lambda: problems)
+    async with client_of(services) as client:
+        page = (await client.get("/status")).text
+    shown = page[page.index('id="config-text"') :]
+    assert re.findall(r"<pre>([^<]*)</pre>", shown[: shown.index("</section>")]) == [
+        "scrape_configs:\n- job_name: a",
+        "  scheme: http\n- job_name: b\n  metrics_path: /x",
+        "",
+    ]
+    assert re.findall(r"badge[^>]*>\w+</span> ([^<]*)</div>", shown) == ["around a", "of b"]
+    assert all(f"<td>{problem.message}" in page for problem in problems)
+
+
+async def test_the_service_log_is_shown() -> None:
+    entries = [
+        LogEntry(NOW_S - 3, "warn", "scrape", "job a: scrape failed <b>", {"err": "x" * 900}),
+        *(LogEntry(NOW_S - 60, "info", "server", f"older {n}") for n in range(60)),
+    ]
+    async with client_of(make_services(log=lambda: entries)) as client:
+        page = (await client.get("/status")).text
+        told = await client.data("/api/v1/status/log")
+        of_a_part = await client.data("/api/v1/status/log", part="scrape")
+    for text in (
+        "3.0s ago",
+        "scrape failed &lt;b&gt;",
+        "older 48<",
+        "11 more, as JSON",
+        "400 more characters",
+    ):
+        assert text in page, text
+    assert "older 49<" not in page
+    assert len(told["entries"]) == 61
+    assert of_a_part["entries"] == [
+        {
+            "time": "2023-11-14T22:13:17Z",
+            "level": "warn",
+            "part": "scrape",
+            "message": "job a: scrape failed <b>",
+            "fields": {"err": "x" * 900},
+        }
+    ]
+
+
+async def test_notifications_stand_on_every_page() -> None:
+    services = make_services()
+    services.notifications.add("Configuration reload has failed.")
+    async with client_of(services) as client:
+        for path in ("/targets", "/query", "/status", "/relabel", "/service-discovery"):
+            assert "Configuration reload has failed." in (await client.get(path)).text
+
+
+def test_no_text_is_hidden_by_a_method() -> None:
+    assert not [name for name in TEXTS if hasattr(dict, name)]
+
+
 @pytest.mark.parametrize(
     ("path", "section"), [("/config", "config"), ("/flags", "flags"), ("/tsdb-status", "cardinality")]
 )
@@ -150,6 +215,10 @@ async def test_hostile_texts_stay_texts(path: str, text: str) -> None:
         assert evil not in page, evil
     assert not re.search(r'href="javascript:', page)
     assert not re.search(r"\son\w+=\"", page)
+    shown = page[page.index("<main") :].replace(
+        f'value="{text}"', ""
+    )  # the reader's own filter stays as it is
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", shown)
     assert "<style" not in page
     assert "style=" not in page
 

@@ -39,6 +39,62 @@ async def test_every_target_is_explained(address: str, texts: list[str]) -> None
     assert 'id="what-if"' not in page
 
 
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: shop-1, namespace: shop, labels: {app: shop}}
+spec:
+  containers:
+    - {name: web, ports: [{containerPort: 8080, name: http}, {containerPort: 9100, name: metrics}]}
+status: {podIP: 127.0.0.9, phase: Running}
+"""
+PORTS = """\
+- {source_labels: [__meta_kubernetes_pod_container_port_name], regex: metrics, action: keep}
+- {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
+"""
+
+
+@pytest.mark.parametrize("job", ["", "node"])
+async def test_pasted_objects_are_explained_by_target(job: str) -> None:
+    async with site_of(CONFIG, {"node": TARGETS}) as site:
+        page = (await site.client.post("/relabel", job=job, rules=PORTS, labels=POD)).text
+    for text in (
+        "127.0.0.9:8080",
+        "dropped by rule 1",
+        'namespace=</b>"<bdi>shop</bdi>"',
+        "http://127.0.0.9:9100/metrics",
+        "target 2",
+        "dropped_by: 1",
+    ):
+        assert text in page, text
+    assert page.count("Rule by rule") == 2
+    assert ('id="what-if"' in page) == bool(job)
+
+
+async def test_a_job_reads_objects_by_its_own_roles() -> None:
+    config = "scrape_configs: [{job_name: k, kubernetes_sd_configs: [{role: service}]}]"
+    async with site_of(config, {"k": []}) as site:
+        page = (await site.client.post("/relabel", job="k", labels=POD)).text
+    assert "discovery of role service makes no target of these objects (Pod)" in page
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ("kind: Deployment\napiVersion: apps/v1", "discovery reads objects of kind EndpointSlice, "),
+        ("kind: Pod\nmetadata: [", "line "),
+        ("kind: Pod\nmetadata: 7", "metadata"),
+        ('{"kind": "PodList", "items": [{"metadata": {"name": "x"}}]}', "makes no target"),
+        ('__address__="a:1"\nx="1"', "http://a:1/metrics"),
+    ],
+)
+async def test_what_is_pasted_without_a_job(labels: str, text: str) -> None:
+    async with site_of(CONFIG, {"node": TARGETS}) as site:
+        page = (await site.client.post("/relabel", job="", rules="[]", labels=labels)).text
+    assert text in page
+    assert "one:9100" not in page
+
+
 async def test_edited_rules_show_what_they_do_to_all_targets() -> None:
     async with site_of(CONFIG, {"node": TARGETS}) as site:
         page = (await site.client.post("/relabel", job="node", rules=KEEP_ALL)).text
@@ -135,7 +191,7 @@ def test_rules_survive_printing() -> None:
 def test_the_copied_unit_test_passes(tmp_path: Path, labels: dict[str, str]) -> None:
     rules = load_relabel_configs(CONFIG.split("relabel_configs:")[1])
     path = tmp_path / "a.relabel.yml"
-    path.write_text(unit_test(labels, explain(labels, rules), rules))
+    path.write_text(unit_test([(labels, explain(labels, rules))], rules))
     file = read_tests(path)
     assert [file.run(case).passed for case in file.tests.cases] == [True]
 

@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from pyscrape.web.pages.shape import visible
+
 _LINE = re.compile(r'^\s*"?(?P<name>[^\s"=:]+)"?\s*[=:]\s*(?P<value>.*?)\s*,?\s*$')
 
 
@@ -54,7 +56,7 @@ def _checked(found: object) -> dict[str, str]:
 
 
 def print_labels(labels: Mapping[str, str]) -> str:
-    """The text that `parse_labels` reads, by name."""
+    """The text that `parse_labels` reads, by name; marks of writing direction as escapes."""
     return "\n".join(
-        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(labels.items())
+        visible(f"{name}={json.dumps(value, ensure_ascii=False)}") for name, value in sorted(labels.items())
     )

@@ -16,11 +16,13 @@ from pyscrape.relabel.explanation import Explanation, describe_rule, rule_fields
 from pyscrape.relabel.plans import Rules
 from pyscrape.scrape.pool import Pool
 from pyscrape.scrape.samples import SampleRules
-from pyscrape.targets.populate import job_defaults, rules_of
+from pyscrape.targets.manifests import InputError
+from pyscrape.targets.populate import rules_of
 from pyscrape.targets.url import target_url
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages.discovery_page import Entry, entries
 from pyscrape.web.pages.label_text import LabelTextError, parse_labels, print_labels
+from pyscrape.web.pages.pasted import pasted_targets
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.shape import cut, label_id, weight
 from pyscrape.web.pages.what_if import (
@@ -40,6 +42,7 @@ MOST_DIFFERENCES = 100
 MOST_WEIGHT = 500_000
 MOST_SERIES = 20_000
 MOST_FORM_BYTES = 4 << 20
+MOST_EXPLAINED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ class RelabelPage:
             params.get("stage") == "metric",
         )
         pools = dict(sorted(self._services.pools.pools.items()))
-        pool = pools.get(form.job) or next(iter(pools.values()), None)
+        pool = pools.get(form.job)
+        if pool is None and "job" not in params:
+            pool = next(iter(pools.values()), None)
         values: dict[str, Any] = {"jobs": list(pools), "job": pool.job.name if pool else "", "form": form}
         return self._render.page("relabel.html", "relabel", **values, **_answer(pool, form))
 
@@ -109,17 +114,20 @@ def _answer(pool: Pool | None, form: Form) -> dict[str, Any]:
         "label_text": label_text,
         "mistakes": mistakes,
         "label_error": "",
-        "explanation": None,
+        "explained": [],
+        "more_explained": 0,
         "what_if": None,
         "test": "",
     }
     if rules is None:
         return values
     try:
-        labels = parse_labels(label_text)
-        if labels:
-            values |= _explained(labels, rules, pool, form.metric)
-    except (LabelTextError, RelabelTimeout) as error:
+        given = [parse_labels(label_text)] if form.metric else pasted_targets(label_text, pool)
+        shown = [labels for labels in given if labels][:MOST_EXPLAINED]
+        values["explained"] = explained = [_explained(labels, rules, pool, form.metric) for labels in shown]
+        values["more_explained"] = len(given) - len(shown) if explained else 0
+        values["test"] = unit_test([(one["labels"], one["explanation"]) for one in explained], rules)
+    except (LabelTextError, InputError, RelabelTimeout) as error:
         values["label_error"] = str(error)
     if page is not None:
         # Unedited, the comparison is with the page as it came.
@@ -163,20 +171,17 @@ class LastPage:
 
 def _explained(labels: Mapping[str, str], rules: Rules, pool: Pool | None, metric: bool) -> dict[str, Any]:
     explanation = explain(labels, rules)
-    steps = {"explanation": explanation, "steps": _steps(explanation)}
-    if metric:
-        made = Outcome(explanation.result)
-        return steps | {"made": made, "url": "", "test": unit_test(labels, explanation, rules)}
-    # Pasted labels may lack what every target of the job has; the steps show them as they are.
-    whole = {**(job_defaults(pool.job.config) if pool is not None else {}), **labels}
-    made = outcome(whole, rules)
+    made = Outcome(explanation.result) if metric else outcome(labels, rules)
     url = ""
-    if made.labels is not None and pool is not None:
-        url = target_url(made.labels, pool.job.config.params)
-    return steps | {
+    if made.labels is not None and not metric:
+        url = target_url(made.labels, pool.job.config.params if pool is not None else {})
+    return {
+        "labels": labels,
+        "name": cut(labels.get("__name__" if metric else "__address__", "")),
+        "explanation": explanation,
+        "steps": _steps(explanation),
         "made": made,
         "url": cut(url),
-        "test": unit_test(labels, explanation, rules),
     }
 
 
@@ -281,12 +286,15 @@ def rules_text(rules: Sequence[Any]) -> str:
     return _dump(fields) if fields else "[]\n"
 
 
-def unit_test(labels: Mapping[str, str], explanation: Explanation, rules: Rules) -> str:
-    """A file for `pyscrape test` that expects what the explanation found."""
-    case: dict[str, Any] = {"name": "what the relabel page showed", "labels": dict(sorted(labels.items()))}
-    if explanation.dropped_by is not None:
-        case["dropped_by"] = explanation.dropped_by.number
-    else:
-        case["expect"] = dict(sorted((explanation.result or {}).items()))
-    file = {"rules": [rule_fields(rule) for rule in rules], "cases": [case]}
-    return _dump(file)
+def unit_test(explained: Sequence[tuple[Mapping[str, str], Explanation]], rules: Rules) -> str:
+    """A file for `pyscrape test` that expects what the explanations found."""
+    cases = []
+    for number, (labels, explanation) in enumerate(explained, 1):
+        name = "what the relabel page showed" + (f", target {number}" if len(explained) > 1 else "")
+        case: dict[str, Any] = {"name": name, "labels": dict(sorted(labels.items()))}
+        if explanation.dropped_by is not None:
+            case["dropped_by"] = explanation.dropped_by.number
+        else:
+            case["expect"] = dict(sorted((explanation.result or {}).items()))
+        cases.append(case)
+    return _dump({"rules": [rule_fields(rule) for rule in rules], "cases": cases})

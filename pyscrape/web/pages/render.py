@@ -57,7 +57,12 @@ class Renderer:
         """An answer with a page; `current` is the entry of the navigation and the key of the title."""
         nonce = secrets.token_urlsafe(16)
         text = self._templates.get_template(template).render(
-            current=current, title=TEXTS[current], nonce=nonce, ready=self._services.ready(), **values
+            current=current,
+            title=TEXTS[current],
+            nonce=nonce,
+            ready=self._services.ready(),
+            notifications=[notification["text"] for notification in self._services.notifications.active()],
+            **values,
         )
         headers = {
             "Content-Security-Policy": policy(nonce),

@@ -55,11 +55,26 @@ def number(count: float) -> str:
     return f"{count:,}"
 
 
+# What turns the direction of what stands around it, even out of a <bdi>: an open isolate takes the element's own end.
+_TURNING = {
+    code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
+
+def visible(text: str) -> str:
+    """`text` with marks of writing direction as their escapes.
+
+    >>> visible("a\\u202eb")
+    'a\\\\u202eb'
+    """
+    return text if text.isascii() else text.translate(_TURNING)
+
+
 def cut(text: str) -> str:
-    """`text`, or its start and how much is missing."""
+    """`text` to be shown, or its start and how much is missing; see `visible`."""
     if len(text) <= LONGEST_VALUE:
-        return text
-    return f"{text[:LONGEST_VALUE]}… ({len(text) - LONGEST_VALUE:,} more characters)"
+        return visible(text)
+    return f"{visible(text[:LONGEST_VALUE])}… ({len(text) - LONGEST_VALUE:,} more characters)"
 
 
 def moment(at_s: float | None) -> str:

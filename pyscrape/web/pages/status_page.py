@@ -1,18 +1,20 @@
 """The status: this process, what it runs with, what it holds in memory, and what it does not do."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pyscrape.web.answers import Answer
+from pyscrape.web.pages.findings import findings_beside
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.shape import cut, moment, number, size
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.services import AgentServices, Services
+from pyscrape.web.services import AgentServices, LogEntry, Services
 
 MOST_RANKED = 10
 MOST_PROBLEMS = 100
+MOST_LOGGED = 50
 MOST_CONFIG_CHARACTERS = 1_000_000
-SECTIONS = ("runtime", "remote_write", "storage", "cardinality", "config", "flags", "build")
+SECTIONS = ("service_log", "runtime", "storage", "remote_write", "cardinality", "config", "flags", "build")
 OF_A_STORE = {"storage", "cardinality"}
 # Prometheus' own pages lead to the section that shows the same.
 ALIASES = {"/config": "config", "/flags": "flags", "/tsdb-status": "cardinality"}
@@ -44,23 +46,48 @@ class StatusPage:
         services = self._services
         gone = set() if isinstance(services, Services) else set(OF_A_STORE)
         gone |= set() if endpoints else {"remote_write"}
+        gone |= set() if services.log() else {"service_log"}
         config = services.config_yaml()
         lines = config[:MOST_CONFIG_CHARACTERS].split("\n")
+        problems = tuple(services.problems()[:MOST_PROBLEMS])
+        beside = findings_beside(config[:MOST_CONFIG_CHARACTERS], problems)
+        entries = services.log()
         return self._render.page(
             "status.html",
             "status",
             sections=[name for name in SECTIONS if name not in gone],
             notes=services.notes(),
-            problems=services.problems()[:MOST_PROBLEMS],
+            problems=problems,
+            entries=[_logged(one, services.now_s()) for one in entries[:MOST_LOGGED]],
+            hidden_entries=max(0, len(entries) - MOST_LOGGED),
             runtime={name: cut(str(value)) for name, value in runtime.items() if value != ""},
             build=services.build,
             flags=sorted(services.flags.items()),
             endpoints=endpoints,
             storage=storage(services) if isinstance(services, Services) else [],
             rankings=rankings(services) if isinstance(services, Services) else [],
-            config="\n".join(lines),
+            config=[
+                {"text": "\n".join(lines[first:end]), "problems": beside.get(end, ())}
+                for first, end in _stretches(len(lines), beside)
+            ],
             config_cut=len(config) > MOST_CONFIG_CHARACTERS,
         )
+
+
+def _logged(one: LogEntry, now_s: float) -> dict[str, object]:
+    fields = [(name, cut(value)) for name, value in one.fields.items()]
+    age_s = max(0.0, now_s - one.at_s)
+    return {"entry": one, "age": age_s, "fields": fields, "message": cut(one.message)}
+
+
+def _stretches(count: int, ends: Mapping[int, object]) -> Iterator[tuple[int, int]]:
+    """Line ranges that end where a finding stands, and the rest."""
+    first = 0
+    for end in sorted(ends):
+        yield first, end
+        first = end
+    if first < count:
+        yield first, count
 
 
 def storage(services: Services) -> list[tuple[str, str]]:

@@ -40,9 +40,11 @@ async function refresh(url = location.href, options = {}) {
   try {
     const answer = await fetch(url, { headers: { Accept: "text/html" }, ...options });
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (mine !== asked) return;
+    const fresh = page.getElementById("live");
     if (fresh) replaceLive(fresh);
+    document.getElementById("notifications").replaceChildren(...page.getElementById("notifications").childNodes);
     if (state) state.textContent = "";
   } catch (error) {
     if (mine === asked && state) state.textContent = `${state.dataset.failed}: ${error.message}`;
@@ -87,7 +89,10 @@ if (live) {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
-  const text = document.getElementById(button.dataset.copy).textContent;
+  const source = document.getElementById(button.dataset.copy).cloneNode(true);
+  for (const remark of source.querySelectorAll("[data-uncopied]")) remark.remove();
+  const blocks = [...source.querySelectorAll("pre")];
+  const text = blocks.length ? blocks.map((one) => one.textContent).join("\n") : source.textContent;
   try {
     await navigator.clipboard.writeText(text);
   } catch {

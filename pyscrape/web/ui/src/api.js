@@ -27,6 +27,11 @@ export async function read(path) {
   return found.data;
 }
 
+const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Marks of writing direction as their escapes: they would turn what stands around them, too. */
+export const visible = (text) => text.replace(TURNING, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /** Labels in PromQL's form; the name first. */
 export function seriesText(metric) {
   const { __name__: name = "", ...labels } = metric;
@@ -36,5 +41,5 @@ export function seriesText(metric) {
     .map(([key, value]) => `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`);
   if (name && !plain) parts.unshift(JSON.stringify(name));
   const shown = plain ? name : "";
-  return parts.length ? `${shown}{${parts.join(", ")}}` : shown || "{}";
+  return visible(parts.length ? `${shown}{${parts.join(", ")}}` : shown || "{}");
 }

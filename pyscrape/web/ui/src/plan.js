@@ -1,4 +1,5 @@
 // What the parts of a query gave and took, as a tree in a table, and the statistics of the whole.
+import { visible } from "./api.js";
 import { el, t } from "./dom.js";
 import { number } from "./graph.js";
 
@@ -19,23 +20,25 @@ function labelValues(found) {
   return labels.length > MOST_LABELS ? `${shown.join(", ")}, …` : shown.join(", ");
 }
 
+const figure = (name, text) => el("td", { class: "num", "data-name": name }, ...(text ? [text] : []));
+
 function part(node, longest) {
-  const text = el("div", { class: "part" }, el("code", {}, el("bdi", {}, node.text)));
+  const text = el("div", { class: "part" }, el("code", {}, el("bdi", {}, visible(node.text))));
   text.style.paddingLeft = `${node.depth * 1.25}rem`;
   const details = [node.note, labelValues(node.labelValues)].filter(Boolean).join(" · ");
   if (details) text.append(el("div", { class: "soft small" }, details));
-  const bar = el("i", { class: "bar" });
+  const bar = el("i", { class: "share" });
   bar.style.width = `${longest ? (5 * (node.ownTime ?? 0)) / longest : 0}rem`;
   return el(
     "tr",
     { "data-depth": node.depth },
     el("td", {}, text),
     el("td", { class: "nowrap" }, t[node.type]),
-    el("td", { class: "num" }, count(node.series)),
-    el("td", { class: "num" }, node.series === null ? "" : count(node.samples)),
-    el("td", { class: "num" }, node.series === null ? "" : count(node.steps)),
-    el("td", { class: "num" }, span(node.time)),
-    el("td", { class: "num own" }, span(node.ownTime), node.ownTime === null ? null : bar),
+    figure(t.seriesCount, count(node.series)),
+    figure(t.samplesCount, node.series === null ? "" : count(node.samples)),
+    figure(t.stepsCount, node.series === null ? "" : count(node.steps)),
+    figure(t.time, span(node.time)),
+    el("td", { class: "num own", "data-name": t.ownTime }, ...(node.ownTime === null ? [] : [span(node.ownTime), bar])),
   );
 }
 
@@ -44,8 +47,7 @@ export function makePlan({ nodes, stats }) {
   const heads = [t.part, t.kind, t.seriesCount, t.samplesCount, t.stepsCount, t.time, t.ownTime];
   const table = el(
     "table",
-    { class: "plan" },
-    el("caption", { class: "soft small" }, t.planHint),
+    { class: "plan cards" },
     el("thead", {}, el("tr", {}, ...heads.map((head, index) => el("th", { scope: "col", class: index > 1 ? "num" : null }, head)))),
     el("tbody", {}, ...nodes.map((node) => part(node, longest))),
   );
@@ -64,6 +66,7 @@ export function makePlan({ nodes, stats }) {
   ];
   const statistics = el("dl", { class: "statistics" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   return [
+    el("p", { class: "soft small" }, t.planHint),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t.planTitle }, table),
     el("h2", { class: "statistics-title" }, t.statistics),
     statistics,
