@@ -73,6 +73,8 @@ class Evaluator:
         self.symbols: SymbolTable = Symbols()
         self._storage = storage
         self._plan = plan
+        # Time of what was computed within the current computation, wherever it stands in the tree.
+        self._inner_s = 0.0
         self._values: dict[tuple[Expr, Grid], Value] = {}
         self._selections: dict[Matchers, Selection] = {}
         self._newest: dict[Matchers, tuple[Panel, ...]] = {}
@@ -124,7 +126,9 @@ class Evaluator:
             wide = self.vector(narrowing.wide, grid)
             begin = time.perf_counter()
             chosen = self._chosen_from(wide, narrowing.extra)
-            self._note(expr, grid, chosen, begin)
+            seconds = time.perf_counter() - begin
+            self._inner_s += seconds
+            self._note(expr, grid, chosen, seconds, seconds)
             return chosen
         if expr not in self._plan.repeated:
             return self._compute(expr, grid)
@@ -161,21 +165,23 @@ class Evaluator:
 
     def _compute(self, expr: Expr, grid: Grid) -> Value:
         self.limits.check()
-        begin = time.perf_counter()
+        begin, around_s = time.perf_counter(), self._inner_s
+        self._inner_s = 0.0
         value = _EVALUATE[type(expr)](self, expr, grid)
-        self._note(expr, grid, value, begin)
+        seconds = time.perf_counter() - begin
+        self._note(expr, grid, value, seconds, seconds - self._inner_s)
+        self._inner_s = around_s + seconds
         if isinstance(value, Vector):
             self.limits.room_for(value.values.size)
         return value
 
-    def _note(self, expr: Expr, grid: Grid, value: Value, begin: float) -> None:
-        """Count a computation that began at `begin`."""
-        seconds = time.perf_counter() - begin
+    def _note(self, expr: Expr, grid: Grid, value: Value, seconds: float, own_seconds: float) -> None:
+        """Count a computation."""
         entry = self.stats.node(expr)
         if not isinstance(value, Vector):
-            entry.add((grid.count, 1), seconds)
+            entry.add((grid.count, 1), seconds, own_seconds)
             return
-        entry.add(value.values.shape, seconds)
+        entry.add(value.values.shape, seconds, own_seconds)
         if self.stats.detailed:
             there = value.values.size if value.present is None else int(np.count_nonzero(value.present))
             entry.describe(value.frame, there)
@@ -214,7 +220,7 @@ class Evaluator:
         """Panels as they come, their samples counted when it is the query's own steps that see them."""
         if self.stats.detailed:
             entry = self.stats.node(node)
-            entry.add((grid.count, len(frame)), 0.0)
+            entry.add((grid.count, len(frame)), 0.0, 0.0)
             entry.describe(frame, 0)
         for panel in panels:
             seen = panel.sample_count()

@@ -46,8 +46,8 @@ class PlanNode:
     """One part of a query as it ran.
 
     `text` is the part with an ellipsis for each part below it. `series`, `samples` and `seconds` are None where the
-    part was not computed by itself; `note` says why. `seconds` include the parts below, `own_seconds` do not. What a
-    function reads of a range is counted as the function's time.
+    part was not computed by itself; `note` says why. `seconds` include all that was computed for the part, also a wider
+    part elsewhere that others are chosen from; `own_seconds` do not. What a function reads of a range is its own time.
     """
 
     depth: int
@@ -129,7 +129,6 @@ def _node(node: Expr, depth: int, stats: QueryStats, query: str) -> PlanNode:
     if windows:
         note = "windows for the function above"
         return PlanNode(depth, kind, text, node, **told, label_values=known.label_values, note=note)
-    below = sum(_seconds(part, stats) for part in _below(node))
     return PlanNode(
         depth,
         kind,
@@ -137,18 +136,10 @@ def _node(node: Expr, depth: int, stats: QueryStats, query: str) -> PlanNode:
         node,
         **told,
         seconds=known.seconds,
-        own_seconds=max(0.0, known.seconds - below),
+        own_seconds=known.own_seconds,
         label_values=known.label_values,
         note=_remark(node, known),
     )
-
-
-def _seconds(node: Expr, stats: QueryStats) -> float:
-    """The time of a part, or of those below it where it has none of its own (a subquery)."""
-    known = stats.nodes.get(stats.key(node))
-    if known is not None and not isinstance(node, MatrixSelector | SubqueryExpr):
-        return known.seconds
-    return sum(_seconds(part, stats) for part in _below(node))
 
 
 def _with_ellipses(node: Expr, query: str) -> str:

@@ -11,7 +11,8 @@ from pyscrape.promql.ast import Node
 
 @dataclass(slots=True)
 class NodeStats:
-    """One expression's share: how often it was computed, the most steps and series it gave, seconds with its parts.
+    """One expression's share: how often it was computed, the most steps and series it gave, seconds with all that was
+    computed for it, and without (`own_seconds`).
 
     Where a query runs `detailed`, also how many samples it gave (a range: those that its windows saw) and how many
     distinct values each label of its series has.
@@ -21,15 +22,17 @@ class NodeStats:
     steps: int = 0
     series: int = 0
     seconds: float = 0.0
+    own_seconds: float = 0.0
     samples: int = 0
     label_values: Mapping[str, int] = field(default_factory=dict)
 
-    def add(self, shape: tuple[int, ...], seconds: float) -> None:
+    def add(self, shape: tuple[int, ...], seconds: float, own_seconds: float) -> None:
         """Count one computation."""
         self.calls += 1
         self.steps = max(self.steps, shape[0])
         self.series = max(self.series, shape[1])
         self.seconds += seconds
+        self.own_seconds += own_seconds
 
     def describe(self, frame: LabelFrame, samples: int) -> None:
         """Note the labels of a value and how many samples it has."""

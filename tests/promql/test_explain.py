@@ -80,9 +80,22 @@ def test_steps_labels_and_times(engine: Engine) -> None:
     assert 0 <= top.own_seconds < top.seconds
 
 
-def test_own_times_add_up(engine: Engine) -> None:
-    found = plan(engine, "max_over_time((rate(x[1m]))[5m:30s]) / on (job, instance) (x or x)", ranged=True)
-    assert sum(node.own_seconds or 0.0 for node in found) == pytest.approx(found[0].seconds)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "max_over_time((rate(x[1m]))[5m:30s]) / on (job, instance) (x or x)",
+        'sum(rate(x{job="a"}[5m])) / sum(rate(x[5m]))',
+        "topk(scalar(count(x)), x) + 1 - time()",
+    ],
+)
+def test_own_times_add_up(engine: Engine, query: str) -> None:
+    tree = engine.parse(query)
+    stats = engine.range(tree, 300, 600, 60, text=query, detailed=True).stats
+    own = [
+        node.own_seconds for node in stats.nodes.values()
+    ]  # those of literals, too, which are no parts of a plan
+    assert min(own) >= 0
+    assert sum(own) == pytest.approx(plan_of(tree, stats, query)[0].seconds)
 
 
 def test_an_ordinary_query_counts_no_labels(engine: Engine) -> None:

@@ -148,7 +148,7 @@ SCRIPTS: dict[str, str] = {
     "shownAs": "Shown as",
     "planOfRange": "As a graph",
     "planOfInstant": "As a table",
-    "planHint": "The query ran for this. Times include the parts below; bars are the part's own time.",
+    "planHint": "The query ran for this. Times include what was computed for the part; bars are its own time.",
     "planTitle": "Parts of the query",
     "part": "Part",
     "kind": "Kind",
