@@ -163,6 +163,13 @@ def test_tables_stacks_and_several_panels(page: Any) -> None:
     assert page.get_by_role("dialog").is_visible()
 
 
+def test_a_very_long_value_is_cut_where_it_is_shown(page: Any) -> None:
+    long = f"label_replace(up, 'long', '{'$0' * 10}', 'evil', '.*')"
+    page.goto(f"/query?g0.tab=1&g0.expr={quote(long)}")
+    page.locator("table.result", has_text="more characters").wait_for()
+    assert len(page.locator("table.result").inner_text()) < 1200
+
+
 def test_a_bad_query_shows_its_place(page: Any) -> None:
     page.goto(f"/query?g0.expr={quote('sum(up) + * 2')}")
     error = page.locator(".notice.bad")

@@ -176,6 +176,7 @@ SCRIPTS: dict[str, str] = {
     "vectorSelector": "selector",
     "numberLiteral": "number",
     "stringLiteral": "string",
+    "cutOff": "… ({n} more characters)",
     "addPanel": "Add panel",
     "removePanel": "Remove panel",
     "expression": "Expression",

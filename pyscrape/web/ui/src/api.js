@@ -1,5 +1,5 @@
 // The server's API: answers become values, everything else an error with Prometheus' text.
-import { prefix, t } from "./dom.js";
+import { fill, prefix, t } from "./dom.js";
 
 export class QueryError extends Error {}
 
@@ -30,7 +30,14 @@ export async function read(path) {
 const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Marks of writing direction as their escapes: they would turn what stands around them, too. */
-export const visible = (text) => text.replace(TURNING, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const visible = (text) => text.replace(TURNING, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+// Longer texts are cut where they are shown, so that no label makes a page that cannot be read.
+const LONGEST = 500;
+const cut = (text) => (text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}${fill(t.cutOff, { n: (text.length - LONGEST).toLocaleString("en") })}`);
+
+/** A text from outside as it is shown: one line of bounded length, nothing in it turns its surroundings. */
+export const shown = (text) => visible(cut(text));
 
 /** Labels in PromQL's form; the name first. */
 export function seriesText(metric) {
@@ -38,8 +45,8 @@ export function seriesText(metric) {
   const plain = /^[a-zA-Z_:][\w:]*$/.test(name);
   const parts = Object.entries(labels)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`);
+    .map(([key, value]) => `${/^[a-zA-Z_]\w*$/.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(cut(value))}`);
   if (name && !plain) parts.unshift(JSON.stringify(name));
-  const shown = plain ? name : "";
-  return visible(parts.length ? `${shown}{${parts.join(", ")}}` : shown || "{}");
+  const before = plain ? name : "";
+  return visible(parts.length ? `${before}{${parts.join(", ")}}` : before || "{}");
 }

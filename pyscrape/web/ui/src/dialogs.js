@@ -1,5 +1,5 @@
 // Two lists to choose an expression from: the metrics that the server knows, and what was asked before.
-import { read, visible } from "./api.js";
+import { read, shown } from "./api.js";
 import { el, fill, recall, remember, t } from "./dom.js";
 
 const MOST_SHOWN = 200;
@@ -44,7 +44,7 @@ export async function chooseMetric(take) {
   const [names, described] = await Promise.all([read("label/__name__/values"), read("metadata?limit_per_metric=1")]);
   const detail = (name) => {
     const known = described[name] ?? described[name.replace(/_(bucket|sum|count|total)$/, "")];
-    return known?.length ? visible(`${known[0].type}  ${known[0].help}`) : "";
+    return known?.length ? shown(`${known[0].type}  ${known[0].help}`) : "";
   };
   choose(t.metricsTitle, names.map((text) => ({ text, detail: detail(text) })), t.noData, take);
 }

@@ -1,5 +1,5 @@
 // What the parts of a query gave and took, as a tree in a table, and the statistics of the whole.
-import { visible } from "./api.js";
+import { shown } from "./api.js";
 import { el, t } from "./dom.js";
 import { number } from "./graph.js";
 
@@ -16,14 +16,14 @@ function span(seconds) {
 /** "instance 3, job 2": the labels of a part's series by how many values they have. */
 function labelValues(found) {
   const labels = Object.entries(found).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
-  const shown = labels.slice(0, MOST_LABELS).map(([name, values]) => `${name} ${count(values)}`);
-  return labels.length > MOST_LABELS ? `${shown.join(", ")}, …` : shown.join(", ");
+  const first = labels.slice(0, MOST_LABELS).map(([name, values]) => `${name} ${count(values)}`);
+  return labels.length > MOST_LABELS ? `${first.join(", ")}, …` : first.join(", ");
 }
 
 const figure = (name, text) => el("td", { class: "num", "data-name": name }, ...(text ? [text] : []));
 
 function part(node, longest) {
-  const text = el("div", { class: "part" }, el("code", {}, el("bdi", {}, visible(node.text))));
+  const text = el("div", { class: "part" }, el("code", {}, el("bdi", {}, shown(node.text))));
   text.style.paddingLeft = `${node.depth * 1.25}rem`;
   const details = [node.note, labelValues(node.labelValues)].filter(Boolean).join(" · ");
   if (details) text.append(el("div", { class: "soft small" }, details));
