@@ -35,10 +35,12 @@ class Homes:
         return homes
 
     def fit(self, capacity: int) -> None:
-        """Make room for ids below `capacity`."""
-        if capacity > self._table.size:
-            self._table.resize(capacity)
-            self._live.resize(capacity)
+        """Make room for ids below `capacity`, and give back what is above it."""
+        for column in (self._table, self._live):
+            if capacity > column.size:
+                column.resize(capacity)
+            elif capacity < column.size:
+                column.cut(capacity)
 
     def add(self, table: int, ids: Ids) -> None:
         """These series are now written in `table`."""

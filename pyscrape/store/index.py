@@ -59,7 +59,7 @@ class SeriesIndex:
         self.version = 0
         self.journal: Journal | None = None
         self.on_capacity: Callable[[int], None] | None = None
-        """Told before ids up to a new capacity are given out."""
+        """Told before ids up to a new capacity are given out, and after none above a lower one are left."""
 
     # --- label sets to ids ---
 
@@ -228,16 +228,18 @@ class SeriesIndex:
                 self._row.data[moved] = np.arange(len(moved))
         self._fingerprints.fit()
         size = self._shape.size
-        if len(self._free) * 2 > size > 1024:
+        if len(self._free) * 4 > size > 1024:
             used = np.flatnonzero(self._shape.view != FREE)
             end = int(used[-1]) + 1 if len(used) else 0
             waiting = (
                 size - len(used) - len(self._free)
             )  # removed, and not to be reused yet: they may lie anywhere
-            if end * 2 < size and not waiting:
+            if end * 4 < size * 3 and not waiting:
                 self._free = self._free[self._free < end]
                 for column in (self._metric, self._shape, self._row):
                     column.cut(end)
+                if self.on_capacity is not None:
+                    self.on_capacity(end)
 
     def copies(self) -> Iterator[tuple[tuple[int, ...], Ids, Codes, Codes]]:
         """(names, ids, metric names, values [names x series]) of all series, a shape at a time, as codes."""
@@ -271,9 +273,9 @@ class SeriesIndex:
         return sum(len(self.codes_of(name)) for name in (NAME, *names))
 
     def unused_symbols(self) -> list[int]:
-        """Codes that no series has, neither as a name nor as a value."""
+        """Codes that no series has, neither as a name nor as a value, and that were not retired."""
         with self.lock:
-            used = np.zeros(self.symbols.given, np.bool_)
+            used = self.symbols.retired().copy()
             used[self._metric.view] = True
             for shape in self.shapes:
                 used[list(shape.names)] = True

@@ -42,14 +42,19 @@ class Latest:
         return self._times.nbytes + self._values.nbytes
 
     def fit(self, capacity: int) -> None:
-        """Make room for ids below `capacity`."""
+        """Make room for ids below `capacity`, and give back what is above it."""
         start = self._times.size
+        if capacity == start:
+            return
+        self._version += 1
         if capacity > start:
-            self._version += 1
             self._times.resize(capacity)
             self._values.resize(capacity)
             self._times.data[start:capacity] = NEVER
-            self._version += 1
+        else:
+            self._times.cut(capacity)
+            self._values.cut(capacity)
+        self._version += 1
 
     def put(self, place: slice | NDArray[np.integer], at_ms: int, values: Values) -> None:
         """The newest samples of some series; see `Layout.place`."""

@@ -42,41 +42,42 @@ class Shape:
         self.factors = np.array([[_METRIC_FACTOR], *([_factor(name)] for name in names)], np.uint64)
         self.values = GrowingColumns(len(names), np.int32)
         self.series = Growing(np.int32)
-        self._free: list[int] = []
+        self._free: Codes = np.zeros(0, np.int32)
 
     @property
     def nbytes(self) -> int:
-        return self.values.nbytes + self.series.nbytes + 8 * len(self._free) + 600
+        return self.values.nbytes + self.series.nbytes + self._free.nbytes + 600
 
     def add(self, values: Codes, series: Codes) -> Codes:
         """Rows for new series; `values` has shape [names x series]."""
         count = len(series)
         start = self.series.size
-        if not self._free:
+        if not len(self._free):
             self.values.resize(start + count)
             self.series.resize(start + count)
             self.values.data[:, start : start + count] = values
             self.series.data[start : start + count] = series
             return np.arange(start, start + count, dtype=np.int32)
-        reused = self._free[-count:]
-        del self._free[-count:]
+        reused, self._free = self._free[:count], self._free[count:]
         fresh = count - len(reused)
         self.values.resize(start + fresh)
         self.series.resize(start + fresh)
-        rows = np.array([*reused, *range(start, start + fresh)], np.int32)
+        rows = reused
+        if fresh:
+            rows = np.concatenate((reused, np.arange(start, start + fresh, dtype=np.int32)))
         self.values.data[:, rows] = values
         self.series.data[rows] = series
         return rows
 
     def compacted(self) -> Codes | None:
-        """Close the gaps if most rows are free; the series of the rows 0, 1, ... then, None when nothing moved."""
-        if len(self._free) * 2 <= self.series.size or self.series.size < 64:
+        """Close the gaps if many rows are free; the series of the rows 0, 1, ... then, None when nothing moved."""
+        if len(self._free) * 3 <= self.series.size or self.series.size < 64:
             return None
         used = np.flatnonzero(self.series.view != FREE)
         values, series = self.values.view[:, used], self.series.view[used]
         self.values = GrowingColumns(len(self.names), np.int32)
         self.series = Growing(np.int32)
-        self._free = []
+        self._free = self._free[:0].copy()
         self.add(values, series)
         return series
 
@@ -84,4 +85,4 @@ class Shape:
         """Free the rows of series that are gone."""
         self.series.data[rows] = FREE
         self.values.data[:, rows] = 0
-        self._free.extend(rows.tolist())
+        self._free = np.concatenate((self._free, rows))

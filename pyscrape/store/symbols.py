@@ -4,22 +4,29 @@ A string is first retired: new series that carry it get a new code, a query that
 read it. Its memory goes in a second step, when no such query can be left.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.symbols import NAME, Symbols
+from pyscrape.store.arrays import Growing
+
+_RENEWED_AT_ONCE = 8192
+_FEW = 4096
 
 
 class StoreSymbols(Symbols):
     """Symbols with `codes` for many strings at once, and `retire` before `forget`."""
 
-    __slots__ = ("text_bytes",)
+    __slots__ = ("_most", "_renewed", "_retired", "text_bytes")
 
     def __init__(self) -> None:
         super().__init__()
         self.text_bytes = 0
+        self._retired = Growing(np.bool_)
+        self._most = 0  # strings since the last renewal
+        self._renewed: dict[str, int] | None = None  # the codes to be, while `renew` is under way
 
     def codes(self, texts: Sequence[str]) -> list[int]:
         """The codes of many strings, new ones included; same order."""
@@ -40,7 +47,9 @@ class StoreSymbols(Symbols):
         """Give out the next codes, for distinct strings that have none; returns the first."""
         given = len(self._texts)
         self._texts += new
-        self._codes.update(zip(new, range(given, given + len(new)), strict=True))
+        for codes in self._writable():
+            codes.update(zip(new, range(given, given + len(new)), strict=True))
+        self._most = max(self._most, len(self._codes))
         self.text_bytes += sum(map(len, new))
         return given
 
@@ -63,9 +72,19 @@ class StoreSymbols(Symbols):
         for code in codes:
             text = self._texts[code]
             if code > NAME and text is not None and self._codes.get(text) == code:
-                del self._codes[text]
+                for known in self._writable():
+                    known.pop(text, None)
                 gone.append(code)
+        self.retired()[gone] = True
         return gone
+
+    def retired(self) -> NDArray[np.bool_]:
+        """By code, whether it was retired; not a copy."""
+        self._retired.resize(len(self._texts))
+        return self._retired.view
+
+    def _writable(self) -> list[dict[str, int]]:
+        return [self._codes] if self._renewed is None else [self._codes, self._renewed]
 
     def forget(self, codes: Iterable[int]) -> None:
         """Drop the strings of retired codes."""
@@ -75,7 +94,30 @@ class StoreSymbols(Symbols):
                 self.text_bytes -= len(text)
                 self._texts[code] = None
 
+    def renew(self) -> Iterator[None]:
+        """Give back the room of strings that are gone, in steps; nothing while most of what ever was is still there.
+
+        A dict keeps the size of its best days, and a string that lives on keeps the pool and the arena in which all
+        around it has died; copies lie side by side.
+        """
+        if len(self._codes) * 2 > self._most or self._most < _FEW:
+            return
+        renewed = self._renewed = {}
+        texts = self._texts
+        for start in range(0, len(texts), _RENEWED_AT_ONCE):
+            for code in range(start, min(start + _RENEWED_AT_ONCE, len(texts))):
+                text = texts[code]
+                if text is not None and self._codes.get(text) == code:
+                    copy = texts[code] = text.encode("utf-8", "surrogatepass").decode(
+                        "utf-8", "surrogatepass"
+                    )
+                    renewed[copy] = code
+            yield
+        # What has come meanwhile has been entered in both.
+        self._codes, self._renewed = renewed, None
+        self._most = len(renewed)
+
     @property
     def nbytes(self) -> int:
         """Bytes held, estimated: a string object, its place in the dict and in the list."""
-        return self.text_bytes + 150 * len(self._codes) + 8 * len(self._texts)
+        return self.text_bytes + 150 * len(self._codes) + 8 * len(self._texts) + self._retired.nbytes

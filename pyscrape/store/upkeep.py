@@ -30,6 +30,7 @@ _MOST_MERGED_ROWS = 1024
 _SPARSE = 2
 _IDLE_MS = 600_000
 _GRACE_MS = 600_000
+_SWEEP_EVERY_MS = 300_000
 _ALWAYS = 2**63 - 1
 
 
@@ -41,8 +42,7 @@ class Upkeep:
         self.waiting: deque[Table] = deque()
         self._removed: deque[tuple[frozenset[int], Columns]] = deque()
         self._symbols_swept_ms = NEVER
-        self._symbols_unused: list[int] = []
-        self._symbols_retired: list[int] = []
+        self._symbols_retired: deque[tuple[int, list[int]]] = deque()
         self._removed_since_sweep = 0
         self.evicted_samples = 0
         self._evicted_logged_ms = NEVER
@@ -83,6 +83,7 @@ class Upkeep:
         store.inflated.tidy(now_ms, store.parts_of)
         yield
         self._sweep_symbols(now_ms)
+        yield from store.symbols.renew()
 
     def recount(self) -> None:
         """Count chunks and their bytes afresh."""
@@ -175,20 +176,19 @@ class Upkeep:
             self._store.index.reuse(self._removed.popleft()[1])
 
     def _sweep_symbols(self, now_ms: int) -> None:
-        """Retire strings that no series uses, and forget those retired a sweep ago."""
-        if self._symbols_swept_ms + _GRACE_MS > now_ms:
+        """Retire strings that no series uses, and forget those that no query can have seen for so long."""
+        if self._symbols_swept_ms + _SWEEP_EVERY_MS > now_ms:
             return
-        if not (self._removed_since_sweep or self._symbols_unused or self._symbols_retired):
+        if not (self._removed_since_sweep or self._symbols_retired):
             return
         self._symbols_swept_ms = now_ms
-        self._removed_since_sweep = 0
         index = self._store.index
         with self._store.lock:
-            index.symbols.forget(self._symbols_retired)
-            unused = index.unused_symbols()
-            again = set(self._symbols_unused)
-            self._symbols_retired = index.symbols.retire(code for code in unused if code in again)
-            self._symbols_unused = [code for code in unused if code not in again]
+            while self._symbols_retired and self._symbols_retired[0][0] + _GRACE_MS <= now_ms:
+                index.symbols.forget(self._symbols_retired.popleft()[1])
+            if self._removed_since_sweep:
+                self._removed_since_sweep = 0
+                self._symbols_retired.append((now_ms, index.symbols.retire(index.unused_symbols())))
 
     def _evict(self, now_ms: int) -> Iterator[None]:
         """Drop the oldest chunks of all while the store takes more memory than it may."""
