@@ -66,6 +66,15 @@ class Binding:
     complete: bool = True
     refused: ScrapeRefusedError | None = None
     refused_at: int = -1
+    succession: "Succession | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class Succession:
+    """What the change of a layout says of the row before, if that had these very columns: which are on no page now."""
+
+    before: Columns
+    ended: Columns
 
 
 @dataclass(slots=True, eq=False)
@@ -214,7 +223,10 @@ class TargetSeries:
         first = first_of_each(column_of, kept_samples)
         whole = len(first) == layout.size
         shape = make_shape(column_of if whole else column_of[first], self._report)
-        self._binding = Binding(layout, column_of, None if whole else first, shape, len(kept_samples), born)
+        binding = Binding(layout, column_of, None if whole else first, shape, len(kept_samples), born)
+        if known is not None and whole and not same:
+            binding.succession = succession(known, layout, column_of[births.kept])
+        self._binding = binding
 
     def _births(self, layout: Layout, bound: list[int]) -> Indices:
         """Which of the samples that were bound now count as added."""
@@ -277,7 +289,14 @@ class TargetSeries:
         self, binding: Binding, shape: Shape, present: Columns, values: Values, at_ms: int, report: Report
     ) -> Accounting:
         """One row: samples, report, and markers for what was present and is not in `present`."""
-        ended = _NO_COLUMNS if present is self._present else without(self._present, present)
+        follows = binding.succession if present is binding.shape.samples else None
+        if present is self._present:
+            ended = gone = _NO_COLUMNS
+        elif follows is not None and follows.before is self._present:
+            ended = gone = follows.ended
+        else:
+            ended = without(self._present, present)
+            gone = without(ended, kept_columns(binding))
         size, columns = len(shape.samples), shape.row
         whole = np.empty(len(columns) + len(ended), np.float64)
         whole[:size] = values
@@ -286,9 +305,8 @@ class TargetSeries:
             whole[len(columns) :] = stale_values(len(ended))
             columns = np.concatenate((columns, ended))
         appended = self.table.append(at_ms, columns, whole)
-        if len(ended):
-            on_page = binding.column_of if binding.kept == binding.layout.size else kept_columns(binding)
-            self.table.retire(without(ended, on_page))
+        if len(gone):
+            self.table.retire(gone)
         self._present = present
         return Accounting(appended.duplicates, appended.out_of_order)
 
@@ -446,6 +464,19 @@ def carried_over(known: Binding | None, layout: Layout) -> Columns:
         old = kept >= 0
         column_of[old] = known.column_of[kept[old]]
     return column_of
+
+
+def succession(known: Binding, layout: Layout, born: Columns) -> Succession | None:
+    """What ends where `layout`, with the `born` columns, takes the place of a layout all of whose samples were stored.
+
+    Two looks at the few that changed, instead of at all columns of both pages (10 us instead of 40 on 1,000).
+    """
+    if layout.kept is None or known.refused is not None or known.first is not None:
+        return None
+    lost = np.ones(len(known.column_of), np.bool_)
+    lost[layout.kept[layout.kept >= 0]] = False
+    # A series may have come back under another text.
+    return Succession(known.shape.samples, without(known.column_of[lost], born))
 
 
 def first_of_each(column_of: Columns, samples: Indices) -> Indices:
