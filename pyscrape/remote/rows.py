@@ -1,8 +1,8 @@
 """What is kept of a target's columns from row to row: the labels as they are sent, and blocks compressed beforehand.
 
-A row is cut into parts, for one lane or for several, each at most `PART_SAMPLES` long. A part that came twice and came
-with one time gets a block. When all have one, the labels themselves are only needed if the number of lanes changes or
-a sample comes with a time of its own, and are kept compressed.
+A row is cut into parts, each at most `PART_SAMPLES` long. A part that came twice and came with one time gets a block.
+When all have one, the labels themselves are only needed if a sample comes with a time of its own, and are kept
+compressed.
 """
 
 from typing import Any, NamedTuple
@@ -22,13 +22,12 @@ PART_SAMPLES = 1000
 
 
 class Part:
-    """Some samples of a row that go to one lane."""
+    """Some samples of a row that are sent together."""
 
-    __slots__ = ("block", "hopeless", "lane", "places", "samples", "used")
+    __slots__ = ("block", "hopeless", "places", "samples", "used")
 
-    def __init__(self, lane: int, places: "slice | NDArray[np.intp]", samples: int) -> None:
-        self.lane = lane
-        self.places = places
+    def __init__(self, start: int, samples: int) -> None:
+        self.places = slice(start, start + samples)
         self.samples = samples
         self.used = 0
         self.block: Block | None = None
@@ -38,7 +37,7 @@ class Part:
 class Row:
     """The columns of a row that are sent. `whole` and `chosen`: those that came, and which of them they are."""
 
-    __slots__ = ("_heads", "_packed", "_parts", "_shape", "chosen", "columns", "whole")
+    __slots__ = ("_heads", "_most", "_packed", "_parts", "chosen", "columns", "whole")
 
     def __init__(
         self, whole: Columns, chosen: "NDArray[np.bool_] | None", columns: Columns, heads: list[Any]
@@ -49,43 +48,32 @@ class Row:
         self._heads: list[Any] | None = heads
         self._packed: tuple[bytes, NDArray[np.int32]] | None = None
         self._parts: list[Part] = []
-        self._shape = (0, 0)
+        self._most = 0
 
     def __len__(self) -> int:
         return len(self.columns)
 
     def subset(self, chosen: "NDArray[np.bool_]") -> "Row":
         """A row of some of the columns."""
-        heads = self.heads(np.flatnonzero(chosen))
-        return Row(self.whole, None, self.columns[chosen], heads)
+        heads = self.heads(slice(None))
+        kept = [heads[place] for place in np.flatnonzero(chosen).tolist()]
+        return Row(self.whole, None, self.columns[chosen], kept)
 
-    def heads(self, places: "slice | NDArray[np.intp]") -> list[Any]:
+    def heads(self, places: slice) -> list[Any]:
         """The labels at some places."""
         heads: list[Any] = self._heads if self._heads is not None else self._unpacked()
-        return heads[places] if isinstance(places, slice) else [heads[place] for place in places.tolist()]
+        return heads[places]
 
-    def parts(self, lanes: int, most: int) -> list[Part]:
-        """Its parts for so many lanes, at most so many samples each, lane by lane."""
+    def parts(self, most: int) -> list[Part]:
+        """Its parts, at most so many samples each."""
         most = min(most, PART_SAMPLES)
-        if self._shape != (lanes, most):
-            self._shape = (lanes, most)
+        if self._most != most:
+            self._most = most
+            size = len(self.columns)
+            self._parts = [Part(start, min(most, size - start)) for start in range(0, size, most)]
             if self._heads is None:
                 self._heads, self._packed = self._unpacked(), None
-            self._parts = list(self._cut(lanes, most))
         return self._parts
-
-    def _cut(self, lanes: int, most: int) -> list[Part]:
-        size = len(self.columns)
-        if lanes == 1:
-            return [
-                Part(0, slice(start, start + most), min(most, size - start)) for start in range(0, size, most)
-            ]
-        shares = [np.flatnonzero(self.columns % lanes == lane) for lane in range(lanes)]
-        return [
-            Part(lane, share[start : start + most], min(most, len(share) - start))
-            for lane, share in enumerate(shares)
-            for start in range(0, len(share), most)
-        ]
 
     @property
     def complete(self) -> bool:

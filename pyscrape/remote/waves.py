@@ -12,7 +12,7 @@ import numpy as np
 
 from pyscrape.remote.exemplars import ExemplarQueue
 from pyscrape.remote.protocol import Message, Piece, Waiting
-from pyscrape.remote.rows import Batch
+from pyscrape.remote.rows import Batch, Row
 
 
 class Request(NamedTuple):
@@ -48,9 +48,12 @@ def requests_of(
 ) -> list[Request]:
     """The requests of some rows, each of so many samples at most, with the exemplars that wait for their series."""
     by_lane: list[list[Piece]] = [[] for _ in range(lanes)]
-    for batch in batches:
-        for part in batch.row.parts(lanes, most_samples):
-            by_lane[part.lane].append(Piece(batch, part))
+    families = related([batch.row for batch in batches]) if lanes > 1 else [None] * len(batches)
+    for batch, family in zip(batches, families, strict=True):
+        for number, part in enumerate(batch.row.parts(most_samples)):
+            # Parts of a row have series of their own; where other rows have some of them, all go one way.
+            lane = int(batch.row.columns[0]) + number if family is None else family
+            by_lane[lane % lanes].append(Piece(batch, part))
     found = []
     for lane, pieces in enumerate(by_lane):
         for group in _groups(pieces, most_samples):
@@ -82,3 +85,23 @@ def _groups(pieces: Sequence[Piece], most_samples: int) -> Iterator[list[Piece]]
         count += piece.part.samples
     if group:
         yield group
+
+
+def related(rows: Sequence[Row]) -> list[int | None]:
+    """For each row the number of the group of rows that share series with it; None where only it has its series.
+
+    The same row may stand several times: that alone makes no group.
+    """
+    distinct = list({id(row): row for row in rows}.values())
+    group = list(range(len(distinct)))
+    shared: set[int] = set()
+    owner = np.full(max((int(row.columns.max()) for row in distinct), default=0) + 1, -1, np.int32)
+    for number, row in enumerate(distinct):
+        others = {group[other] for other in np.unique(owner[row.columns]).tolist() if other >= 0}
+        if others:
+            group = [number if one in others else one for one in group]
+            shared.add(number)
+        owner[row.columns] = number
+    # A group that was joined to a later one has that one's number.
+    found = {id(row): one if one in shared else None for row, one in zip(distinct, group, strict=True)}
+    return [found[id(row)] for row in rows]

@@ -12,8 +12,9 @@ from pyscrape.remote.encode import FIRST_SIX_BYTE_MS, LAST_SIX_BYTE_MS, series_h
 from pyscrape.remote.exemplars import ExemplarQueue
 from pyscrape.remote.protocol import Message1
 from pyscrape.remote.rows import Batch, Row
-from pyscrape.remote.waves import requests_of
+from pyscrape.remote.waves import related, requests_of
 from tests.helpers.examples import examples
+from tests.remote.receiver import fields
 
 AT = 1_700_000_000_000
 NAMES = st.sampled_from(["__name__", "a", "b", "job", "instance", "long"])
@@ -78,11 +79,42 @@ def test_requests_are_the_same_before_and_after_blocks_are_there(
             row.pack()
     assert len(seen) == 1
     assert row.packed
-    # Another number of lanes reads the labels again.
-    again = requests_of(batches, lanes + 1, most, message, ExemplarQueue(1))
+    # Parts of another length read the labels again.
+    again = requests_of(batches, lanes, most + 1, message, ExemplarQueue(1))
     assert sum(request.samples for request in again) == width * rows
     messages = b"".join(bytes(cramjam.snappy.decompress_raw(r.body)) for r in again)
     assert len(messages) == sum(len(m) for _, m in seen.pop())
+
+
+def row_of(*columns: int) -> Row:
+    array = np.array(columns, np.int32)
+    return Row(array, None, array, [series_head({"__name__": f"m{k}"}) for k in columns])
+
+
+def test_rows_that_share_series_are_of_one_group() -> None:
+    alone, first, second, third, other = row_of(1, 2), row_of(3, 4), row_of(4, 5), row_of(5, 6), row_of(9)
+    assert related([alone, first, alone, other]) == [None] * 4
+    found = related([first, alone, third, second, other, first])
+    assert found[0] == found[2] == found[3] == found[5] is not None
+    assert found[1] is found[4] is None
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=1, unique=True), min_size=1, max_size=6), st.integers(1, 4)
+)
+def test_a_series_is_in_one_lane_and_in_order(sets: list[list[int]], lanes: int) -> None:
+    rows = [row_of(*columns) for columns in sets]
+    batches = [Batch(row, AT + n, np.zeros(len(row.columns))) for n, row in enumerate([*rows, *rows])]
+    lane_of: dict[bytes, set[int]] = {}
+    times: dict[bytes, list[int]] = {}
+    for request in requests_of(batches, lanes, 2, Message1(), ExemplarQueue(1)):
+        for _, message in fields(bytes(cramjam.snappy.decompress_raw(request.body))):
+            parts = dict(fields(message))
+            lane_of.setdefault(parts[1], set()).add(request.lane)
+            times.setdefault(parts[1], []).append(dict(fields(parts[2]))[2])
+    assert all(len(lanes_of_it) == 1 for lanes_of_it in lane_of.values())
+    assert all(found == sorted(found) for found in times.values())
+    assert sum(map(len, times.values())) == 2 * sum(map(len, sets))
 
 
 def test_a_block_is_not_much_larger_than_what_the_compressor_makes() -> None:
