@@ -45,7 +45,10 @@ class SeriesHeads:
         self._encode = encode
         rules = config.write_relabel_configs
         self._rules: Rules | None = compile_rules(rules, "utf8") if rules else None
+        # Of targets whose rows change: the next row has most of the last one's series. Of all others a row is enough.
         self._heads: dict[int, Any] = {}
+        self._seen = np.zeros(1024, np.bool_)
+        self._changed = False
         # Rows by the identity of their columns, in two generations: what has not come for some rounds is forgotten.
         self._young: dict[int, Row] = {}
         self._old: dict[int, Row] = {}
@@ -56,12 +59,16 @@ class SeriesHeads:
         """The columns that are sent, with their heads. Ids must be those of this moment."""
         if self._epoch != self._source.epoch:
             # Ids may have been given to other series.
-            self._heads.clear()
+            self._heads = {}
+            self._seen[:] = False
             self._young, self._old = {}, {}
             self._epoch = self._source.epoch
         self._asked += 1
         if self._asked > 64 + 4 * len(self._young):
             self._young, self._old, self._asked = {}, self._young, 0
+            if not self._changed:
+                self._heads = {}
+            self._changed = False
         key = id(columns)
         row = self._young.get(key) or self._old.get(key)
         if row is None or row.whole is not columns:
@@ -72,22 +79,26 @@ class SeriesHeads:
     def _make_row(self, columns: Columns) -> Row:
         wanted = columns.tolist()
         new = sorted({column for column in wanted if column not in self._heads})
+        made = self._heads if self._seen_before(columns) else {}
         if new:
             frame = self._source.index.frame(np.array(new, np.int32))
             for position, column in enumerate(new):
-                self._heads[column] = self._make(dict(frame.labels(position)))
-        heads = [self._heads[column] for column in wanted]
+                made[column] = self._make(dict(frame.labels(position)))
+        heads = [made[column] if column in made else self._heads[column] for column in wanted]
         if DROPPED not in heads:
             return Row(columns, None, columns, heads)
         chosen = np.array([head is not DROPPED for head in heads], np.bool_)
         return Row(columns, chosen, columns[chosen], [head for head in heads if head is not DROPPED])
 
-    def pack(self, row: Row) -> None:
-        """Keep what is known of a row's series compressed: the blocks are sent, and a changed row reads them again."""
-        if not row.packed:
-            row.pack()
-            for column in row.columns.tolist():
-                self._heads.pop(column, None)
+    def _seen_before(self, columns: Columns) -> bool:
+        """Whether some of the series were in another row."""
+        most = int(columns.max(initial=0))
+        if most >= len(self._seen):
+            self._seen = np.concatenate((self._seen, np.zeros(2 * most - len(self._seen), np.bool_)))
+        before = bool(self._seen[columns].any())
+        self._seen[columns] = True
+        self._changed |= before
+        return before
 
     def _make(self, labels: dict[str, str]) -> Any:
         sent = self.sent(labels)

@@ -275,11 +275,7 @@ class RemoteWriter:
             self.stats.samples_dropped_total += _samples(batches) - _samples(young)
             batches = young
         most = self.config.queue_config.max_samples_per_send
-        requests = requests_of(batches, self.shards, most, self._message, self.exemplars)
-        for batch in batches:
-            if not batch.row.packed and batch.row.complete:
-                self._heads.pack(batch.row)
-        return requests
+        return requests_of(batches, self.shards, most, self._message, self.exemplars)
 
     async def _deliver(self, wave: Wave) -> None:
         begin_s = self._wave_since_s = asyncio.get_running_loop().time()

@@ -1,5 +1,7 @@
 """Blocks compressed beforehand hold what joining and compressing gives: the same message, byte for byte."""
 
+from collections.abc import Mapping
+
 import cramjam
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from pyscrape.model.value import STALE_BITS
 from pyscrape.remote.blocks import body, elements, make_block, origins
 from pyscrape.remote.encode import FIRST_SIX_BYTE_MS, LAST_SIX_BYTE_MS, series_head, write_request
 from pyscrape.remote.exemplars import ExemplarQueue
+from pyscrape.remote.heads import SeriesHeads
 from pyscrape.remote.protocol import Message1
 from pyscrape.remote.rows import Batch, Row
 from pyscrape.remote.waves import related, requests_of
+from pyscrape.store import Store
 from tests.helpers.examples import examples
-from tests.remote.receiver import fields
+from tests.remote.receiver import config, fields
 
 AT = 1_700_000_000_000
 NAMES = st.sampled_from(["__name__", "a", "b", "job", "instance", "long"])
@@ -75,15 +79,26 @@ def test_requests_are_the_same_before_and_after_blocks_are_there(
         assert sum(request.samples for request in requests) == width * rows
         assert all(request.samples <= most for request in requests)
         seen.add(tuple((r.lane, bytes(cramjam.snappy.decompress_raw(r.body))) for r in requests))
-        if row.complete and not row.packed:
-            row.pack()
     assert len(seen) == 1
-    assert row.packed
-    # Parts of another length read the labels again.
+    assert all(part.block is not None for part in row.parts(most))
+    # Parts of another length get blocks of their own.
     again = requests_of(batches, lanes, most + 1, message, ExemplarQueue(1))
     assert sum(request.samples for request in again) == width * rows
     messages = b"".join(bytes(cramjam.snappy.decompress_raw(r.body)) for r in again)
     assert len(messages) == sum(len(m) for _, m in seen.pop())
+
+
+@given(st.integers(1, 2500), st.integers(0, 2500), st.integers(1, 2500))
+def test_labels_are_kept_as_they_were(width: int, start: int, length: int) -> None:
+    for heads in ([b"%d" % k for k in range(width)], [(str(k),) for k in range(width)]):
+        columns = np.arange(width, dtype=np.int32)
+        row = Row(columns, None, columns, heads)
+        start = min(start, width - 1)
+        places = slice(start, min(width, start + length))
+        assert row.heads(places) == heads[places]
+        chosen = np.arange(width) % 3 == 0
+        kept = row.subset(chosen)
+        assert kept.heads(slice(0, len(kept.columns))) == heads[::3]
 
 
 def row_of(*columns: int) -> Row:
@@ -129,3 +144,28 @@ def test_a_block_is_not_much_larger_than_what_the_compressor_makes() -> None:
     block = make_block(heads)
     assert block is not None
     assert len(block.fill(AT, values).data) < 1.05 * len(elements(plain).data)
+
+
+def test_labels_of_rows_that_change_are_read_once() -> None:
+    store = Store()
+    read: list[str] = []
+
+    def encode(labels: Mapping[str, str]) -> bytes:
+        read.append(labels["k"])
+        return series_head(labels)
+
+    heads = SeriesHeads(store, config(), {}, encode)
+    columns = store.table("t").add_columns([{"__name__": "m", "k": str(k)} for k in range(30)])
+    ten = columns[:10]
+    for row, expected in (
+        (ten, 10),
+        (ten, 0),
+        (columns[:11], 11),
+        (columns[:12], 1),
+        (columns[:13], 1),
+        (ten, 0),
+    ):
+        read.clear()
+        found = heads.row(row).heads(slice(0, len(row)))
+        assert found == [series_head({"__name__": "m", "k": str(k)}) for k in range(len(row))]
+        assert len(read) == expected
