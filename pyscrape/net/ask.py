@@ -83,6 +83,8 @@ class Asker:
 
 def _reply(response: httpx.Response) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
+    # The stream refers to its response: taken out, all of it, the request's body included, is freed at once.
+    response.stream = httpx.ByteStream(b"")
     return Reply(response.status_code, response.reason_phrase, headers, response.content)
 
 

@@ -111,7 +111,7 @@ def _windows(samples: Sequence[bytes]) -> Iterator[list[bytes]]:
     yield group
 
 
-def origins(data: bytes, size: int) -> NDArray[np.int64]:
+def origins(data: bytes, size: int) -> Places:
     """For each byte of what some elements are decoded to, the place of the literal byte in them that it is."""
     lengths, offsets, places = [], [], []
     at, end = 0, len(data)
@@ -137,16 +137,16 @@ def origins(data: bytes, size: int) -> NDArray[np.int64]:
         places.append(at)
         if not kind:
             at += length
-    element = np.repeat(np.arange(len(lengths)), np.array(lengths, np.int64))
-    begin = np.cumsum(np.array([0, *lengths[:-1]], np.int64))
-    source = np.arange(size) - np.array(offsets, np.int64)[element]
+    element = np.repeat(np.arange(len(lengths), dtype=np.int32), np.array(lengths, np.int32))
+    begin = np.cumsum(np.array([0, *lengths[:-1]], np.int32), dtype=np.int32)
+    source = np.arange(size, dtype=np.int32) - np.array(offsets, np.int32)[element]
     while True:  # a copy of a copy: each round follows twice as many
         further = source[source]
         if (further == source).all():
             break
         source = further
     element = element[source]
-    found: NDArray[np.int64] = np.array(places, np.int64)[element] + source - begin[element]
+    found: Places = np.array(places, np.int32)[element] + source - begin[element]
     return found
 
 

@@ -1,5 +1,7 @@
 """Questions to HTTP APIs: what an error says."""
 
+import gc
+
 import httpx
 import pytest
 
@@ -17,4 +19,20 @@ async def test_errors_do_not_tell_the_password_of_a_url() -> None:
             await ask
         assert "hunter2" not in str(caught.value)
         assert "http://me:xxxxx@h.example/x" in str(caught.value)
+    await asker.close()
+
+
+async def test_what_was_asked_is_freed_without_the_collector() -> None:
+    asker = Asker(DEFAULT_HTTP, transport=httpx.MockTransport(lambda request: httpx.Response(204)))
+    await asker.post("http://h.example/x", b"")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await asker.post("http://h.example/x", b"a large body")
+            await asker.get("http://h.example/x")
+        left = [one for one in gc.get_objects() if isinstance(one, httpx.Request | httpx.Response)]
+    finally:
+        gc.enable()
+    assert left == []
     await asker.close()
