@@ -185,6 +185,8 @@ def test_around_the_jobs() -> None:
     ids = [row[0] for row in findings(text)]
     assert ids.count("not-run") == 1, "rules are not evaluated"
     assert "plain-http-credentials" in ids
+    unsigned = findings("remote_write: [{url: 'https://a', sigv4: {region: a}, round_robin_dns: true}]")
+    assert [row[0] for row in unsigned] == ["not-run"] * 2
     https = "remote_write: [{url: 'https://a', basic_auth: {username: a}}]"
     assert findings(https) == []
 

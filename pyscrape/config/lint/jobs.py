@@ -202,11 +202,25 @@ NOT_RUN = {
 }
 
 
+# The same of each remote_write.
+NOT_SENT = {
+    "sigv4": "requests are not signed by pyscrape run: sigv4 is not supported",
+    "azuread": "pyscrape run gets no tokens: azuread is not supported",
+    "google_iam": "pyscrape run gets no tokens: google_iam is not supported",
+    "send_native_histograms": "native histograms are not supported by pyscrape run",
+    "round_robin_dns": "round_robin_dns is not supported by pyscrape run",
+}
+
+
 def not_run_yet(root: Section) -> Iterator[Finding]:
-    """Sections that are checked here and have no effect in `pyscrape run`."""
+    """Sections and settings that are checked here and have no effect in `pyscrape run`."""
     for name, what in NOT_RUN.items():
         if root.given(name) and not root.nodes[name].is_null:
             yield Finding(root, what, name)
+    for section in root.items("remote_write"):
+        for name, what in NOT_SENT.items():
+            if section.values.get(name) and section.given(name):
+                yield Finding(section, what, name)
 
 
 def remote_credentials(root: Section) -> Iterator[Finding]:
