@@ -43,26 +43,29 @@ class Elements(NamedTuple):
 class Block:
     """The samples of some series at one time."""
 
-    __slots__ = ("_data", "_size", "_times_at", "_values_at")
+    __slots__ = ("_data", "_size", "_time_bytes", "_times_at", "_values_at")
 
-    def __init__(self, data: bytes, size: int, values_at: Places, times_at: Sequence[Places]) -> None:
+    def __init__(
+        self, data: bytes, size: int, values_at: Places, times_at: Places, time_bytes: Places
+    ) -> None:
+        """`values_at`: where values begin; `times_at` and `time_bytes`: the places of the time and its bytes there."""
         self._data = np.frombuffer(data, np.uint8)
         self._size = size
         self._values_at = values_at
         self._times_at = times_at
+        self._time_bytes = time_bytes
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._data.nbytes + self._values_at.nbytes + sum(one.nbytes for one in self._times_at)
+        return self._data.nbytes + self._values_at.nbytes + self._times_at.nbytes + self._time_bytes.nbytes
 
     def fill(self, at_ms: int, values: Values) -> Elements:
         """The samples of all series at one time."""
         out = self._data.copy()
         words = np.ndarray((len(out) - _VALUE + 1,), np.uint64, out, strides=(1,))
         words[self._values_at] = values.view(np.uint64)
-        for places, byte in zip(self._times_at, time_bytes(at_ms)[1:], strict=True):
-            out[places] = byte
+        out[self._times_at] = np.frombuffer(time_bytes(at_ms), np.uint8)[self._time_bytes]
         return Elements(out.tobytes(), self._size)
 
 
@@ -94,8 +97,9 @@ def _try_block(heads: Sequence[bytes], seed: int) -> Block | None:
     begins = origin[values[:, 0]]
     if (of_output[origin] != meaning).any() or (origin[values] != begins[:, None] + np.arange(_VALUE)).any():
         return None
-    times_at = [np.flatnonzero(of_output == number).astype(np.int32) for number in range(TIME_BYTES)]
-    return Block(data, size, begins.astype(np.int32), times_at)
+    times_at = np.flatnonzero((of_output >= 0) & (of_output < TIME_BYTES)).astype(np.int32)
+    # The first of `time_bytes` is a tag.
+    return Block(data, size, begins.astype(np.int32), times_at, of_output[times_at] + 1)
 
 
 def _windows(samples: Sequence[bytes]) -> Iterator[list[bytes]]:
