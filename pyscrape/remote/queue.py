@@ -62,18 +62,18 @@ def desired_shards(
     kept_ratio: float,
     backlog: float,
     behind_s: float = 0.0,
-) -> int:
-    """How many shards the next while should have.
+) -> tuple[int, float]:
+    """How many shards the next while should have, and how many would be enough, whatever the limits say.
 
     As Prometheus reckons it: enough for what comes in plus a twentieth of the backlog a second; within 30 % of what
     there is nothing changes, and who is more than ten seconds behind does not shrink. `out_rate` is samples sent a
     second while sending, by all shards together.
     """
     if out_rate <= 0:
-        return now
+        return now, float(now)
     each = out_rate / now
     wanted = (in_rate * kept_ratio + 0.05 * backlog) / each
     if now * 0.7 <= wanted <= now * 1.3:
-        return now
+        return now, wanted
     shards = max(least, min(most, int(-(-wanted // 1))))
-    return now if shards < now and behind_s > BEHIND_S else shards
+    return now if shards < now and behind_s > BEHIND_S else shards, wanted

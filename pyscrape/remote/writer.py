@@ -70,6 +70,7 @@ class RemoteWriter:
         self.queue = RowQueue(limits.capacity * limits.max_shards)
         self.spool = spool
         self.shards = limits.min_shards
+        self.shards_desired = float(self.shards)
         self.highest_sent_ms = 0
         version2 = config.protobuf_message == PROTOBUF_V2
         self._message: Message = Message2(metadata, clock) if version2 else Message1()
@@ -122,6 +123,11 @@ class RemoteWriter:
         if sent is not None:
             [column] = self._source.index.ids([series]).tolist()
             self.exemplars.push(column, sent, Exemplar(labels, value, at_ms))
+
+    @property
+    def came(self) -> int:
+        """Samples that were pushed."""
+        return self._in_samples
 
     @property
     def pending(self) -> int:
@@ -387,7 +393,7 @@ class RemoteWriter:
             await asyncio.sleep(RESHARD_S)
             taken, came = self._out_samples - sent, self._in_samples - seen
             spent = self._out_s - spent_s
-            self.shards = desired_shards(
+            self.shards, self.shards_desired = desired_shards(
                 now=self.shards,
                 least=limits.min_shards,
                 most=limits.max_shards,
