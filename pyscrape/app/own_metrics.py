@@ -199,6 +199,14 @@ REMOTE_ROWS: tuple[RemoteRow, ...] = (
     ("counter", "bytes_total", "Bytes sent.", lambda w: w.stats.bytes_total),
     ("gauge", "samples_pending", "Samples that wait.", lambda w: w.pending),
     ("gauge", "shards", "Shards in use.", lambda w: w.shards),
+    ("gauge", "shards_desired", "Shards that would be enough.", lambda w: w.shards_desired),
+    ("gauge", "shard_capacity", "Samples that a shard may hold.", lambda w: w.config.queue_config.capacity),
+    (
+        "gauge",
+        "max_samples_per_send",
+        "Most samples of a request.",
+        lambda w: w.config.queue_config.max_samples_per_send,
+    ),
     ("gauge", "shards_max", "Most shards.", lambda w: w.config.queue_config.max_shards),
     ("gauge", "shards_min", "Fewest shards.", lambda w: w.config.queue_config.min_shards),
     (
@@ -222,6 +230,9 @@ def remote_families(writers: RemoteWriters) -> Iterable[Family]:
     newest_ms = max((writer.queue.newest_ms for writer in writers.writers), default=0)
     name = "prometheus_remote_storage_highest_timestamp_in_seconds"
     yield single("gauge", name, "Newest time that came into any queue.", newest_ms / 1000)
+    came = max((writer.came for writer in writers.writers), default=0)
+    name = "prometheus_remote_storage_samples_in_total"
+    yield single("counter", name, "Samples that came into the queues, each counted once.", float(came))
 
 
 def web_families(stats: WebStats) -> Iterable[Family]:
