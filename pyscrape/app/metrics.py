@@ -25,6 +25,15 @@ class Family:
     samples: Samples
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A metric family of (labels, count, sum), without quantiles."""
+
+    name: str
+    help: str
+    samples: Iterable[tuple[Mapping[str, str], int, float]]
+
+
 def single(kind: str, name: str, help_text: str, value: float) -> Family:
     """A family of one sample without labels."""
     return Family(kind, name, help_text, [({}, value)])
@@ -33,7 +42,7 @@ def single(kind: str, name: str, help_text: str, value: float) -> Family:
 class _Families(Collector):
     """prometheus-client's view of functions that give families."""
 
-    def __init__(self, sources: list[Callable[[], Iterable[Family]]]) -> None:
+    def __init__(self, sources: list[Callable[[], Iterable[Family | Summary]]]) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
@@ -45,7 +54,13 @@ class _Families(Collector):
         return []
 
 
-def _metric(family: Family) -> Metric:
+def _metric(family: Family | Summary) -> Metric:
+    if isinstance(family, Summary):
+        summary = Metric(family.name, family.help, "summary")
+        for labels, count, total in family.samples:
+            summary.add_sample(f"{family.name}_sum", dict(labels), total)
+            summary.add_sample(f"{family.name}_count", dict(labels), float(count))
+        return summary
     cls = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     samples = list(family.samples)
     names = list(samples[0][0]) if samples else []
@@ -59,7 +74,7 @@ def _metric(family: Family) -> Metric:
 class OwnMetrics:
     """The registry of this server; parts add themselves as sources of families."""
 
-    sources: list[Callable[[], Iterable[Family]]] = field(default_factory=list)
+    sources: list[Callable[[], Iterable[Family | Summary]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._registry = CollectorRegistry()

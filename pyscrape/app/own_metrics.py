@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pyscrape.app.metrics import Family, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
-from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.net.urls import redacted_url
 from pyscrape.remote.writer import RemoteWriter
 from pyscrape.remote.writers import RemoteWriters
@@ -139,17 +138,6 @@ def store_families(store: "Store") -> Iterable[Family]:
             yield single(kind, name, text, float(value))
     held = [({"part": part}, float(size)) for part, size in stats.bytes.items()]
     yield Family("gauge", "pyscrape_store_bytes", "Memory that the store accounts for, by part.", held)
-
-
-def discovery_families(discovery: DiscoveryManager) -> Iterable[Family]:
-    """How many targets each discovery has, and whether its last look failed."""
-    rows = discovery.status()
-    found = [({"name": "scrape", "config": job}, float(n)) for jobs, _, n in rows for job in jobs]
-    yield Family("gauge", "prometheus_sd_discovered_targets", "Current number of discovered targets.", found)
-    failed = [
-        ({"config": job, "kind": s.kind}, float(bool(s.last_error))) for jobs, s, _ in rows for job in jobs
-    ]
-    yield Family("gauge", "pyscrape_sd_failing", "1 while a discovery's last look failed.", failed)
 
 
 RemoteRow = tuple[str, str, str, Callable[[RemoteWriter], float]]

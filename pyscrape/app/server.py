@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from pyscrape import __version__
 from pyscrape.app import log
+from pyscrape.app.discovery_metrics import discovery_families
 from pyscrape.app.flags import Flags
 from pyscrape.app.forward import page_metadata
 from pyscrape.app.kubernetes_metrics import kubernetes_families
@@ -26,7 +27,6 @@ from pyscrape.app.mode import make_mode
 from pyscrape.app.own_metrics import (
     ReloadState,
     build_families,
-    discovery_families,
     remote_families,
     scrape_families,
     web_families,

@@ -5,12 +5,12 @@ in it differs. Files of discoveries, certificates and passwords are not part of 
 """
 
 import asyncio
-import glob
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+from pyscrape.config.load import config_files
 from pyscrape.config.settings import Config
 
 logger = logging.getLogger("pyscrape")
@@ -18,8 +18,7 @@ logger = logging.getLogger("pyscrape")
 
 def watched_files(path: str, config: Config) -> list[str]:
     """The configuration's own file and the rule and scrape config files that it names."""
-    patterns = [*config.rule_files, *config.scrape_config_files]
-    return [path, *sorted(file for pattern in patterns for file in glob.glob(pattern))]  # noqa: PTH207  # paths with *
+    return [path, *sorted(config_files([*config.rule_files, *config.scrape_config_files]))]
 
 
 def checksum(files: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pyscrape.discovery.groups import Discoverer, TargetGroup
 from pyscrape.discovery.make import make_discoverer, supported
+from pyscrape.discovery.manager import Unmade
 from pyscrape.discovery.static import static_groups
 from pyscrape.targets.groups import TargetBuilder
 from pyscrape.targets.target import Dropped, Failed, Target
@@ -53,6 +54,14 @@ class Outcome:
     result: Target | Dropped | Failed
 
 
+def made(config: Any) -> Discoverer:
+    """The discoverer of a config, or what stands for one that cannot be made."""
+    try:
+        return make_discoverer(config)
+    except Exception as error:  # plugins are anybody's code; the survey tells of it
+        return Unmade(config, error)
+
+
 class Survey:
     """A job's discoveries. `changed` is set whenever one of them hands something over or its state changes."""
 
@@ -63,9 +72,7 @@ class Survey:
         static = Source(job.static_configs, None, synced=True)
         static.groups = {group.source: group for group in static_groups(job.static_configs)}
         self.sources = [static] if static.groups else []
-        self.sources += [
-            Source(config, make_discoverer(config)) for config in job.discoveries() if supported(config)
-        ]
+        self.sources += [Source(config, made(config)) for config in job.discoveries() if supported(config)]
         self.skipped = [type(config).__name__ for config in job.discoveries() if not supported(config)]
         self.took_s = 0.0
 
@@ -87,6 +94,8 @@ class Survey:
         while not self.complete:
             now_s = time.monotonic()
             missing = [source for source in self.sources if not source.synced]
+            if any(isinstance(source.discoverer, Unmade) for source in missing):
+                break  # nobody will make it in the meantime
             if not all(source.advice for source in missing):
                 refused_since_s = None
             elif refused_since_s is None:

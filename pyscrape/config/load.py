@@ -233,7 +233,9 @@ def matching_files(path: str) -> list[str]:
         return [path] if os.path.exists(path) else []
     import glob  # a millisecond that most files can spare
 
-    return sorted(glob.glob(path, include_hidden=True))
+    from pyscrape.model.globs import python_pattern
+
+    return sorted(glob.glob(python_pattern(path), include_hidden=True))
 
 
 def _check_paths(section: Section, field: str, what: str) -> None:

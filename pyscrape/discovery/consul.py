@@ -79,14 +79,40 @@ def should_watch(config: ConsulSDConfig, name: str, tags: Iterable[str]) -> bool
     return (not config.services or name in config.services) and set(config.tags) <= set(tags)
 
 
+STATES = ("critical", "warning", "passing")
+
+
 def health(checks: Sequence[_Check]) -> str:
-    """The worst state of an instance's checks, as Consul aggregates them."""
-    if any(
-        c.check_id == "_node_maintenance" or c.check_id.startswith("_service_maintenance:") for c in checks
-    ):
+    """The worst state of an instance's checks, as Consul's client library aggregates them; "" for unknown ones."""
+    states = {check.status for check in checks if not _is_maintenance(check)}
+    if not states.issubset(STATES):
+        return ""
+    if any(map(_is_maintenance, checks)):
         return "maintenance"
-    states = {check.status for check in checks}
-    return next((state for state in ("critical", "warning") if state in states), "passing")
+    return next((state for state in STATES if state in states), "passing")
+
+
+def _is_maintenance(check: _Check) -> bool:
+    return check.check_id == "_node_maintenance" or check.check_id.startswith("_service_maintenance:")
+
+
+def base_url(config: ConsulSDConfig) -> str:
+    """Where the API is: `server` may have a scheme and a path of its own, which then win over those of the config.
+
+    Raises:
+        ValueError: the scheme is none that is spoken here.
+    """
+    scheme, separator, rest = config.server.partition("://")
+    if not separator:
+        return f"{config.scheme}://{config.server}{config.path_prefix}/v1"
+    if scheme == "unix":
+        raise ValueError("the scheme unix:// of a Consul server is not supported by pyscrape")
+    if scheme not in {"http", "https"}:
+        raise ValueError(f"Unknown protocol scheme: {scheme}")
+    host, slash, path = rest.partition("/")
+    prefix = f"/{path.rstrip('/')}" if slash and path else config.path_prefix
+    # Never without TLS where the config asks for it.
+    return f"{'https' if scheme == 'https' else config.scheme}://{host}{prefix}/v1"
 
 
 def target_of(instance: Instance, separator: str) -> dict[str, str]:
@@ -120,7 +146,7 @@ class ConsulApi:
 
     def __init__(self, config: ConsulSDConfig, asker: Asker | None = None) -> None:
         self._config = config
-        self._base = f"{config.scheme}://{config.server}{config.path_prefix}/v1"
+        self._base = base_url(config)
         headers = [("X-Consul-Token", config.token.reveal())] if config.token else []
         self._asker = asker or Asker(config.http, headers=headers, timeout_s=ANSWER_S)
 
@@ -189,28 +215,46 @@ class ConsulDiscoverer:
         self._datacenter = ""
         self._errors: dict[str, str] = {}
         self.status = DiscoveryStatus("consul")
+        self._update: UpdateGroups = lambda _: None
+        # The first hand-over is of everything: it waits for the services that were there at the start.
+        self._awaited: set[str] = set()
+        self._held: list[TargetGroup] = []
 
     async def run(self, update: UpdateGroups) -> None:
         """Follow the catalog, or only the services that the config names; until cancelled."""
+        self._update, self._awaited, self._held = update, set(), []
         self._datacenter = await self._persist(self._api.datacenter, "datacenter")
         async with asyncio.TaskGroup() as tasks:
             if self._config.services and not self._config.tags and not self._config.filter:
+                self._awaited.update(self._config.services)
                 for name in self._config.services:
-                    tasks.create_task(self._follow_service(name, update), name=f"consul service {name}")
+                    tasks.create_task(self._follow_service(name), name=f"consul service {name}")
             else:
-                await self._follow_catalog(update, tasks)
+                await self._follow_catalog(tasks)
 
-    async def _persist(self, ask: Callable[[], Awaitable[T]], what: str) -> T:
+    def _hand_over(self, groups: Iterable[TargetGroup]) -> None:
+        """Give groups on, once each service of the first round has answered or failed; nothing while all failed."""
+        self._held += groups
+        if self._awaited or (self._errors and not self._held):
+            return
+        held, self._held = self._held, []
+        self._update(held)
+
+    async def _persist(self, ask: Callable[[], Awaitable[T]], what: str, service: str = "") -> T:
         """Ask until there is an answer; `what` is asked tells its failures from those of others."""
         while True:
             self.status.last_attempt_s = self._clock()
             try:
-                answer = await ask()
+                answer = await self._timed(ask, "health" if service else what)
             except ConsulError as error:
+                self.status.counts["consul_rpc_failures"] += 1
                 if self._errors.get(what) != str(error):
                     logger.error("Error asking Consul", extra={"what": what, "err": str(error)})
                 self._errors[what] = str(error)
                 self._tell()
+                if service in self._awaited:
+                    self._awaited.discard(service)
+                    self._hand_over([])
                 await asyncio.sleep(self._retry_s)
             else:
                 if self._errors.pop(what, None) is not None:
@@ -219,6 +263,14 @@ class ConsulDiscoverer:
                 self._tell()
                 return answer
 
+    async def _timed(self, ask: Callable[[], Awaitable[T]], call: str) -> T:
+        began_s = time.perf_counter()
+        try:
+            return await ask()
+        finally:
+            self.status.counts[f"consul_{call}"] += 1
+            self.status.seconds[f"consul_{call}"] += time.perf_counter() - began_s
+
     def _tell(self) -> None:
         """The status of all questions: it fails while one of them does."""
         error = next(iter(self._errors.values()), "")
@@ -226,9 +278,10 @@ class ConsulDiscoverer:
 
     def _forget(self, name: str) -> None:
         self._errors.pop(f"service {name}", None)
+        self._awaited.discard(name)
         self._tell()
 
-    async def _follow_catalog(self, update: UpdateGroups, tasks: asyncio.TaskGroup) -> None:
+    async def _follow_catalog(self, tasks: asyncio.TaskGroup) -> None:
         followed: dict[str, asyncio.Task[None]] = {}
         index = 0
         while True:
@@ -237,25 +290,32 @@ class ConsulDiscoverer:
                 for name in [name for name in followed if name not in services]:
                     followed.pop(name).cancel()
                     self._forget(name)
-                    update([TargetGroup(name)])
-                for name, tags in services.items():
-                    if name not in followed and should_watch(self._config, name, tags):
-                        work = self._follow_service(name, update)
-                        followed[name] = tasks.create_task(work, name=f"consul service {name}")
+                    self._hand_over([TargetGroup(name)])
+                new = [
+                    name
+                    for name, tags in services.items()
+                    if name not in followed and should_watch(self._config, name, tags)
+                ]
+                if not index:
+                    self._awaited.update(new)
+                for name in new:
+                    work = self._follow_service(name)
+                    followed[name] = tasks.create_task(work, name=f"consul service {name}")
                 if not followed:
-                    update([])
+                    self._hand_over([])
             # An index that falls means that the catalog was restored: start over.
             index = now if now >= index else 0
             await asyncio.sleep(self._config.refresh_interval.seconds)
 
-    async def _follow_service(self, name: str, update: UpdateGroups) -> None:
+    async def _follow_service(self, name: str) -> None:
         index = 0
         labels = {f"{META}service": name, f"{META}dc": self._datacenter}
         while True:
             asked = partial(self._api.instances, name, index)
-            instances, now = await self._persist(asked, f"service {name}")
+            instances, now = await self._persist(asked, f"service {name}", name)
+            self._awaited.discard(name)
             if now != index or not index:
                 targets = (target_of(instance, self._config.tag_separator) for instance in instances)
-                update([TargetGroup(name, tuple(targets), labels)])
+                self._hand_over([TargetGroup(name, tuple(targets), labels)])
             index = now if now >= index else 0
             await asyncio.sleep(self._config.refresh_interval.seconds)

@@ -6,15 +6,17 @@ all candidates of the search list is an answer: no targets.
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import dns.asyncresolver
 import dns.exception
+import dns.name
 import dns.rdatatype
 import dns.resolver
 from dns.rdata import Rdata
 
-from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup
 from pyscrape.discovery.network_settings import DNSSDConfig
 from pyscrape.discovery.refresh import LookError, RefreshDiscoverer, sleep
 from pyscrape.model.names import quoted
@@ -22,7 +24,7 @@ from pyscrape.model.names import quoted
 logger = logging.getLogger("pyscrape.discovery")
 
 META = "__meta_dns_"
-LOOKUP_S = 10.0
+RESOLV_CONF = "/etc/resolv.conf"
 EDNS_BYTES = 1232
 
 Lookup = Callable[[str, str], Awaitable[Sequence[Rdata]]]
@@ -31,27 +33,70 @@ Lookup = Callable[[str, str], Awaitable[Sequence[Rdata]]]
 
 def system_resolver() -> dns.asyncresolver.Resolver:
     """The resolver of resolv.conf, read anew: a laptop or a pod may change networks."""
-    return dns.asyncresolver.Resolver()
+    if sys.platform == "win32":
+        return dns.asyncresolver.Resolver()
+    return resolver_from(RESOLV_CONF)
+
+
+def resolver_from(path: str) -> dns.asyncresolver.Resolver:
+    """The resolver of a file like resolv.conf. Only the file's domain and search list count, not the host's own name.
+
+    Raises:
+        dns.resolver.NoResolverConfiguration: there is no such file, or no server in it.
+    """
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.domain = dns.name.root
+    resolver.read_resolv_conf(path)
+    return resolver
+
+
+def candidates(name: str, search: Sequence[str], ndots: int) -> list[str]:
+    """The names to ask for, in order: as it stands first when it has more than `ndots` labels, else last.
+
+    `candidates("db", ["corp.example."], 1)` -> `["db.corp.example.", "db."]`
+    """
+    if name.endswith("."):
+        return [name]
+    listed = [f"{name}.{suffix}" if suffix != "." else f"{name}." for suffix in search]
+    full = f"{name}."
+    return [full, *listed] if name.count(".") + 1 > ndots else [*listed, full]
 
 
 def lookup_by(resolver_of: Callable[[], dns.asyncresolver.Resolver]) -> Lookup:
-    """Looks names up by UDP with EDNS, by TCP where an answer is cut; the search list is followed."""
+    """Looks names up by UDP with EDNS, by TCP where an answer is cut; the search list is followed.
+
+    The first candidate that exists is the answer. A candidate that no server answers for does not end the search, but
+    "there is no such name" needs the word of a server about each.
+    """
 
     async def find(name: str, kind: str) -> Sequence[Rdata]:
+        failed = f"could not resolve {quoted(name)}: all servers responded with errors to at least one search domain"
         try:
             resolver = resolver_of()
-            resolver.use_edns(0, 0, EDNS_BYTES)
-            answer = await resolver.resolve(
-                name, kind, search=True, raise_on_no_answer=False, lifetime=LOOKUP_S
-            )
-        except dns.resolver.NXDOMAIN:
-            return ()
         except (dns.exception.DNSException, OSError) as error:
-            reason = "all servers responded with errors to at least one search domain"
-            raise LookError(f"could not resolve {quoted(name)}: {reason} ({error})") from error
-        return tuple(answer.rrset or ())
+            raise LookError(f"{failed} ({error})") from error
+        resolver.use_edns(0, 0, EDNS_BYTES)
+        search = [str(one) for one in resolver.search or [resolver.domain] if one != dns.name.root]
+        reason: Exception | None = None
+        for candidate in candidates(name, search, 1 if resolver.ndots is None else resolver.ndots):
+            try:
+                return await ask(resolver, candidate, kind)
+            except dns.resolver.NXDOMAIN:
+                continue
+            except (dns.exception.DNSException, OSError) as error:
+                reason = reason or error
+        if reason is not None:
+            raise LookError(f"{failed} ({reason})") from reason
+        return ()
 
     return find
+
+
+async def ask(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> Sequence[Rdata]:
+    """All records of the answer, CNAMEs too. Each server has the time for one attempt, and the first for another."""
+    lifetime_s = resolver.timeout * (len(resolver.nameservers) + 1)
+    answer = await resolver.resolve(name, kind, search=False, raise_on_no_answer=False, lifetime=lifetime_s)
+    return [record for records in answer.response.answer for record in records]
 
 
 lookup = lookup_by(system_resolver)
@@ -76,7 +121,7 @@ def target_of(name: str, record: Rdata, port: int) -> dict[str, str] | None:
             host = str(record.target)  # type: ignore[attr-defined]
             target[f"{META}ns_record_target"] = host
         case dns.rdatatype.A | dns.rdatatype.AAAA:
-            host = str(record.address)  # type: ignore[attr-defined]
+            host = str(record.address).removeprefix("::ffff:")  # type: ignore[attr-defined]
         case _:
             return None
     return {"__address__": join(host.removesuffix("."), port), **target}
@@ -93,13 +138,14 @@ class DNSLooker:
         self._port = config.port
         self._find = find
         self._known: dict[str, TargetGroup] = {}
+        self.status = DiscoveryStatus(self.kind)
         self.interval_s = config.refresh_interval.seconds
 
     async def look(self) -> Iterable[TargetGroup]:
         results = await asyncio.gather(*(self._group(name) for name in self._names))
         errors = [str(error) for error in results if isinstance(error, LookError)]
-        if errors and len(errors) == len(self._names) and not self._known:
-            raise LookError("; ".join(errors))
+        self.status.counts["dns_lookups"] += len(results)
+        self.status.counts["dns_lookup_failures"] += len(errors)
         for error in errors:
             logger.error("Error refreshing DNS targets", extra={"err": error})
         for group in results:
@@ -107,6 +153,7 @@ class DNSLooker:
                 self._known[group.source] = group
         if errors and len(errors) == len(self._names):
             raise LookError("; ".join(errors))
+        self.status.problems = errors
         return list(self._known.values())
 
     async def _group(self, name: str) -> TargetGroup | LookError:
@@ -125,4 +172,5 @@ class DNSDiscoverer(RefreshDiscoverer):
     """The discoverer of `dns_sd_configs`."""
 
     def __init__(self, config: DNSSDConfig, find: Lookup = lookup) -> None:
-        super().__init__(DNSLooker(config, find))
+        looker = DNSLooker(config, find)
+        super().__init__(looker, status=looker.status)

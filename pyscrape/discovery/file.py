@@ -8,16 +8,20 @@ link are seen.
 import asyncio
 import glob
 import logging
+import os
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from watchfiles import awatch
 
-from pyscrape.discovery.groups import TargetGroup, UpdateGroups
+from pyscrape.discovery.groups import DiscoveryStatus, TargetGroup, UpdateGroups
 from pyscrape.discovery.refresh import RefreshDiscoverer
 from pyscrape.discovery.settings import FileSDConfig
 from pyscrape.discovery.target_lists import TargetListError, as_groups, read_json, read_yaml
+from pyscrape.model.globs import python_pattern
 
 logger = logging.getLogger("pyscrape.discovery")
 
@@ -27,21 +31,30 @@ FOLDER_LOOK_S = 5.0
 POLL_MS = 1000
 START_UP_S = 0.5
 
-Content = bytes | str
-"""What a file holds, or why it could not be read."""
+
+class Content(NamedTuple):
+    """What a file holds, and when it was last written (unix seconds)."""
+
+    raw: bytes
+    written_s: float = 0.0
 
 
 def matching(patterns: Iterable[str]) -> list[str]:
-    """The files that the patterns name now, in order, each once."""
-    return list(dict.fromkeys(name for pattern in patterns for name in sorted(glob.glob(pattern))))  # noqa: PTH207
+    """The files that the patterns name now, in order, each once; hidden ones too, as in Prometheus."""
+    return list(dict.fromkeys(name for pattern in patterns for name in _glob(pattern)))
 
 
-def read_files(names: Iterable[str]) -> dict[str, Content]:
-    """Every file's content."""
-    found: dict[str, Content] = {}
+def _glob(pattern: str) -> list[str]:
+    return sorted(glob.glob(python_pattern(pattern), include_hidden=True))  # noqa: PTH207  # paths with *
+
+
+def read_files(names: Iterable[str]) -> dict[str, Content | str]:
+    """Every file's content, or why it could not be read."""
+    found: dict[str, Content | str] = {}
     for name in names:
         try:
-            found[name] = Path(name).read_bytes()
+            with Path(name).open("rb") as file:
+                found[name] = Content(file.read(), os.fstat(file.fileno()).st_mtime)
         except OSError as error:
             found[name] = f"{name}: {error.strerror or error}"
     return found
@@ -54,20 +67,27 @@ class FileGroups:
         self._groups: dict[str, tuple[TargetGroup, ...]] = {}
         self._raw: dict[str, bytes] = {}
         self.errors: dict[str, str] = {}
+        self.written_s: dict[str, float] = {}
         self.read_errors = 0
 
-    def take(self, files: Mapping[str, Content]) -> list[TargetGroup]:
+    def take(self, files: Mapping[str, Content | str]) -> list[TargetGroup]:
         """All groups, given the content of every file that there is now."""
         errors = {}
         for name, content in files.items():
-            if isinstance(content, bytes) and self._raw.get(name) == content and name not in self.errors:
+            if (
+                isinstance(content, Content)
+                and self._raw.get(name) == content.raw
+                and name not in self.errors
+            ):
+                self.written_s[name] = content.written_s
                 continue
             try:
                 if isinstance(content, str):
                     raise TargetListError(content)
                 read = read_json if name.lower().endswith(".json") else read_yaml
-                self._groups[name] = as_groups(read(content), name, LABEL)
-                self._raw[name] = content
+                self._groups[name] = as_groups(read(content.raw), name, LABEL)
+                self._raw[name] = content.raw
+                self.written_s[name] = content.written_s
             except TargetListError as error:
                 self.read_errors += 1
                 errors[name] = str(error)
@@ -78,6 +98,7 @@ class FileGroups:
         for name in [name for name in self._groups if name not in files]:
             del self._groups[name]
             self._raw.pop(name, None)
+            self.written_s.pop(name, None)
         self.errors = errors
         return [group for name in files for group in self._groups.get(name, ())]
 
@@ -91,14 +112,25 @@ class FileLooker:
         self._patterns = config.files
         self.interval_s = config.refresh_interval.seconds
         self.files = FileGroups()
+        self.status = DiscoveryStatus(self.kind)
         self.changed = asyncio.Event()
 
     async def look(self) -> Iterable[TargetGroup]:
-        return await asyncio.to_thread(lambda: self.files.take(read_files(matching(self._patterns))))
+        began_s = time.perf_counter()
+        found = await asyncio.to_thread(lambda: self.files.take(read_files(matching(self._patterns))))
+        self.status.counts["file_read_errors"] = self.files.read_errors
+        self.status.counts["file_scan"] += 1
+        self.status.seconds["file_scan"] += time.perf_counter() - began_s
+        self.status.problems = [
+            text if name in text else f"{name}: {text}" for name, text in self.files.errors.items()
+        ]
+        self.status.details["files"] = dict(self.files.written_s)
+        return found
 
     def folders(self) -> tuple[str, ...]:
         """The folders that hold, or may come to hold, files of these patterns, as far as they exist."""
-        return tuple(sorted({str(Path(p).parent) for p in self._patterns if Path(p).parent.is_dir()}))
+        parents = {str(Path(pattern).parent) for pattern in self._patterns}
+        return tuple(sorted(name for parent in parents for name in _glob(parent) if Path(name).is_dir()))
 
     async def wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -112,7 +144,7 @@ class FileDiscoverer(RefreshDiscoverer):
 
     def __init__(self, config: FileSDConfig) -> None:
         self._files = FileLooker(config)
-        super().__init__(self._files)
+        super().__init__(self._files, status=self._files.status)
 
     async def run(self, update: UpdateGroups) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -150,6 +182,7 @@ class FileDiscoverer(RefreshDiscoverer):
             except FileNotFoundError:
                 continue  # a folder went in the meantime
             except (OSError, RuntimeError) as error:
+                self.status.counts["file_watcher_errors"] += 1
                 if not polling:
                     logger.warning(
                         "Cannot watch folders, looking at them again and again instead",

@@ -1,5 +1,6 @@
 """What every discovery produces: target groups, and the interface by which it hands them over."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,6 +32,12 @@ class DiscoveryStatus:
     last_error: str = ""
     advice: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+    """What of the last look failed (a file, a name) while the rest of it did not."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """How often things happened; /metrics adds them up over all discoverers (`discovery.totals`)."""
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """How long things took, likewise."""
 
 
 class Discoverer(Protocol):

@@ -14,7 +14,7 @@ from pyscrape.net.ask import Asker, AskError
 LABEL = "__meta_url"
 LONG_BYTES = 1 << 17
 """Longer lists are read in a thread."""
-_JSON = re.compile(r"\s*application/json\s*(;\s*charset=(\"utf-8\"|utf-8)\s*)?", re.IGNORECASE)
+_JSON = re.compile(r"application/json(;\s*charset=(\"utf-8\"|utf-8))?", re.ASCII | re.IGNORECASE)
 
 
 class HTTPLooker:
@@ -36,7 +36,7 @@ class HTTPLooker:
             raise LookError(str(error)) from error
         if answer.status != 200:
             raise LookError(f"server returned HTTP status {answer.status} {answer.reason}")
-        if not _JSON.fullmatch(answer.content_type):
+        if not _JSON.fullmatch(answer.content_type.strip()):
             raise LookError(f"unsupported content type {quoted(answer.content_type)}")
         try:
             if len(answer.body) < LONG_BYTES:

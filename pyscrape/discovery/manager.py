@@ -12,6 +12,7 @@ What is decided (`plan`) is a pure function of what runs and what is wanted; the
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -135,6 +136,16 @@ def plan(running: Sequence[Provider], wanted: Mapping[str, JobDiscovery]) -> Pla
     return Plan(tuple(keep), stop, tuple(start))
 
 
+def add(
+    status: DiscoveryStatus, counts: Counter[tuple[str, str]], seconds: defaultdict[tuple[str, str], float]
+) -> None:
+    """Add what a discoverer has counted."""
+    for what, number in status.counts.items():
+        counts[status.kind, what] += number
+    for what, spent_s in status.seconds.items():
+        seconds[status.kind, what] += spent_s
+
+
 class DiscoveryManager:
     """Owns the discoverers' tasks. All methods belong to the event loop's thread."""
 
@@ -148,6 +159,11 @@ class DiscoveryManager:
         self._leftover: dict[str, list[TargetGroup]] = {}
         self._of_job: dict[str, list[Provider]] = {}
         self.providers: list[Provider] = []
+        self.received_updates = 0
+        self.sent_updates = 0
+        # What discoverers that have ended counted and how long they took.
+        self._ended_counts: Counter[tuple[str, str]] = Counter()
+        self._ended_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def apply(self, wanted: Mapping[str, JobDiscovery]) -> None:
         """Make the running discoverers those of `wanted` (job name -> what it asks for).
@@ -158,6 +174,7 @@ class DiscoveryManager:
         self._wanted = dict(wanted)
         starting = {job for _, jobs in decided.start for job in jobs}
         for provider in decided.stop:
+            add(provider.discoverer.status, self._ended_counts, self._ended_seconds)
             if provider.task is not None:
                 provider.task.cancel()
             for job in starting.intersection(provider.jobs):
@@ -201,6 +218,17 @@ class DiscoveryManager:
             (p.jobs, p.discoverer.status, sum(len(group.targets) for group in p.groups.values()))
             for p in self.providers
         ]
+
+    def totals(self) -> tuple[Counter[tuple[str, str]], dict[tuple[str, str], float]]:
+        """How often things happened and how many seconds they took since the start, by (kind, what)."""
+        counts, seconds = self._ended_counts.copy(), self._ended_seconds.copy()
+        for provider in self.providers:
+            add(provider.discoverer.status, counts, seconds)
+        return counts, seconds
+
+    def failed_configs(self) -> int:
+        """How many discoverers could not be made."""
+        return sum(isinstance(provider.discoverer, Unmade) for provider in self.providers)
 
     def synced(self, job: str) -> bool:
         """Whether every discoverer of the job has answered at least once."""
@@ -249,7 +277,10 @@ class DiscoveryManager:
                 provider.discoverer = self._made(provider.config)
 
     def _update(self, provider: Provider, groups: Sequence[TargetGroup]) -> None:
-        if provider not in self.providers or not provider.merge(groups):
+        if provider not in self.providers:
+            return
+        self.received_updates += 1
+        if not provider.merge(groups):
             return
         for job in provider.jobs:
             self._schedule(job)
@@ -270,4 +301,5 @@ class DiscoveryManager:
         timer = self._timers.pop(job, None)
         if timer is not None:
             timer.cancel()
+        self.sent_updates += 1
         self._deliver(job, self.groups(job))

@@ -1,7 +1,8 @@
 """The discoveries that look again and again: one loop, which each kind gives a way to look.
 
 The first look is at once, later ones an interval apart with a little jitter, so that many of them do not ask at the
-same moment. A look that fails keeps what was found before.
+same moment. A look that fails keeps what was found before. One that fails in part (a file, a name) says so too, beside
+what it found.
 """
 
 import asyncio
@@ -38,12 +39,16 @@ class Looker(Protocol):
 
 
 class RefreshDiscoverer:
-    """Runs a `Looker` for ever (see `discovery.groups.Discoverer`)."""
+    """Runs a `Looker` for ever (see `discovery.groups.Discoverer`).
+
+    `status`: one that the looker shares, to count in it and to tell of what failed in part.
+    """
 
     def __init__(
         self,
         looker: Looker,
         *,
+        status: DiscoveryStatus | None = None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -51,7 +56,7 @@ class RefreshDiscoverer:
         self._clock = clock
         self._jitter = jitter
         self._known: dict[str, TargetGroup] = {}
-        self.status = DiscoveryStatus(looker.kind)
+        self.status = status or DiscoveryStatus(looker.kind)
 
     async def run(self, update: UpdateGroups) -> None:
         """Look, hand over what changed, wait; until cancelled."""
@@ -64,20 +69,27 @@ class RefreshDiscoverer:
         """One look."""
         status = self.status
         status.last_attempt_s = self._clock()
+        began_s = time.perf_counter()
         try:
             found = list(await self._looker.look())
         except LookError as error:
+            status.counts["refresh_failures"] += 1
             if status.last_error != str(error):
                 logger.error(
                     "Unable to refresh target groups", extra={"discovery": status.kind, "err": str(error)}
                 )
             status.state, status.last_error = "failing", str(error)
-            status.details["failures"] = int(str(status.details.get("failures", 0))) + 1
+            status.details["failures"] = status.counts["refresh_failures"]
             return
-        if status.last_error:
-            logger.info("Target groups are refreshed again", extra={"discovery": status.kind})
+        finally:
+            status.counts["refresh"] += 1
+            status.seconds["refresh"] += time.perf_counter() - began_s
         first = status.last_success_s is None
-        status.state, status.last_error, status.last_success_s = "running", "", self._clock()
+        problems = "; ".join(status.problems)
+        if status.last_error and not problems:
+            logger.info("Target groups are refreshed again", extra={"discovery": status.kind})
+        status.state, status.last_error = "failing" if problems else "running", problems
+        status.last_success_s = self._clock()
         if len(found) < MANY_GROUPS:
             changed = changes(self._known, found)
         else:

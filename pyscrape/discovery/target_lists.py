@@ -4,9 +4,12 @@ Both are strict, as Prometheus' are: an unknown field, a null group or a target 
 list, so that a slip of the pen does not silently empty a job.
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -14,6 +17,7 @@ import msgspec
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.settings import StaticConfig
 from pyscrape.model.kinds import ListKind
+from pyscrape.model.names import quoted
 from pyscrape.model.settings import FAILED, Decoder, SectionKind, Spot
 from pyscrape.model.yaml_nodes import YAMLError, compose, decode_bytes
 
@@ -22,6 +26,9 @@ PIECE = 64
 SHORT_GROUP = 4 * PIECE
 
 NULL_GROUP = "nil target group item found"
+NO_NAME = '"" is not a valid label name'
+# Go prints a struct without a name as a whole.
+GO_GROUP = 'struct { Targets []string "json:\\"targets\\""; Labels model.LabelSet "json:\\"labels\\"" }'
 
 
 class TargetListError(ValueError):
@@ -29,7 +36,7 @@ class TargetListError(ValueError):
 
 
 class _Group(msgspec.Struct, forbid_unknown_fields=True):
-    """One group in JSON; Go reads null as nothing given."""
+    """One group in JSON, as nearly all lists have it; what does not fit is read by `read_json_plainly`."""
 
     targets: list[str] | None = None
     labels: dict[str, str] | None = None
@@ -48,14 +55,94 @@ def read_json(raw: bytes) -> Groups:
     """
     try:
         found = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetListError(f"json: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_json_plainly(raw)
     groups: Groups = []
     for group in found or ():
         if group is None:
             raise TargetListError(NULL_GROUP)
-        groups.append((tuple(group.targets or ()), group.labels or {}))
+        labels = group.labels or {}
+        if "" in labels:
+            raise TargetListError(NO_NAME)
+        groups.append((tuple(group.targets or ()), labels))
     return groups
+
+
+class _Fields(list[tuple[str, Any]]):
+    """The fields of a JSON object, in order, repeated ones too."""
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_json_plainly(raw: bytes) -> Groups:
+    """What `read_json` gives and says, in the words and with the leniency of Go's encoding/json.
+
+    Names of fields are the same in any case, null is the empty value, the last of several fields counts, and bytes
+    that are no UTF-8 become U+FFFD.
+
+    Raises:
+        TargetListError: it is no list of target groups.
+    """
+    try:
+        document = json.loads(raw.decode(errors="replace"), object_pairs_hook=_Fields)
+    except (ValueError, RecursionError) as error:
+        raise TargetListError(f"json: {error}") from error
+    if document is None:
+        return []
+    _expect(list, document, "value of type []*targetgroup.Group")
+    return [_plain_group(group) for group in document]
+
+
+def _plain_group(group: object) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    if group is None:
+        raise TargetListError(NULL_GROUP)
+    targets: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    for name, value in _expect(_Fields, group, f"value of type {GO_GROUP}"):
+        match name.casefold():
+            case "targets":
+                items = _expect(list, value, "struct field .targets of type []string")
+                targets = tuple(_text(item, "struct field .targets of type string") for item in items)
+            case "labels":
+                pairs = _expect(
+                    _Fields, value, "struct field .labels of type map[model.LabelName]model.LabelValue"
+                )
+                labels = {
+                    _scrubbed(key): _text(text, f"struct field .{key} of type model.LabelValue")
+                    for key, text in pairs
+                }
+                if "" in labels:
+                    raise TargetListError(NO_NAME)
+            case _:
+                raise TargetListError(f"json: unknown field {quoted(name)}")
+    return targets, labels
+
+
+def _expect(kind: type[list[Any]], value: object, where: str) -> list[Any]:
+    """The list or the fields that `value` is; null is an empty one."""
+    if value is None:
+        return []
+    if type(value) is not kind:
+        raise TargetListError(f"json: cannot unmarshal {_json_kind(value)} into Go {where}")
+    return value
+
+
+def _text(value: object, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TargetListError(f"json: cannot unmarshal {_json_kind(value)} into Go {where}")
+    return _scrubbed(value)
+
+
+def _scrubbed(text: str) -> str:
+    return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _json_kind(value: object) -> str:
+    kinds: dict[type, str] = {_Fields: "object", list: "array", str: "string", bool: "bool"}
+    return kinds.get(type(value), "number")
 
 
 def read_yaml(raw: bytes) -> Groups:

@@ -1,5 +1,6 @@
 """Questions to HTTP APIs that are no scrapes: small answers, read whole, with one error for all that can go wrong."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,18 +46,24 @@ class Asker:
     ) -> None:
         self._client = open_client(config, timeout_s=timeout_s, transport=transport)
         self._headers = list(headers)
+        self._timeout_s = timeout_s
 
     async def get(self, url: str, params: Pairs = (), *, timeout_s: float | None = None) -> Reply:
-        """The answer to a GET, whatever its status.
+        """The answer to a GET, whatever its status; the time is for all of it, down to the last byte.
 
         Raises:
             AskError: there is none.
         """
-        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
         try:
-            response = await self._client.get(
-                url, params=list(params) or None, headers=self._headers, timeout=timeout
-            )
+            async with asyncio.timeout(limit_s):
+                response = await self._client.get(
+                    url, params=list(params) or None, headers=self._headers, timeout=limit_s
+                )
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise AskError(
+                f'Get "{redacted_url(url)}": context deadline exceeded after {limit_s:g} s'
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise AskError(f'Get "{redacted_url(url)}": {error or type(error).__name__}') from error
         return _reply(response)

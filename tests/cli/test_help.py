@@ -73,7 +73,7 @@ def metric_names() -> set[str]:
 
 def test_every_metric(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, "metrics")
-    documented = set(re.findall(r"^\| `([a-z_]+)` \| (?:counter|gauge) \|", text, re.MULTILINE))
+    documented = set(re.findall(r"^\| `([a-z_]+)` \| (?:counter|gauge|summary) \|", text, re.MULTILINE))
     assert documented == metric_names()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pyscrape.discovery.consul import ConsulDiscoverer, health
+from pyscrape.discovery.consul import ConsulDiscoverer, base_url, health
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.network_settings import ConsulSDConfig
 from pyscrape.model.settings import from_mapping
@@ -25,6 +25,7 @@ class Agent:
     index: int = 10
     failing: bool = False
     broken: set[str] = field(default_factory=set)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -54,6 +55,8 @@ class Agent:
         path = request.url.path
         if path in self.broken:
             return httpx.Response(500, text="no leader")
+        if path in self.held:
+            await self.held[path].wait()
         if path == "/v1/agent/self":
             return httpx.Response(200, json={"Config": {"Datacenter": "dc1"}})
         if int(request.url.params.get("index", "0")) == self.index:
@@ -182,3 +185,56 @@ def test_health_is_the_worst_check() -> None:
     assert of(("a", "passing"), ("b", "warning")) == "warning"
     assert of(("a", "critical"), ("b", "warning")) == "critical"
     assert of(("a", "passing"), ("_service_maintenance:web", "critical")) == "maintenance"
+    assert of(("_node_maintenance", "unheard of"), ("a", "critical")) == "maintenance"
+    assert of(("a", "critical"), ("b", "unheard of")) == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        ({}, "http://localhost:8500/v1"),
+        ({"server": "c:1", "scheme": "https", "path_prefix": "/p"}, "https://c:1/p/v1"),
+        ({"server": "http://c:1"}, "http://c:1/v1"),
+        ({"server": "https://c:1/way"}, "https://c:1/way/v1"),
+        ({"server": "http://c:1", "scheme": "https"}, "https://c:1/v1"),
+    ],
+)
+def test_base_url(config: dict[str, str], url: str) -> None:
+    assert base_url(from_mapping(ConsulSDConfig, config)) == url
+
+
+def test_a_scheme_that_is_not_spoken_is_refused() -> None:
+    with pytest.raises(ValueError, match="Unknown protocol scheme: ftp"):
+        base_url(from_mapping(ConsulSDConfig, {"server": "ftp://c:1"}))
+    with pytest.raises(ValueError, match="unix:// of a Consul server is not supported"):
+        base_url(from_mapping(ConsulSDConfig, {"server": "unix:///run/consul"}))
+
+
+@pytest.mark.parametrize("config", [{}, {"services": ["bad", "db", "slow", "web"]}])
+async def test_the_first_hand_over_is_of_all_services(config: dict[str, object]) -> None:
+    agent = Agent(broken={"/v1/health/service/bad"})
+    slow = asyncio.Event()
+    for name in ("bad", "db", "slow", "web"):
+        agent.register(name, "10.0.0.1")
+    agent.held["/v1/health/service/slow"] = slow
+    world = World(agent, **config)
+    counts = world.discoverer.status.counts
+    await world.until(lambda: counts["consul_rpc_failures"] > 0 and len(agent.requests) > 4)
+    assert world.updates == 0
+    slow.set()
+    await world.until(lambda: world.updates > 0)
+    assert list(world.addresses()) == ["db", "slow", "web"]
+    assert counts["consul_health"] >= 4
+    assert world.discoverer.status.seconds["consul_health"] < 5
+    await world.stop()
+
+
+async def test_nothing_is_handed_over_while_all_fail() -> None:
+    agent = Agent(broken={"/v1/health/service/web"})
+    agent.register("web", "10.0.0.1")
+    world = World(agent)
+    await world.until(lambda: world.discoverer.status.counts["consul_rpc_failures"] > 2)
+    assert world.updates == 0, "it would mean that there are no targets"
+    agent.broken.clear()
+    await world.until(lambda: world.addresses() == {"web": ["10.0.0.1:80"]})
+    await world.stop()

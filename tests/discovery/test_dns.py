@@ -1,10 +1,14 @@
-"""DNS discovery against a name server on loopback that answers, truncates, refuses and fails."""
+"""DNS discovery against a name server on loopback that answers, truncates, refuses and fails; and against dnsmasq."""
 
 import asyncio
+import os
+import shutil
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dns.asyncresolver
 import dns.flags
@@ -15,22 +19,22 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from pyscrape.discovery.dns import DNSDiscoverer, lookup_by
+from pyscrape.discovery.dns import DNSDiscoverer, candidates, lookup_by, resolver_from
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.network_settings import DNSSDConfig
 from pyscrape.discovery.refresh import LookError
 from pyscrape.model.settings import from_mapping
-
-HOST = "127.0.0.1"
+from tests.helpers.processes import HOST, free_port
 
 
 @dataclass
 class NameServer:
-    """Zones as (name, type) -> record texts; `rcode` fails every question, `cut` truncates answers over UDP."""
+    """Zones as (name, type) -> record texts; `rcode` fails all questions, `failing` some names; `cut` truncates UDP."""
 
     zone: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     rcode: dns.rcode.Rcode = dns.rcode.NOERROR
     cut: bool = False
+    failing: set[str] = field(default_factory=set)
     port: int = 0
     over_tcp: int = 0
 
@@ -41,8 +45,8 @@ class NameServer:
         kind = question.rdtype.name
         name = str(question.name)
         records = self.zone.get((name, kind))
-        if self.rcode:
-            response.set_rcode(self.rcode)
+        if self.rcode or name in self.failing:
+            response.set_rcode(self.rcode or dns.rcode.SERVFAIL)
         elif records is None and not any(known == name for known, _ in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)
         elif self.cut and not tcp:
@@ -154,9 +158,123 @@ async def test_a_failing_server_leaves_what_was_found() -> None:
         assert world.discoverer.status.last_error == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "search", "ndots", "asked"),
+    [
+        ("a", ["x.example."], 1, ["a.x.example.", "a."]),
+        ("a.b", ["x.example.", "y.example."], 1, ["a.b.", "a.b.x.example.", "a.b.y.example."]),
+        ("a.b", ["x.example."], 5, ["a.b.x.example.", "a.b."]),
+        ("a.", ["x.example."], 1, ["a."]),
+        ("a", [], 1, ["a."]),
+    ],
+)
+def test_candidates(name: str, search: list[str], ndots: int, asked: list[str]) -> None:
+    assert candidates(name, search, ndots) == asked
+
+
+async def test_a_search_domain_that_fails_does_not_hide_the_next() -> None:
+    server = NameServer(
+        {("only.", "A"): ["192.0.2.9"]}, failing={"only.search.example.", "gone.search.example."}
+    )
+    async with serving(server):
+        assert (await World(server, names=["only"], type="A", port=1).look())["only"] == ["192.0.2.9:1"]
+        # "There is no such name" needs the word of a server about each candidate.
+        world = World(server, names=["gone", "only"], type="A", port=1)
+        assert await world.look() == {"only": ["192.0.2.9:1"]}
+        status = world.discoverer.status
+        assert status.state == "failing" and status.last_error.startswith(
+            'could not resolve "gone": all servers'
+        )
+        assert (status.counts["dns_lookups"], status.counts["dns_lookup_failures"]) == (2, 1)
+        assert status.counts["refresh_failures"] == 0
+
+
+def test_only_the_file_says_what_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "box.corp.example")
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 127.0.0.1\n")
+    assert resolver_from(str(file)).domain == dns.name.root
+    file.write_text("nameserver 127.0.0.1\ndomain other.example\n")
+    assert str(resolver_from(str(file)).domain) == "other.example."
+
+
 async def test_a_machine_without_resolver_configuration_is_a_failed_look() -> None:
     def no_resolver() -> dns.asyncresolver.Resolver:
         raise dns.resolver.NoResolverConfiguration("cannot open /etc/resolv.conf")  # type: ignore[no-untyped-call]
 
     with pytest.raises(LookError, match=r"cannot open /etc/resolv\.conf"):
         await lookup_by(no_resolver)("a.example", "A")
+
+
+RECORDS = [
+    "--local=/example/",
+    "--host-record=web.example,192.0.2.1,2001:db8::1",
+    "--host-record=web.example,192.0.2.2",
+    "--cname=www.example,web.example",
+    "--srv-host=_x._tcp.example,one.example,9100",
+    "--srv-host=_x._tcp.example,two.example,9101",
+    "--mx-host=example,mail.example,10",
+    "--dns-rr=example,2,036e7331076578616d706c6500",  # NS ns1.example.
+    *(f"--host-record=many.example,198.51.100.{k}" for k in range(200)),
+]
+
+
+@contextmanager
+def dnsmasq(folder: Path) -> Iterator[int]:
+    """Debian's dnsmasq on loopback: its port. `folder` gets a resolv.conf for it."""
+    program = shutil.which("dnsmasq", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("dnsmasq is not installed")
+    (folder / "resolv.conf").write_text(f"nameserver {HOST}\nsearch refused.test example\n")
+    port = free_port()
+    where = [f"--port={port}", f"--listen-address={HOST}", "--bind-interfaces", "--conf-file=/dev/null"]
+    flags = ["--keep-in-foreground", "--no-resolv", "--no-hosts", "--pid-file=", "--log-facility=-"]
+    with subprocess.Popen([program, *flags, *where, *RECORDS], stderr=subprocess.PIPE) as server:
+        try:
+            assert server.stderr is not None
+            line = server.stderr.readline()  # it speaks once it listens
+            assert b"started" in line, line
+            yield port
+        finally:
+            server.terminate()
+
+
+async def test_beside_dnsmasq(tmp_path: Path) -> None:
+    rows = [
+        (["web.example"], "A", ["192.0.2.1:80", "192.0.2.2:80"]),
+        (["web.example."], "AAAA", ["[2001:db8::1]:80"]),
+        (["www.example"], "A", ["192.0.2.1:80", "192.0.2.2:80"]),
+        (
+            ["web"],
+            "A",
+            ["192.0.2.1:80", "192.0.2.2:80"],
+        ),  # refused.test, the first of the search list, is refused
+        (["_x._tcp.example"], "SRV", ["one.example:9100", "two.example:9101"]),
+        (["example"], "MX", ["mail.example:80"]),
+        (["example."], "NS", ["ns1.example:80"]),
+        (["missing.example."], "A", []),
+        (["many.example"], "A", sorted(f"198.51.100.{k}:80" for k in range(200))),  # cut over UDP
+    ]
+    with dnsmasq(tmp_path) as port:
+
+        def resolver() -> dns.asyncresolver.Resolver:
+            made = resolver_from(str(tmp_path / "resolv.conf"))
+            made.port = port
+            return made
+
+        def hurried() -> dns.asyncresolver.Resolver:
+            made = resolver()
+            made.timeout = 0.1
+            return made
+
+        for names, kind, addresses in rows:
+            discoverer = DNSDiscoverer(
+                from_mapping(DNSSDConfig, {"names": names, "type": kind, "port": 80}), lookup_by(resolver)
+            )
+            found: list[TargetGroup] = []
+            await discoverer.refresh(found.extend)
+            assert sorted(t["__address__"] for group in found for t in group.targets) == addresses, names
+        with pytest.raises(LookError, match="REFUSED"):
+            await lookup_by(resolver)("other.test.", "A")
+    with pytest.raises(LookError, match=r'could not resolve "web.example."'):  # it has ended
+        await lookup_by(hurried)("web.example.", "A")

@@ -2,33 +2,80 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from pyscrape.discovery.file import FileDiscoverer
+from pyscrape.discovery.file import FileDiscoverer, matching
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.settings import FileSDConfig
-from pyscrape.discovery.target_lists import TargetListError, read_json, read_yaml
+from pyscrape.discovery.target_lists import GO_GROUP, TargetListError, read_json, read_json_plainly, read_yaml
 from pyscrape.model.settings import from_mapping
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"targets": ["a"], "label": {}}]', "unknown field `label`"),
+        # Prometheus' own words, except for what is no JSON at all.
+        ('[{"targets": ["a"], "label": {}}]', 'json: unknown field "label"'),
         ("[null]", "nil target group item found"),
-        ('[{"targets": [1]}]', "Expected `str`"),
-        ("{}", "Expected `array | null`"),
-        ("[{", "truncated"),
+        ('[{"targets": [1]}]', "json: cannot unmarshal number into Go struct field .targets of type string"),
+        (
+            '[{"targets": "x"}]',
+            "json: cannot unmarshal string into Go struct field .targets of type []string",
+        ),
+        (
+            '[{"labels": {"a": 1}}]',
+            "json: cannot unmarshal number into Go struct field .a of type model.LabelValue",
+        ),
+        ('[{"labels": {"": "x"}}]', '"" is not a valid label name'),
+        ('[{"Labels": {"": "x"}}]', '"" is not a valid label name'),
+        ("{}", "json: cannot unmarshal object into Go value of type []*targetgroup.Group"),
+        ("[3]", f"json: cannot unmarshal number into Go value of type {GO_GROUP}"),
+        ("", "json: Expecting value: line 1 column 1 (char 0)"),
+        ("[] x", "json: Extra data: line 1 column 4 (char 3)"),
+        ("[{", "json: Expecting property name enclosed in double quotes: line 1 column 3 (char 2)"),
     ],
 )
 def test_json_that_is_refused(text: str, message: str) -> None:
-    with pytest.raises(TargetListError, match=r"json: |nil") as caught:
+    with pytest.raises(TargetListError) as caught:
         read_json(text.encode())
-    assert message in str(caught.value)
+    assert str(caught.value) == message
+
+
+def test_json_that_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(TargetListError, match=r"json: .*recursion"):
+        read_json(b'[{"targets": ' + b"[" * 200_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "targets", "labels"),
+    [
+        # All of it was given to Prometheus 3.14 as files.
+        (b'{"Targets": ["a:1"], "LABELS": {"a": "b"}}', ("a:1",), {"a": "b"}),
+        (b'{"targets": [null, "a:4"], "labels": {"q": null}}', ("", "a:4"), {"q": ""}),
+        (b'{"targets": null, "labels": null}', (), {}),
+        (
+            b'{"targets": ["a:5"], "labels": {"bad": "a\xffb"}}',
+            ("a:5",),
+            {"bad": "a\N{REPLACEMENT CHARACTER}b"},
+        ),
+        (
+            rb'{"targets": ["a:6"], "labels": {"bad": "a\ud800b"}}',
+            ("a:6",),
+            {"bad": "a\N{REPLACEMENT CHARACTER}b"},
+        ),
+        (b'{"targets": ["a:8"], "labels": {"a": "1"}, "labels": {"b": "2"}}', ("a:8",), {"b": "2"}),
+        (b'{"targets": ["a:9"], "labels": {"a": "1", "a": "2"}}', ("a:9",), {"a": "2"}),
+    ],
+)
+def test_json_is_read_as_leniently_as_go_reads_it(
+    text: bytes, targets: tuple[str, ...], labels: dict[str, str]
+) -> None:
+    assert read_json(b"[" + text + b"]") == read_json_plainly(b"[" + text + b"]") == [(targets, labels)]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +101,8 @@ def test_numbers_in_yaml_keep_their_text() -> None:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, discoverer: FileDiscoverer) -> None:
+        self.discoverer = discoverer
         self.groups: dict[str, TargetGroup] = {}
         self.updates = 0
 
@@ -73,9 +121,9 @@ class World:
 
 @asynccontextmanager
 async def discovering(*patterns: str) -> AsyncIterator[World]:
-    world = World()
     config = from_mapping(FileSDConfig, {"files": list(patterns), "refresh_interval": "1h"})
-    task = asyncio.create_task(FileDiscoverer(config).run(world.update))
+    world = World(FileDiscoverer(config))
+    task = asyncio.create_task(world.discoverer.run(world.update))
     await world.until(lambda: world.updates > 0)
     try:
         yield world
@@ -108,6 +156,41 @@ async def test_changes_are_seen_without_a_refresh(tmp_path: Path, caplog: pytest
     assert told[:1] + told[-1:] == ["Error reading file", "File can be read again"]
 
 
+async def test_hidden_files_and_patterns_as_go_has_them(tmp_path: Path) -> None:
+    for name in (".hidden.json", "ay.json", "xy.json", "z.yml"):
+        (tmp_path / name).write_text(targets(f"{name}:1"))
+    assert [Path(name).name for name in matching([f"{tmp_path}/[^x]y.json", f"{tmp_path}/*.json"])] == [
+        "ay.json",
+        ".hidden.json",
+        "xy.json",
+    ]
+
+
+async def test_a_folder_that_is_a_pattern_is_watched(tmp_path: Path) -> None:
+    for name in ("sd1", "sd2"):
+        (tmp_path / name).mkdir()
+    async with discovering(f"{tmp_path}/sd?/t.json") as world:
+        (tmp_path / "sd2" / "t.json").write_text(targets("a:1"))
+        await world.until(lambda: world.addresses() == ["a:1"])
+
+
+async def test_a_broken_file_is_told_beside_what_the_others_say(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(targets("a:1"))
+    bad.write_text('[{"target": []}]')
+    os.utime(good, (1000, 1000))
+    async with discovering(str(tmp_path / "*.json")) as world:
+        status = world.discoverer.status
+        assert world.addresses() == ["a:1"]
+        assert (status.state, status.last_error) == ("failing", f'{bad}: json: unknown field "target"')
+        assert status.details["files"] == {str(good): 1000.0}
+        assert status.counts["file_read_errors"] >= 1
+        bad.write_text(targets("b:1"))
+        await world.until(lambda: world.addresses() == ["a:1", "b:1"])
+        assert (status.state, status.last_error) == ("running", "")
+        assert status.counts["file_scan"] >= 2
+
+
 async def test_the_swap_of_a_symbolic_link(tmp_path: Path) -> None:
     for name in ("v1", "v2"):
         (tmp_path / name).mkdir()
@@ -136,11 +219,13 @@ async def test_where_nothing_more_can_be_watched_folders_are_polled(
     monkeypatch.setattr("pyscrape.discovery.file.awatch", awatch)
     monkeypatch.setattr("pyscrape.discovery.file.FOLDER_LOOK_S", 0.01)
     config = from_mapping(FileSDConfig, {"files": [str(tmp_path / "*.json")]})
-    task = asyncio.create_task(FileDiscoverer(config).run(lambda groups: None))
+    discoverer = FileDiscoverer(config)
+    task = asyncio.create_task(discoverer.run(lambda groups: None))
     async with asyncio.timeout(10):
         while len(ways) < 2:
             await asyncio.sleep(0.005)
     assert ways == [False, True]
+    assert discoverer.status.counts["file_watcher_errors"] == 1
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

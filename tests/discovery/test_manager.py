@@ -60,6 +60,22 @@ class World:
 A, B = FakeConfig("a"), FakeConfig("b")
 
 
+@virtually
+async def test_what_discoverers_counted_outlives_them() -> None:
+    world = World()
+    manager = DiscoveryManager(world.make, world.deliver)
+    manager.apply({"j": WantedJob((), (A,)), "k": WantedJob((), (A, B))})
+    first, second = (made.status for made in world.made)
+    first.counts["looks"] += 3
+    first.seconds["looks"] += 0.5
+    second.counts["looks"] += 1
+    manager.apply({"k": WantedJob((), (B,))})
+    second.counts["looks"] += 1
+    counts, seconds = manager.totals()
+    assert (counts["fake", "looks"], seconds["fake", "looks"]) == (5, 0.5)
+    await manager.stop()
+
+
 @pytest.mark.parametrize(
     ("running", "wanted", "keep", "stop", "start"),
     [

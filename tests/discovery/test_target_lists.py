@@ -1,11 +1,21 @@
 """Lists of targets as groups: long ones in pieces that changes elsewhere leave alone."""
 
+import json
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyscrape.discovery.groups import TargetGroup
-from pyscrape.discovery.target_lists import as_groups, changes, pieces
+from pyscrape.discovery.target_lists import (
+    TargetListError,
+    as_groups,
+    changes,
+    pieces,
+    read_json,
+    read_json_plainly,
+)
 
 LONG = [f"10.0.{k // 250}.{k % 250}:9100" for k in range(5000)]
 
@@ -15,6 +25,32 @@ def groups_of(addresses: list[str]) -> dict[str, TargetGroup]:
     found = {group.source: group for group in made}
     assert len(found) == len(made), "sources are unique"
     return found
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "targets": st.none() | st.lists(st.text() | st.none() | st.integers()),
+                "labels": st.none() | st.dictionaries(st.text(), st.text() | st.none()),
+                "Targets": st.lists(st.text()),
+                "label": st.none(),
+            },
+        )
+    )
+)
+def test_the_fast_reader_agrees_with_the_plain_one(document: list[object]) -> None:
+    raw = json.dumps(document).encode()
+
+    def outcome(read: Callable[[bytes], object]) -> object:
+        try:
+            return read(raw)
+        except TargetListError as error:
+            return str(error)
+
+    assert outcome(read_json) == outcome(read_json_plainly)
 
 
 def test_a_short_group_stays_whole() -> None:

@@ -1,12 +1,15 @@
 """Questions to HTTP APIs: what an error says."""
 
+import asyncio
 import gc
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from pyscrape.net.ask import Asker, AskError
 from pyscrape.net.settings import DEFAULT_HTTP
+from tests.helpers.virtual_loop import virtually
 
 
 async def test_errors_do_not_tell_the_password_of_a_url() -> None:
@@ -39,4 +42,24 @@ async def test_what_was_asked_is_freed_without_the_collector() -> None:
         assert requests_and_responses() == before
     finally:
         gc.enable()
+    await asker.close()
+
+
+@virtually
+async def test_the_time_is_for_the_whole_answer() -> None:
+    """httpx's own limit is for each read: a server that drips would never reach it."""
+
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await asyncio.sleep(1)
+                yield b" "
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Drip())
+
+    asker = Asker(DEFAULT_HTTP, timeout_s=20, transport=httpx.MockTransport(answer))
+    with pytest.raises(AskError, match="context deadline exceeded after 20 s"):
+        await asker.get("http://h.example/x")
+    assert asyncio.get_running_loop().time() < 25
     await asker.close()
