@@ -79,17 +79,17 @@ def should_watch(config: ConsulSDConfig, name: str, tags: Iterable[str]) -> bool
     return (not config.services or name in config.services) and set(config.tags) <= set(tags)
 
 
-STATES = ("critical", "warning", "passing")
+BAD_STATES = ("critical", "warning")
 
 
 def health(checks: Sequence[_Check]) -> str:
     """The worst state of an instance's checks, as Consul's client library aggregates them; "" for unknown ones."""
     states = {check.status for check in checks if not _is_maintenance(check)}
-    if not states.issubset(STATES):
+    if not states <= {"passing", *BAD_STATES}:
         return ""
     if any(map(_is_maintenance, checks)):
         return "maintenance"
-    return next((state for state in STATES if state in states), "passing")
+    return next((state for state in BAD_STATES if state in states), "passing")
 
 
 def _is_maintenance(check: _Check) -> bool:
