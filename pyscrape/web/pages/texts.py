@@ -177,6 +177,7 @@ SCRIPTS: dict[str, str] = {
     "numberLiteral": "number",
     "stringLiteral": "string",
     "cutOff": "… ({n} more characters)",
+    "panel": "Panel",
     "addPanel": "Add panel",
     "removePanel": "Remove panel",
     "expression": "Expression",

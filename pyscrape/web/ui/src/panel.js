@@ -11,6 +11,8 @@ import { makeTable } from "./table.js";
 const STEPS = 250;
 const RANGES = ["1m", "5m", "15m", "30m", "1h", "2h", "6h", "12h", "1d", "2d", "1w", "2w", "4w"];
 
+let made = 0;
+
 export class Panel {
   constructor(state, { onCommit, onRemove }) {
     this.state = state;
@@ -27,7 +29,7 @@ export class Panel {
     const button = (text, act) => el("button", { type: "button", class: "plain small", onclick: act }, text);
     this.element = el(
       "section",
-      { class: "box panel", "aria-label": t.expression },
+      { class: "box panel", "aria-label": `${t.panel} ${++made}` },
       el("div", { class: "asking" }, frame, this.run),
       el(
         "div",
