@@ -46,6 +46,8 @@ class Clocks:
         self._name = name
         self._parent = parent
         self._tracks = {track.number: track for track in store.tables_named(f"{name}#") if not track.closed}
+        for track in self._tracks.values():
+            track.parent = parent
         self._known: dict[bytes, tuple[Table, Columns]] = {}
         self._epoch = store.epoch
         self._plan: _Plan | None = None
@@ -191,7 +193,7 @@ class Clocks:
     def _found(self) -> Table:
         self._made += 1
         track = self._store.table(f"{self._name}#{self._made}")
-        track.autonomous = True
+        track.autonomous, track.parent = True, self._parent
         self._tracks[track.number] = track
         return track
 

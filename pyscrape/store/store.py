@@ -324,6 +324,19 @@ class Store:
             table.closed = True
             self.disown(table, self.homes.live_in(table.number))
 
+    def end_track(self, track: Table) -> None:
+        """Nothing has come to `track` for long; what was announced to its parent stays announced there.
+
+        The parent's owner may know the series by their columns still, and has not said that they ended.
+        """
+        with self.lock:
+            live = self.homes.live_in(track.number)
+            track.closed = True
+            self.disown(track, live)
+            if track.parent is not None and not track.parent.closed:
+                self.own(track.parent, live)
+            self.epoch += 1
+
     def first_of_each(self, columns: Ids) -> NDArray[np.intp] | None:
         """Places of the first occurrence of every column, None when all are distinct."""
         if len(self._place) < self.index.capacity:

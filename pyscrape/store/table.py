@@ -72,6 +72,7 @@ class Table:
         "last_ms",
         "name",
         "number",
+        "parent",
         "parts",
         "retired",
         "samples",
@@ -90,6 +91,8 @@ class Table:
         self.closed = False
         self.autonomous = False
         """Nobody will close it: it ends when nothing comes any more (tracks, the library)."""
+        self.parent: Table | None = None
+        """The table to which the series were announced, of a track behind it."""
         self.retired: list[tuple[int, Columns]] = []
         self._active: tuple[int, int] | None = (
             None  # samples that upkeep saw, and when it saw that many first

@@ -69,8 +69,7 @@ class Upkeep:
             if parts and parts[0].max_ms < floor_ms:
                 self._drop(table, [part for part in _chunks(table) if part.max_ms < floor_ms])
             if idle and table.autonomous and not table.closed:
-                store.close_table(table)
-                store.epoch += 1
+                store.end_track(table)
             if table.retired or table.closed:
                 self._give_back_series(table)
             open_bytes += sum(part.nbytes for part in table.parts if not isinstance(part, Chunk))

@@ -183,3 +183,21 @@ def test_library_appends_between_slices_of_upkeep() -> None:
         store.maintain(step, 0.0)
     settle(store, 400)
     assert [len(times) for _, times, _ in store.samples([])] == [400] * 3
+
+
+def test_series_of_a_track_that_was_quiet_for_long_stay_those_of_their_columns() -> None:
+    store = Store(retention_ms=HOUR_MS)
+    table = store.table("t")
+    columns = table.add_columns(names(2))
+    table.append_clocked(np.array([0, 5]), columns, np.array([1.0, 2.0]))
+    for at in range(0, 3 * HOUR_MS, HOUR_MS // 4):
+        settle(store, at)
+    assert store.stats().chunks == 0
+    store.append({"__name__": "other"}, [3 * HOUR_MS], [9.0])
+    table.append_clocked(np.array([3 * HOUR_MS, 3 * HOUR_MS]), columns, np.array([3.0, 4.0]))
+    found = {labels.get("k"): values.tolist() for labels, _, values in store.samples([])}
+    assert found == {"0": [3.0], "1": [4.0], None: [9.0]}
+    table.close()
+    for at in range(3 * HOUR_MS, 6 * HOUR_MS, HOUR_MS // 4):
+        settle(store, at)
+    assert store.index.series == 0
