@@ -117,6 +117,7 @@ class TargetSeries:
     __slots__ = (
         "_binding",
         "_judged",
+        "_left",
         "_present",
         "_report_columns",
         "_seen",
@@ -139,6 +140,8 @@ class TargetSeries:
         # The columns that the last row ended with a sample in: those that a missing page ends. In the ordinary
         # case the very array of the binding, so that "nothing ended" is one comparison of objects.
         self._present: Columns = _NO_COLUMNS
+        # Columns of pages that are bound no more which were not all in the last row: nothing else would give them back.
+        self._left: Columns = _NO_COLUMNS
         # What a refused page had shown until it was refused: the columns of series that were there before, and the
         # texts of new ones, which count as added only once.
         self._seen: Columns = _NO_COLUMNS
@@ -181,7 +184,7 @@ class TargetSeries:
             self._present = np.concatenate((self._present, without(before, self._report)))
             forget_page = True
         if forget_page:
-            self._binding = self._split = None
+            self._unbind()
         elif self._binding is not None and self._binding.refused is not None:
             self._binding.refused, self._binding.complete = None, False
             self._binding.born = self._binding.born[:0]
@@ -204,7 +207,7 @@ class TargetSeries:
         same = known is not None and known.layout is layout
         column_of = known.column_of if known is not None and same else carried_over(known, layout)
         # Until this is done no page is bound: a caller that stops in between starts anew with the next page.
-        self._binding = self._split = None
+        self._unbind()
         births = Births()
         yield from births.judge(layout, np.flatnonzero(column_of == UNBOUND), self.rules)
         column_of[births.dropped] = DROPPED
@@ -227,6 +230,13 @@ class TargetSeries:
         if known is not None and whole and not same:
             binding.succession = succession(known, layout, column_of[births.kept])
         self._binding = binding
+
+    def _unbind(self) -> None:
+        """Forget the bound page. What ends after a row that held all of it is in `_present`; the rest is noted."""
+        binding = self._binding
+        if binding is not None and not (binding.complete and binding.shape.samples is self._present):
+            self._left = np.union1d(self._left, kept_columns(binding))
+        self._binding = self._split = None
 
     def _births(self, layout: Layout, bound: list[int]) -> Indices:
         """Which of the samples that were bound now count as added."""
@@ -295,7 +305,8 @@ class TargetSeries:
         elif follows is not None and follows.before is self._present:
             ended = gone = follows.ended
         else:
-            ended = without(self._present, present)
+            # A page that no longer shows a series of the report's own name gives it back to the report.
+            ended = without(without(self._present, present), self._report)
             gone = without(ended, kept_columns(binding))
         size, columns = len(shape.samples), shape.row
         whole = np.empty(len(columns) + len(ended), np.float64)
@@ -305,10 +316,24 @@ class TargetSeries:
             whole[len(columns) :] = stale_values(len(ended))
             columns = np.concatenate((columns, ended))
         appended = self.table.append(at_ms, columns, whole)
-        if len(gone):
-            self.table.retire(gone)
         self._present = present
+        if len(self._left):
+            self._give_back(gone)
+        elif len(gone):
+            self.table.retire(gone)
         return Accounting(appended.duplicates, appended.out_of_order)
+
+    def _give_back(self, ended: Columns) -> None:
+        """Retire what has ended, once its markers are appended; what the bound page has keeps its columns."""
+        if len(self._left):
+            ended, self._left = np.union1d(ended, self._left), _NO_COLUMNS
+        if not len(ended):
+            return
+        if self._binding is not None:
+            ended = without(ended, kept_columns(self._binding))
+        ended = without(without(ended, self._present), self._report)
+        if len(ended):
+            self.table.retire(ended)
 
     def _write_report(self, into: Values, shape: Shape, report: Report) -> None:
         if shape.visible is None:
@@ -395,6 +420,7 @@ class TargetSeries:
             shape = make_shape(without(present, self._report), self._report)
         self._append_markers(shape, at_ms, report)
         self._present = _NO_COLUMNS
+        self._give_back(present)
 
     def append_refused(self, at_ms: int, report: Report) -> None:
         """The row after `ingest` or `judge`: series that the page showed until then are not marked, as they are there.
@@ -405,6 +431,7 @@ class TargetSeries:
         ended = without(without(present, seen), self._report)
         self._append_markers(make_shape(ended, self._report), at_ms, report)
         self._present = present[members(present, seen)]
+        self._give_back(ended)
 
     def _append_markers(self, shape: Shape, at_ms: int, report: Report) -> None:
         size = len(shape.samples)
@@ -471,7 +498,8 @@ def succession(known: Binding, layout: Layout, born: Columns) -> Succession | No
 
     Two looks at the few that changed, instead of at all columns of both pages (10 us instead of 40 on 1,000).
     """
-    if layout.kept is None or known.refused is not None or known.first is not None:
+    stored = known.complete and known.first is None and known.shape.visible is None
+    if layout.kept is None or not stored:
         return None
     lost = np.ones(len(known.column_of), np.bool_)
     lost[layout.kept[layout.kept >= 0]] = False
@@ -487,6 +515,8 @@ def first_of_each(column_of: Columns, samples: Indices) -> Indices:
 
 def kept_columns(binding: Binding) -> Columns:
     """The columns of the samples that were not dropped."""
+    if binding.complete and binding.kept == binding.layout.size:
+        return binding.column_of
     return binding.column_of[binding.column_of >= 0]
 
 

@@ -279,3 +279,49 @@ def test_big_pages_that_are_read_token_by_token_are_read_in_a_thread(monkeypatch
     assert world.values("up", **JOB) == [1, 1, 1, 0, 1, 1]
     # The first page of its kind shows that it is of that kind.
     assert [body.decode() for body in aside] == [plain[1], lined + "x", lined]
+
+
+async def tidy(world: World, seconds: int) -> None:
+    """Let the store seal and drop all along, whatever it keeps open otherwise."""
+    for _ in range(0, seconds, 20):
+        await world.wait(20)
+        for table in world.store.tables():
+            table.cut_rows()
+        while world.store.maintain(at(asyncio.get_running_loop().time()), 1.0):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("before", "fields"),
+    [
+        (["m 1\ngone 1\n", Page("", status=500)], {}),
+        (["m 1\ngone 1\n", "m 1\n!\n"], {}),
+        (["m 1\ngone 1\n", "m 1\nn 1\no 1\n"], {"sample_limit": 2}),
+        ([f"m 1\ngone 1 {round(EPOCH_S * 1000)}\n"], {}),
+    ],
+    ids=["no page", "broken page", "limit", "time of its own"],
+)
+def test_what_ends_with_a_failed_scrape_or_without_a_marker_is_given_back(
+    before: list[Page | str], fields: dict[str, object]
+) -> None:
+    async def script(world: World) -> None:
+        world.store.retention_ms = 60_000
+        world.pages(*before, "m 1\n")
+        await world.start(scrape_config(scrape_interval="10s", **fields))
+        await tidy(world, 200)
+
+    world = play(script)
+    assert world.store.index.series == 6  # m and the report
+
+
+def test_a_report_series_that_a_page_showed_once_stays_the_reports() -> None:
+    async def script(world: World) -> None:
+        world.store.retention_ms = 60_000
+        world.pages("up 7\nm 1\n", "m 1\n")
+        await world.start(scrape_config(scrape_interval="10s"))
+        await tidy(world, 200)
+        await world.wait(20)
+
+    world = play(script)
+    assert world.values("up", **JOB)[-3:] == [1, 1, 1]
+    assert world.pools.stats.prometheus_target_scrapes_sample_duplicate_timestamp_total == 0
