@@ -17,11 +17,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 from tests.helpers.processes import HOST, Process, fetch, free_port, prometheus, pyscrape
 
 STEPS = int(os.environ.get("PYSCRAPE_DISCOVERY_STEPS", "3"))
 STEPS_AT_ONCE = 3 if STEPS < 10 else 1
 STEP_S = 6.0
+pytestmark = pytest.mark.timeout(60 + 2 * STEPS * STEP_S)
 CONFIG = """\
 global: {{scrape_interval: 1h}}
 scrape_configs:
@@ -62,7 +65,7 @@ class Inputs:
         actions = [
             self.write_json, self.write_json, self.write_yaml, self.rename, self.break_file, self.remove, self.empty,
             self.answer, self.answer, self.break_answer, self.fail, self.wrong_type, self.unknown_field,
-            self.null_group,
+            self.null_group, self.hide, self.odd_json, self.odd_type, self.no_label_name, self.swap_link,
         ]  # fmt: skip
         return self.dice.choice(actions)()
 
@@ -98,6 +101,40 @@ class Inputs:
     def null_group(self) -> str:
         self.name(".yml").write_text("- targets: ['a:1']\n- null\n")
         return "wrote a null group"
+
+    def hide(self) -> str:
+        (self.folder / ".hidden.json").write_text(json.dumps(self.groups()))
+        return "wrote a hidden file"
+
+    def odd_json(self) -> str:
+        self.name(".json").write_bytes(
+            b'[{"Targets": [null, "%s:61"], "LABELS": {"zone": null, "odd": "\xff"}}]' % HOST.encode()
+        )
+        return "wrote JSON that only Go's decoder likes"
+
+    def no_label_name(self) -> str:
+        self.name(".json").write_text('[{"targets": ["%s:62"], "labels": {"": "x"}}]' % HOST)  # noqa: UP031  # braces
+        return "wrote a label without a name"
+
+    def swap_link(self) -> str:
+        """As a ConfigMap is changed: files are links through a link to a folder."""
+        version = self.folder.parent / f"v{len(list(self.folder.parent.glob('v*')))}"
+        version.mkdir()
+        (version / "linked.json").write_text(json.dumps(self.groups()))
+        new = self.folder / "..new"
+        new.symlink_to(version)
+        new.rename(self.folder / "..data")
+        link = self.folder / "linked.json"
+        if not link.is_symlink():
+            link.symlink_to("..data/linked.json")
+        return "swapped a symbolic link"
+
+    def odd_type(self) -> str:
+        self.content_type = self.dice.choice(
+            ["Application/JSON;charset=UTF-8", "application/json ; charset=utf-8", "application/json;"]
+        )
+        self.status, self.body = 200, json.dumps(self.groups()).encode()
+        return f"answered with {self.content_type}"
 
     def remove(self) -> str:
         self.name(".json").unlink(missing_ok=True)
