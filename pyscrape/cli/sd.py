@@ -132,7 +132,7 @@ def as_text(survey: Survey, outcomes: list[Outcome], *, labels: bool) -> Iterato
         if not source.synced:
             yield f"{source.kind}: no answer yet" + (f": {source.error}" if source.error else "")
         elif source.error:
-            yield f"{source.kind}: {source.error}"
+            yield from (f"{source.kind}: {line}" for line in source.problems or [source.error])
         if source.advice:
             yield from (f"  {line}" for line in source.advice.splitlines())
     for name in survey.skipped:

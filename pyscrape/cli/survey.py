@@ -41,6 +41,11 @@ class Source:
         return self.discoverer.status.last_error if self.discoverer is not None else ""
 
     @property
+    def problems(self) -> Sequence[str]:
+        """What failed in part, one by one."""
+        return self.discoverer.status.problems if self.discoverer is not None else ()
+
+    @property
     def advice(self) -> str:
         return self.discoverer.status.advice if self.discoverer is not None else ""
 

@@ -9,6 +9,7 @@ import asyncio
 import glob
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -103,6 +104,10 @@ class FileGroups:
         return [group for name in files for group in self._groups.get(name, ())]
 
 
+Places = tuple[tuple[str, int, int], ...]
+"""Folders by name, device and inode: one of the same name may be another, and a watch stays with the old one."""
+
+
 class FileLooker:
     """Looks at files; wakes when `changed` is set."""
 
@@ -114,6 +119,9 @@ class FileLooker:
         self.files = FileGroups()
         self.status = DiscoveryStatus(self.kind)
         self.changed = asyncio.Event()
+        self.watched: Places = ()
+        self.moved = asyncio.Event()
+        """Set when a look finds that the folders are no longer those that are watched."""
 
     async def look(self) -> Iterable[TargetGroup]:
         began_s = time.perf_counter()
@@ -125,12 +133,20 @@ class FileLooker:
             text if name in text else f"{name}: {text}" for name, text in self.files.errors.items()
         ]
         self.status.details["files"] = dict(self.files.written_s)
+        if self.places() != self.watched:
+            self.moved.set()
         return found
 
-    def folders(self) -> tuple[str, ...]:
+    def places(self) -> Places:
         """The folders that hold, or may come to hold, files of these patterns, as far as they exist."""
         parents = {str(Path(pattern).parent) for pattern in self._patterns}
-        return tuple(sorted(name for parent in parents for name in _glob(parent) if Path(name).is_dir()))
+        found: list[tuple[str, int, int]] = []
+        for name in sorted({name for parent in parents for name in _glob(parent)}):
+            with suppress(OSError):  # it went in the meantime
+                known = Path(name).stat()
+                if stat.S_ISDIR(known.st_mode):
+                    found.append((name, known.st_dev, known.st_ino))
+        return tuple(found)
 
     async def wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -157,17 +173,20 @@ class FileDiscoverer(RefreshDiscoverer):
         Where the system watches no more folders (its limit of inotify instances or watches is reached), they are
         looked at again and again instead.
         """
-        changed = self._files.changed
+        files = self._files
+        changed = files.changed
         polling = False
         while True:
-            folders = self._files.folders()
+            files.watched = files.places()
+            files.moved.clear()
+            folders = [name for name, _, _ in files.watched]
             if not folders:
                 await asyncio.sleep(FOLDER_LOOK_S)
                 continue
             # What changed while the watch was being set up is seen by one look a moment later.
             asyncio.get_running_loop().call_later(START_UP_S, changed.set)
             try:
-                async for _ in awatch(
+                async for changes in awatch(
                     *folders,
                     debounce=SETTLE_MS,
                     step=SETTLE_MS,
@@ -175,9 +194,11 @@ class FileDiscoverer(RefreshDiscoverer):
                     watch_filter=None,
                     force_polling=polling,
                     poll_delay_ms=POLL_MS,
+                    stop_event=files.moved,
                 ):
                     changed.set()
-                    if self._files.folders() != folders:
+                    # A folder of its own name, and perhaps its inode, may be there again after it went.
+                    if files.places() != files.watched or any(path in folders for _, path in changes):
                         break
             except FileNotFoundError:
                 continue  # a folder went in the meantime

@@ -161,6 +161,32 @@ def test_sd_as_data_as_soon_as_all_is_known(config: str, capsys: pytest.CaptureF
     assert by_state["active"][0]["discoveredLabels"]["__meta_kubernetes_pod_name"] == "cart-0"
 
 
+def test_sd_tells_of_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text("[{}]x")
+    (tmp_path / "b.yml").write_text("- null\n")
+    (tmp_path / "c.yml").write_text("- targets: ['c:1']\n")
+    files = tmp_path / "prometheus.yml"
+    files.write_text("scrape_configs: [{job_name: f, file_sd_configs: [{files: ['?.json', '?.yml']}]}]")
+    assert main(["sd", str(files), "--job", "f"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:3] == [
+        f"file: {tmp_path}/a.json: json: Extra data: line 1 column 5 (char 4)",
+        f"file: {tmp_path}/b.yml: line 1: nil target group item found",
+    ]
+    assert "  http://c:1/metrics" in shown[5]
+
+
+def test_a_discovery_that_cannot_be_made_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "prometheus.yml"
+    file.write_text("scrape_configs: [{job_name: c, consul_sd_configs: [{server: 'ftp://c:1'}]}]")
+    assert main(["sd", str(file), "--job", "c", "--timeout", "3600"]) == 1
+    assert "consul: no answer yet: ValueError: Unknown protocol scheme: ftp" in capsys.readouterr().out
+    assert main(["why", str(file), "--job", "c", "web", "--timeout", "3600"]) == 1
+    assert "consul discovery fails: ValueError: Unknown protocol scheme: ftp" in capsys.readouterr().out
+
+
 def test_sd_names_the_missing_right(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sd", config, "--job", "forbidden"]) == 1
     shown = capsys.readouterr().out

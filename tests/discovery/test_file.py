@@ -174,6 +174,39 @@ async def test_a_folder_that_is_a_pattern_is_watched(tmp_path: Path) -> None:
         await world.until(lambda: world.addresses() == ["a:1"])
 
 
+async def test_a_folder_that_is_replaced_is_watched_again(tmp_path: Path) -> None:
+    folder = tmp_path / "sd"
+    folder.mkdir()
+    (folder / "t.json").write_text(targets("a:1"))
+    async with discovering(str(folder / "*.json")) as world:
+        for turn in range(2, 5):
+            (folder / "t.json").unlink()
+            folder.rmdir()
+            folder.mkdir()
+            (folder / "t.json").write_text(targets(f"a:{turn}"))
+            await world.until(lambda: world.addresses() == [f"a:{turn}"])  # noqa: B023
+            (folder / "u.json").write_text(targets(f"b:{turn}"))
+            await world.until(lambda: world.addresses() == [f"a:{turn}", f"b:{turn}"])  # noqa: B023
+            (folder / "u.json").unlink()
+            await world.until(lambda: world.addresses() == [f"a:{turn}"])  # noqa: B023
+
+
+async def test_a_folder_behind_another_link_is_watched_from_the_next_look_on(tmp_path: Path) -> None:
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.json").write_text(targets(f"{name}:1"))
+    (tmp_path / "sd").symlink_to("v1")
+    async with discovering(str(tmp_path / "sd" / "t.json")) as world:
+        (tmp_path / "new").symlink_to("v2")
+        (tmp_path / "new").rename(tmp_path / "sd")
+        await world.discoverer.refresh(
+            world.update
+        )  # as after refresh_interval: the link itself is not watched
+        assert world.addresses() == ["v2:1"]
+        (tmp_path / "v2" / "t.json").write_text(targets("v2:2"))
+        await world.until(lambda: world.addresses() == ["v2:2"])
+
+
 async def test_a_broken_file_is_told_beside_what_the_others_say(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(targets("a:1"))
