@@ -191,7 +191,10 @@ async def test_a_folder_that_is_replaced_is_watched_again(tmp_path: Path) -> Non
             await world.until(lambda: world.addresses() == [f"a:{turn}"])  # noqa: B023
 
 
-async def test_a_folder_behind_another_link_is_watched_from_the_next_look_on(tmp_path: Path) -> None:
+async def test_a_folder_behind_another_link_is_watched_from_the_next_look_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyscrape.discovery.file.START_UP_S", 3600.0)
     for name in ("v1", "v2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "t.json").write_text(targets(f"{name}:1"))
@@ -203,8 +206,14 @@ async def test_a_folder_behind_another_link_is_watched_from_the_next_look_on(tmp
             world.update
         )  # as after refresh_interval: the link itself is not watched
         assert world.addresses() == ["v2:1"]
-        (tmp_path / "v2" / "t.json").write_text(targets("v2:2"))
-        await world.until(lambda: world.addresses() == ["v2:2"])
+
+        def written_and_seen() -> bool:
+            (tmp_path / "v2" / "t.json").write_text(
+                targets("v2:2")
+            )  # again: the watch may not have begun yet
+            return world.addresses() == ["v2:2"]
+
+        await world.until(written_and_seen)
 
 
 async def test_a_broken_file_is_told_beside_what_the_others_say(tmp_path: Path) -> None:
