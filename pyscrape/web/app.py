@@ -1,11 +1,12 @@
 """The web application: one visible list of routes, and what applies to every answer."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.web.agent_api import AgentApi
@@ -101,21 +102,38 @@ def _home(prefix: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 class Direct:
-    """Gives requests whose path has no parameters to their endpoint at once: a look into a dictionary where the router
-    tries some fifty patterns. What is not there, and every wrong method, goes the router's way.
+    """Gives requests to their endpoint at once: a look into a dictionary, or the few patterns of paths with parameters,
+    where the router and what a framework wraps it in try some fifty patterns. What is not there, and every wrong
+    method, goes the router's way.
     """
 
-    def __init__(self, app: ASGIApp, endpoints: dict[tuple[str, str], Endpoint]) -> None:
+    def __init__(self, app: ASGIApp, endpoints: Sequence[Endpoint], prefix: str) -> None:
         self._app = app
-        self._endpoints = endpoints
+        self._fixed: dict[tuple[str, str], Endpoint] = {}
+        self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
+        for endpoint in endpoints:
+            path = prefix + endpoint.mount.path
+            if "{" in path:
+                self._patterns.append((compile_path(path)[0], endpoint))
+                continue
+            for method in endpoint.mount.methods:
+                self._fixed[method, path] = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            endpoint = self._endpoints.get((scope["method"], scope["path"]))
-            if endpoint is not None:
-                await endpoint(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        endpoint = self._find(scope) if scope["type"] == "http" else None
+        await (endpoint or self._app)(scope, receive, send)
+
+    def _find(self, scope: Scope) -> Endpoint | None:
+        method, path = scope["method"], scope["path"]
+        known = self._fixed.get((method, path))
+        if known is not None:
+            return known
+        for pattern, endpoint in self._patterns:
+            found = pattern.match(path)
+            if found is not None and method in endpoint.mount.methods:
+                scope["path_params"] = found.groupdict()
+                return endpoint
+        return None
 
 
 def create_app(services: AgentServices) -> ASGIApp:
@@ -134,10 +152,4 @@ def create_app(services: AgentServices) -> ASGIApp:
         routes += [Route(path, _home(options.prefix), methods=["GET"]) for path in ("/", options.prefix)]
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _wrong_method})
     app.router.redirect_slashes = False
-    direct = {
-        (method, options.prefix + endpoint.mount.path): endpoint
-        for endpoint in endpoints
-        for method in endpoint.mount.methods
-        if "{" not in endpoint.mount.path
-    }
-    return Cors(Direct(app, direct), options)
+    return Cors(Direct(app, endpoints, options.prefix), options)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +26,9 @@ FIRST_MS = -(2**62)
 LAST_MS = 2**62
 MOST_AT_HAND = 100
 MOST_AT_HAND_BYTES = 4 << 20
-FEW_SERIES = 50_000
-FEW_TABLES = 100
-"""A store up to this size finds the series of a selector without a regular expression in less than a millisecond."""
+MOST_SELECTORS_KEPT = 256
+LONG_SELECTOR = 1000
+"""Longer ones are parsed each time: what is kept of them would be large."""
 
 SERIES, LABELS, VALUES = "series", "labels", "values/"
 
@@ -47,7 +47,7 @@ def matcher_sets(params: Params, *, prefixed: bool = False) -> list[tuple[Matche
     found = []
     for text in params.all("match[]"):
         try:
-            matchers = tuple(parse_metric_selector(text))
+            matchers = _parsed(text) if len(text) < LONG_SELECTOR else tuple(parse_metric_selector(text))
         except QueryParseError as error:
             raise ApiError.parameter("match[]", error) from error
         if all(matcher.matches_empty for matcher in matchers):
@@ -58,6 +58,11 @@ def matcher_sets(params: Params, *, prefixed: bool = False) -> list[tuple[Matche
             )
         found.append(matchers)
     return found
+
+
+@lru_cache(MOST_SELECTORS_KEPT)
+def _parsed(text: str) -> tuple[Matcher, ...]:
+    return tuple(parse_metric_selector(text))
 
 
 def window_ms(params: Params) -> tuple[int, int]:
@@ -154,10 +159,10 @@ class SeriesApi:
         if asked not in self._at_hand:
             return None
         sets = matcher_sets(call.params, prefixed=what == SERIES)
-        regex = any(matcher.type.regex for matchers in sets for matcher in matchers)
-        if sets and (regex or not self._store.few(FEW_SERIES, FEW_TABLES)):
-            return None
-        return self._at_hand.find(asked, self._ids(call, sets))
+        if not sets:
+            return self._at_hand.find(asked, self._ids(call, sets))
+        ids = self._store.chosen_at_once(sets, *window_ms(call.params))
+        return None if ids is None else self._at_hand.find(asked, ids)
 
     def _ids(self, call: Call, sets: Sequence[Sequence[Matcher]]) -> Ids | None:
         """The series that a call is about; None: all of them, as long as its window has a sample."""

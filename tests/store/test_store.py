@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import NAN_BITS, STALE, STALE_BITS, bits_of_float
@@ -211,3 +213,28 @@ def test_a_series_that_ends_while_it_is_read(monkeypatch: pytest.MonkeyPatch) ->
     ):
         monkeypatch.setattr(store.index, "match", match_and_lose)
         assert ask()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sets(st.integers(0, 5), min_size=1), st.integers(1, 9)), max_size=12
+    ),
+    st.integers(0, 30),
+    st.integers(0, 30),
+)
+def test_series_of_a_range_are_found_by_their_newest_samples_as_by_their_rows(
+    rows: list[tuple[int, set[int], int]], start_ms: int, span_ms: int
+) -> None:
+    store = Store(seal_rows=4, out_of_order_window_ms=5)
+    at_ms = 0
+    for number, members, later_ms in rows:
+        at_ms += later_ms
+        ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in sorted(members)])
+        store.table(str(number)).append(at_ms, ids, np.full(len(ids), 0.5))
+    every = [[Matcher(MatchType.EQ, "__name__", "m")]]
+    found = store.chosen(every, start_ms, start_ms + span_ms).tolist()
+    at_once = store.chosen_at_once(every, start_ms, start_ms + span_ms)
+    assert at_once is not None
+    assert at_once.tolist() == found
+    store.latest.doubt(np.arange(store.index.series, dtype=np.int32))
+    assert store.chosen(every, start_ms, start_ms + span_ms).tolist() == found

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Any
 
-from pyscrape.web.server import WebServer, bind
+from pyscrape.web.server import LONG_BYTES, Together, WebServer, bind
 
 
 async def _empty(scope: Any, receive: Any, send: Any) -> None:
@@ -26,3 +26,43 @@ async def test_a_small_answer_does_not_wait_for_the_clients_acknowledgement() ->
     writer.close()
     server.stop()
     await serving
+
+
+class Wire:
+    """A transport that keeps what each write gave it."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+async def test_head_and_body_are_sent_in_one_go() -> None:
+    wire: Any = Wire()
+    transport = Together(wire, asyncio.get_running_loop())
+    transport.write(b"head")
+    transport.write(b"body")
+    assert wire.writes == []
+    await asyncio.sleep(0)
+    assert wire.writes == [b"headbody"]
+    transport.write(b"head")
+    transport.write(b"x" * LONG_BYTES)
+    transport.flush()
+    assert [len(data) for data in wire.writes[1:]] == [4, LONG_BYTES]
+    transport.write(b"end")
+    transport.close()
+    assert wire.writes[3:] == [b"end"]
+    assert wire.closed
+    transport.write(b"too late")
+    await asyncio.sleep(0)
+    assert transport.is_closing()
+    assert len(wire.writes) == 4
