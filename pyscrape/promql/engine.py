@@ -84,6 +84,8 @@ class Engine:
 
     def _keep(self, query: str, plan: Plan) -> None:
         with self._lock:
+            if query in self._plans:  # another thread was quicker; what this one made is used once
+                return
             while len(self._plans) >= KEPT_TREES:
                 oldest = next(iter(self._plans))
                 self._of_tree.pop(id(self._plans.pop(oldest).expr), None)
@@ -96,6 +98,7 @@ class Engine:
         at: float,
         *,
         timeout_s: float | None = None,
+        max_samples: int | None = None,
         lookback_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
         text: str = "",
@@ -103,12 +106,14 @@ class Engine:
     ) -> Result:
         """The value at `at`, in seconds since 1970.
 
-        A query may be given as a tree; its `text`, if known, lets annotations tell places. `detailed` counts the
-        samples and labels of every part of the query, for `explain.plan_of`.
+        A query may be given as a tree; its `text`, if known, lets annotations tell places. `timeout_s` and
+        `max_samples` may be less than the engine's, not more. `detailed` counts the samples and labels of every part
+        of the query, for `explain.plan_of`.
         """
         at_ms = _milliseconds(at)
         scope = self._scope(Grid(at_ms, 1, 1), at_ms, 0, lookback_ms)
-        return self._run(query, text, scope, timeout_s, cancelled, ranged=False, detailed=detailed)
+        limits = self._limits(max_samples, timeout_s, cancelled)
+        return self._run(query, text, scope, limits, ranged=False, detailed=detailed)
 
     def range(
         self,
@@ -118,12 +123,13 @@ class Engine:
         step: float,
         *,
         timeout_s: float | None = None,
+        max_samples: int | None = None,
         lookback_ms: int | None = None,
         cancelled: Callable[[], bool] | None = None,
         text: str = "",
         detailed: bool = False,
     ) -> Result:
-        """The values at start, start + step, ... up to `end`; all in seconds."""
+        """The values at start, start + step, ... up to `end`; all in seconds. The rest as of `instant`."""
         start_ms, end_ms, step_ms = _milliseconds(start), _milliseconds(end), _milliseconds(step)
         if end_ms < start_ms:
             raise QueryError("end timestamp must not be before start time")
@@ -133,7 +139,8 @@ class Engine:
             )
         grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1)
         scope = self._scope(grid, end_ms, step_ms, lookback_ms)
-        return self._run(query, text, scope, timeout_s, cancelled, ranged=True, detailed=detailed)
+        limits = self._limits(max_samples, timeout_s, cancelled)
+        return self._run(query, text, scope, limits, ranged=True, detailed=detailed)
 
     def explain(self, query: str, start: float, end: float | None = None, step: float | None = None) -> str:
         """Run a query, instant (`start` alone) or ranged, and tell where the time went: a line per expression."""
@@ -153,8 +160,7 @@ class Engine:
         query: str | Expr,
         text: str,
         scope: Scope,
-        timeout_s: float | None,
-        cancelled: Callable[[], bool] | None,
+        limits: Limits,
         *,
         ranged: bool,
         detailed: bool,
@@ -167,7 +173,6 @@ class Engine:
             raise QueryError(
                 f'invalid expression type "{expr.type.documented}" for range query, must be Scalar or instant Vector'
             )
-        limits = Limits(self._max_samples, self._shorter(timeout_s), cancelled)
         grid = scope.grid
         stats = QueryStats(detailed=detailed, steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
         evaluator = Evaluator(
@@ -187,8 +192,13 @@ class Engine:
         stats.sort_s = time.perf_counter() - begin
         return result.told(evaluator.notes.warnings, evaluator.notes.infos, stats)
 
+    def _limits(
+        self, max_samples: int | None, timeout_s: float | None, cancelled: Callable[[], bool] | None
+    ) -> Limits:
+        most = self._max_samples if max_samples is None else min(max_samples, self._max_samples)
+        return Limits(most, self._shorter(timeout_s), cancelled)
+
     def _shorter(self, timeout_s: float | None) -> float | None:
-        """A query may ask for less time than the engine gives, not for more."""
         if timeout_s is None or self._timeout_s is None:
             return self._timeout_s if timeout_s is None else timeout_s
         return min(timeout_s, self._timeout_s)

@@ -136,6 +136,14 @@ class Direct:
         return None
 
 
+def _route(prefix: str, endpoint: Endpoint) -> Route:
+    mount = endpoint.mount
+    route = Route(prefix + mount.path, endpoint, name=mount.path)
+    # Named afterwards: Starlette adds HEAD to every GET, which Prometheus answers with 405.
+    route.methods = set(mount.methods)
+    return route
+
+
 def create_app(services: AgentServices) -> ASGIApp:
     """The ASGI application over the running parts."""
     options = services.options
@@ -144,10 +152,7 @@ def create_app(services: AgentServices) -> ASGIApp:
     # Those with parameters come first: the router tries one after the other, and the others are found without it.
     table = sorted(mounts(services), key=lambda mount: "{" not in mount.path)
     endpoints = [runner.endpoint(mount) for mount in table]
-    routes = [
-        Route(options.prefix + e.mount.path, e, methods=list(e.mount.methods), name=e.mount.path)
-        for e in endpoints
-    ]
+    routes = [_route(options.prefix, endpoint) for endpoint in endpoints]
     if options.prefix:
         routes += [Route(path, _home(options.prefix), methods=["GET"]) for path in ("/", options.prefix)]
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _wrong_method})

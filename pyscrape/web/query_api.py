@@ -9,7 +9,7 @@ from pyscrape.model.labels import Labels
 from pyscrape.promql import QueryParseError
 from pyscrape.promql.ast import Expr
 from pyscrape.promql.engine import MAX_STEPS
-from pyscrape.promql.errors import QueryError
+from pyscrape.promql.errors import QueryError, QueryTimeout, TooManySamples
 from pyscrape.promql.explain import PlanNode, plan_of
 from pyscrape.promql.format import format_sample
 from pyscrape.promql.json import to_json
@@ -21,7 +21,7 @@ from pyscrape.web.answers import Answer, ApiError, success, success_of
 from pyscrape.web.encode import result_data
 from pyscrape.web.params import Params
 from pyscrape.web.query_log import Span, entry
-from pyscrape.web.quick import Question, QuickQueries
+from pyscrape.web.quick import MOST_S, Question, QuickQueries
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
 
@@ -33,6 +33,10 @@ BAD_STEP = "zero or negative query resolution step widths are not accepted. Try 
 
 
 Ask = Callable[[Expr, dict[str, Any]], Result]
+
+
+class TakesLonger(Exception):  # noqa: N818  # no error: the query goes to a thread
+    """A query would take too long on the loop."""
 
 
 class QueryApi:
@@ -53,24 +57,35 @@ class QueryApi:
         ]
 
     def _quick_query(self, call: Call) -> Answer | None:
-        known = (call.params.first("query"), 0.0, 0.0) in self._quick
-        return self.query(call) if known and not self._services.query_log.on else None
+        return self._at_once(call, (call.params.first("query"), 0.0, 0.0), self.query)
 
     def _quick_range(self, call: Call) -> Answer | None:
-        known = _question(call.params, self._span(call.params)) in self._quick
-        return self.query_range(call) if known and not self._services.query_log.on else None
+        return self._at_once(call, _question(call.params, self._span(call.params)), self.query_range)
 
-    def query(self, call: Call) -> Answer:
+    def _at_once(self, call: Call, question: Question, answer: Callable[[Call, int], Answer]) -> Answer | None:
+        """The answer, where it can be had on the loop."""
+        room = self._quick.room(question)
+        if not room or self._services.query_log.on:
+            return None
+        try:
+            return answer(call, room)
+        except TakesLonger:
+            self._quick.forget(question)
+            return None
+
+    def query(self, call: Call, room: int | None = None) -> Answer:
         params = call.params
         limit = params.limit()
         at_s = params.time_s("time", self._services.now_s())
         span = Span(at_s, at_s, 0)
-        return self._run(call, limit, span, lambda tree, options: self._engine.instant(tree, at_s, **options))
+        return self._run(
+            call, limit, span, lambda tree, options: self._engine.instant(tree, at_s, **options), room
+        )
 
-    def query_range(self, call: Call) -> Answer:
+    def query_range(self, call: Call, room: int | None = None) -> Answer:
         limit = call.params.limit()
         span = self._span(call.params)
-        return self._run(call, limit, span, lambda tree, options: self._range(tree, span, options))
+        return self._run(call, limit, span, lambda tree, options: self._range(tree, span, options), room)
 
     def query_plan(self, call: Call) -> Answer:
         """What the parts of a query cost; it runs, as a range query where `start` is given. Only pyscrape has this.
@@ -150,10 +165,10 @@ class QueryApi:
         except QueryParseError as error:
             raise ApiError.parameter("query", error) from error
 
-    def _run(self, call: Call, limit: int, span: Span, ask: Ask) -> Answer:
+    def _run(self, call: Call, limit: int, span: Span, ask: Ask, room: int | None) -> Answer:
         begin = perf_counter()
         params = call.params
-        _, result = self._asked(call, span, ask)
+        _, result = self._asked(call, span, ask, room)
         result = result.limited(limit)
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
@@ -162,12 +177,17 @@ class QueryApi:
         self._quick.note(_question(params, span), perf_counter() - begin, result.stats)
         return answer
 
-    def _asked(self, call: Call, span: Span, ask: Ask) -> tuple[Expr, Result]:
-        """The query's tree and its result, logged; ApiError where it has none."""
+    def _asked(self, call: Call, span: Span, ask: Ask, room: int | None = None) -> tuple[Expr, Result]:
+        """The query's tree and its result, logged; ApiError where it has none, TakesLonger where `room` is too little."""
         tree = self._parsed(call.params)
+        options = _options(call.params, call, self._services.options.query_timeout_s)
+        if room is not None:
+            options |= {"max_samples": room, "timeout_s": min(options["timeout_s"], MOST_S)}
         try:
-            result = ask(tree, _options(call.params, call, self._services.options.query_timeout_s))
+            result = ask(tree, options)
         except QueryError as error:
+            if room is not None and isinstance(error, TooManySamples | QueryTimeout):
+                raise TakesLonger from error
             self._log(call, span, QueryStats(queue_s=call.waited_s), str(error))
             raise ApiError(error.kind, str(error)) from error
         result.stats.queue_s = call.waited_s

@@ -12,9 +12,10 @@ import pytest
 
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.regex import RegexTimeout
+from pyscrape.promql.result import Result
 from pyscrape.promql.stats import QueryStats
 from pyscrape.store import Store
-from pyscrape.web import quick
+from pyscrape.web import query_api, quick
 from pyscrape.web.answers import Answer, accepted_encodings, compressed, rows
 from pyscrape.web.app import create_app
 from pyscrape.web.notifications import RELOAD_FAILED, Notifications
@@ -73,6 +74,8 @@ async def test_methods_and_unknown_paths() -> None:
             unknown = await client.get(path)
             assert (unknown.status_code, unknown.text) == (404, "404 page not found\n")
         assert (await client.http.head("/p/-/healthy")).status_code == 200
+        for path in ("/p/api/v1/query", "/p/metrics", "/p/federate", "/p/api/v1/label/job/values"):
+            assert (await client.http.head(path)).status_code == 405
 
 
 async def test_those_who_leave_the_prefix_out_are_led_to_it() -> None:
@@ -187,10 +190,16 @@ async def test_before_the_start_is_done_and_after_the_end_began() -> None:
                 assert (await client.get(path)).status_code == 200
 
 
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every query is quick, as far as time goes."""
+    monkeypatch.setattr(quick, "QUICK_S", 60.0)
+    monkeypatch.setattr(query_api, "MOST_S", 60.0)
+
+
 async def test_a_query_that_was_quick_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[str] = []
     store = store_with(SERIES)
-    monkeypatch.setattr(quick, "QUICK_S", 60.0)  # everything is
+    patience(monkeypatch)
     newest = store.newest
     monkeypatch.setattr(
         store, "newest", lambda *args: (where.append(threading.current_thread().name), newest(*args))[1]
@@ -218,6 +227,31 @@ def test_what_looks_at_much_is_not_quick() -> None:
         known.note(question, 0.001, QueryStats())
         known.note(question, seconds, stats)
         assert question not in known
+        assert known.room(question) == 0
+
+
+async def test_a_query_that_has_more_to_look_at_than_the_last_time_goes_to_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = {f"up job=j{k}": lambda _: 1.0 for k in range(2000)}
+    where: list[str] = []
+    store = store_with(many)
+    patience(monkeypatch)
+    evaluated = Result.limited
+    monkeypatch.setattr(
+        Result,
+        "limited",
+        lambda *args: (where.append(threading.current_thread().name), evaluated(*args))[1],
+    )
+    async with client_of(make_services(store)) as client:
+        for start in (NOW_S - 7200, NOW_S - 240):  # nothing is there at first, and the question is the same
+            span = {"start": str(start), "end": str(start + 600), "step": "60"}
+            for query in ("count(up)", "count(sum_over_time(up[5m]))"):
+                await client.data("/api/v1/query_range", query=query, **span)
+                found = await client.data("/api/v1/query_range", query=query, **span)
+        assert found["result"][0]["values"][0][1] == "2000"
+    main = threading.main_thread().name
+    assert [name == main for name in where] == [False, True] * 2 + [False] * 4
 
 
 class Slow:
