@@ -70,12 +70,11 @@ class Entry:
         """Read everything from the parts."""
         growing = _open_rows(parts)  # counted first: rows that come while others are read are seen next time
         ids, found = reads_of(parts, asked, start_ms, end_ms)
-        room(sum(len(one.times) for one in found) * len(ids))
-        self.ids = ids
         if found:
-            self.times, self.values = unite(found, len(self.ids))
+            times, values = unite(found, len(ids), room)
         else:
-            self.times, self.values = np.zeros(0, np.int64), np.zeros((0, len(self.ids)))
+            times, values = np.zeros(0, np.int64), np.zeros((0, len(ids)))
+        self.ids, self.times, self.values = ids, times, values
         self._rows = len(self.times)
         self.start_ms, self.end_ms = start_ms, end_ms
         self._remember(parts, growing)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.model.blocks import Room, unlimited
 from pyscrape.model.value import ABSENT_BITS
 from pyscrape.store.layout import Columns, Layout
 
@@ -115,16 +116,17 @@ def _width(part: Part) -> int:
     return len(part.layout.columns)
 
 
-def unite(found: list[_Found], columns: int) -> tuple[Times, Values]:
-    """One time axis (strictly increasing) and the matrix [times x columns]."""
+def unite(found: list[_Found], columns: int, room: Room = unlimited) -> tuple[Times, Values]:
+    """One time axis (strictly increasing) and the matrix [times x columns]; `room` is asked before it is made."""
     if len(found) == 1 and found[0].there is None:
+        room(len(found[0].times) * columns)
         return found[0].times, found[0].values()
     follows = all(a.times.item(-1) < b.times.item(0) for a, b in pairwise(found))
     times = np.concatenate([one.times for one in found])
-    if follows:
-        return times, _stacked(found, len(times), columns)
-    times = np.unique(times)
-    return times, _poured(found, times, columns)
+    if not follows:
+        times = np.unique(times)
+    room(len(times) * columns)
+    return times, _stacked(found, len(times), columns) if follows else _poured(found, times, columns)
 
 
 def on_axis(times: Times, found: list[_Found], columns: int) -> Values:

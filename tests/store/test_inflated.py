@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import ABSENT_BITS
-from pyscrape.store import Store, inflated, upkeep
+from pyscrape.store import Store, inflated, read, upkeep
 from pyscrape.store.inflated import Inflated
 from tests.helpers.examples import examples
 
@@ -199,9 +199,18 @@ def test_room_is_asked_for_before_memory_is_taken(monkeypatch: pytest.MonkeyPatc
     def refuse(samples: int) -> None:
         raise NoRoom
 
-    monkeypatch.setattr(inflated, "unite", None)  # nothing is read
+    monkeypatch.setattr(read._Found, "values", None)  # nothing is read
     for window in ((-1, 9), (-1, 19)):
         with pytest.raises(NoRoom):
             store.select(every, *window, refuse)
     monkeypatch.undo()
     assert store.select(every, -1, 19).blocks[0].values.shape == (20, 5)
+
+
+def test_rows_of_the_same_time_take_room_once() -> None:
+    store = Store()
+    for k in range(50):  # each in a part of its own
+        store.append({"__name__": "m", "k": str(k)}, [0, 1, 2], [1.0, 2.0, 3.0])
+    asked: list[int] = []
+    store.select([Matcher(MatchType.EQ, "__name__", "m")], -1, 9, asked.append)
+    assert sum(asked) == 150
