@@ -62,7 +62,9 @@ class QueryApi:
     def _quick_range(self, call: Call) -> Answer | None:
         return self._at_once(call, _question(call.params, self._span(call.params)), self.query_range)
 
-    def _at_once(self, call: Call, question: Question, answer: Callable[[Call, int], Answer]) -> Answer | None:
+    def _at_once(
+        self, call: Call, question: Question, answer: Callable[[Call, int], Answer]
+    ) -> Answer | None:
         """The answer, where it can be had on the loop."""
         room = self._quick.room(question)
         if not room or self._services.query_log.on:
@@ -178,7 +180,7 @@ class QueryApi:
         return answer
 
     def _asked(self, call: Call, span: Span, ask: Ask, room: int | None = None) -> tuple[Expr, Result]:
-        """The query's tree and its result, logged; ApiError where it has none, TakesLonger where `room` is too little."""
+        """The query's tree and its result, logged; ApiError where it has none, TakesLonger where `room` is small."""
         tree = self._parsed(call.params)
         options = _options(call.params, call, self._services.options.query_timeout_s)
         if room is not None:
