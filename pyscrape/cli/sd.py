@@ -5,6 +5,8 @@ Examples:
   pyscrape sd prometheus.yml --job kubernetes-pods --labels     with all discovered labels
   pyscrape sd prometheus.yml --job kubernetes-pods --format json | jq '.targets[].url'
   pyscrape sd prometheus.yml --job kubernetes-pods --watch      and then every change
+  pyscrape sd prometheus.yml --job kubernetes-pods --format targets > frozen.json
+                                                                what is discovered, for file_sd_configs
 
 Exit codes: 0 all discoveries have answered, 1 one of them has not, 2 wrong usage or configuration.
 """
@@ -20,6 +22,7 @@ from typing import Any
 from pyscrape.cli.relabel_inputs import find_job
 from pyscrape.cli.survey import Outcome, Survey, surveying
 from pyscrape.config import ConfigError
+from pyscrape.discovery.target_lists import list_items
 from pyscrape.model.labels import format_labels
 from pyscrape.targets.manifests import InputError
 from pyscrape.targets.target import Dropped, Failed, Target
@@ -41,10 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="wait so long for the first answers [30]",
     )
-    parser.add_argument("--format", choices=("text", "json"), help="default: text")
+    parser.add_argument("--format", choices=("text", "json", "targets"), help="default: text")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.watch and args.format == "targets":
+        print("pyscrape sd: a list of targets is written once, without --watch", file=sys.stderr)
+        return 2
     try:
         job = find_job(args.config, args.job)
     except ConfigError as error:
@@ -60,7 +66,9 @@ async def _run(job: Any, args: argparse.Namespace) -> int:
     async with surveying(job) as survey:
         complete = await survey.first_sync(args.timeout)
         outcomes = survey.outcomes()
-        if args.format == "json":
+        if args.format == "targets":
+            print(json.dumps(as_target_list(survey), indent=2))
+        elif args.format == "json":
             print(json.dumps(as_data(survey, outcomes), indent=None if args.watch else 2), flush=True)
         else:
             print("\n".join(as_text(survey, outcomes, labels=args.labels)), flush=True)
@@ -89,6 +97,12 @@ def reason_of(outcome: Outcome) -> str:
         case Failed(error=error):
             return error
     return ""
+
+
+def as_target_list(survey: Survey) -> list[dict[str, Any]]:
+    """What is discovered as a list for `file_sd_configs`; the same rules make the same targets of it."""
+    groups = [group for source in survey.sources for group in source.groups.values() if group.targets]
+    return [item for group in groups for item in list_items(group)]
 
 
 def as_data(survey: Survey, outcomes: Iterable[Outcome]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Lists of targets as files and HTTP endpoints give them: `[{"targets": [...], "labels": {...}}]`, in JSON or YAML.
+"""Lists of targets as files and HTTP endpoints give them, and `sd` writes them: groups of targets and labels.
 
+Each group is `{"targets": [...], "labels": {...}}`, in JSON or YAML.
 Both are strict, as Prometheus' are: an unknown field, a null group or a target that is no string refuses the whole
 list, so that a slip of the pen does not silently empty a job.
 """
@@ -178,6 +179,24 @@ def as_groups(found: Groups, source: str, label: str) -> tuple[TargetGroup, ...]
         for name, piece in pieces(f"{source}:{index}", targets):
             groups.append(TargetGroup(name, tuple({"__address__": address} for address in piece), named))
     return tuple(groups)
+
+
+def list_items(group: TargetGroup) -> list[dict[str, Any]]:
+    """The items of a list that `file_sd_configs` would read as this group: one for each set of labels.
+
+    Targets a:1 and b:1 with labels of the group alone -> `[{"targets": ["a:1", "b:1"], "labels": {...}}]`
+    """
+    addresses: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for target in group.targets:
+        labels = {**group.labels, **target}
+        address = labels.pop("__address__", "")
+        addresses.setdefault(tuple(sorted(labels.items())), []).append(address)
+    if not addresses:
+        addresses[tuple(sorted(group.labels.items()))] = []
+    return [
+        {"targets": targets} | ({"labels": dict(labels)} if labels else {})
+        for labels, targets in addresses.items()
+    ]
 
 
 def pieces(source: str, addresses: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pyscrape.cli import survey
 from pyscrape.cli.main import main
@@ -185,6 +186,25 @@ def test_a_discovery_that_cannot_be_made_is_told_at_once(
     assert "consul: no answer yet: ValueError: Unknown protocol scheme: ftp" in capsys.readouterr().out
     assert main(["why", str(file), "--job", "c", "web", "--timeout", "3600"]) == 1
     assert "consul discovery fails: ValueError: Unknown protocol scheme: ftp" in capsys.readouterr().out
+
+
+def test_a_list_that_sd_writes_makes_the_same_targets(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sd", config, "--job", "pods", "--format", "targets"]) == 0
+    (tmp_path / "frozen.json").write_text(capsys.readouterr().out)
+    rules = yaml.safe_load(Path(config).read_text())["scrape_configs"][0]["relabel_configs"]
+    job = {"job_name": "pods", "file_sd_configs": [{"files": ["*.json"]}], "relabel_configs": rules}
+    frozen = tmp_path / "prometheus.yml"
+    frozen.write_text(yaml.safe_dump({"scrape_configs": [job]}))
+
+    def targets(file: str) -> list[tuple[str, str, str]]:
+        assert main(["sd", file, "--job", "pods", "--format", "json"]) == 0
+        found = json.loads(capsys.readouterr().out)["targets"]
+        return sorted((t["state"], t["url"], str(t["labels"]) + t["reason"]) for t in found)
+
+    assert targets(str(frozen)) == targets(config)
+    assert main(["sd", config, "--job", "pods", "--format", "targets", "--watch"]) == 2
 
 
 def test_sd_names_the_missing_right(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,7 @@
-"""dns_consul_file_http_sd.json: what DNS, Consul, files and HTTP endpoints become.
-
-Left out, with the reason: `group_to_json` and `group_to_yaml` (pyscrape writes no target lists).
-"""
+"""dns_consul_file_http_sd.json: what DNS, Consul, files and HTTP endpoints become; how groups are written."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from pyscrape.discovery.file import FileGroups, matching, read_files
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.http import HTTPDiscoverer
 from pyscrape.discovery.network_settings import ConsulSDConfig, DNSSDConfig, HTTPSDConfig
-from pyscrape.discovery.target_lists import TargetListError, changes, read_json, read_yaml
+from pyscrape.discovery.target_lists import TargetListError, changes, list_items, read_json, read_yaml
 from pyscrape.model.settings import from_mapping
 from pyscrape.net.ask import Asker
 from pyscrape.net.settings import DEFAULT_HTTP
@@ -228,3 +226,19 @@ def test_target_lists(case: dict[str, Any]) -> None:
     (group,) = case["expected_groups"]
     assert [{"__address__": target} for target in targets] == group["targets"]
     assert dict(labels) == group["labels"]
+
+
+@pytest.mark.parametrize("case", cases_of(FILE, "group_to_json"))
+def test_groups_as_json(case: dict[str, Any]) -> None:
+    group = TargetGroup("", tuple(case["group"]["targets"]), case["group"]["labels"])
+    assert list_items(group) == [json.loads(case["output"])]
+
+
+@pytest.mark.parametrize("case", cases_of(FILE, "group_to_yaml"))
+def test_groups_as_yaml(case: dict[str, Any]) -> None:
+    """As static_configs stand in the printed configuration."""
+    (item,) = list_items(TargetGroup("", tuple(case["group"]["targets"]), case["group"]["labels"]))
+    config = parse_config(json.dumps({"scrape_configs": [{"job_name": "j", "static_configs": [item]}]}))
+    lines = case["output"].splitlines()
+    indented = "\n".join([f"  - {lines[0]}", *(f"    {line}" for line in lines[1:])])
+    assert f"  static_configs:\n{indented}\n" in config.to_yaml()
