@@ -24,7 +24,7 @@ from tests.helpers.processes import HOST, Process, fetch, free_port, prometheus,
 STEPS = int(os.environ.get("PYSCRAPE_DISCOVERY_STEPS", "3"))
 STEPS_AT_ONCE = 3 if STEPS < 10 else 1
 STEP_S = 6.0
-# A change just after a look is found a second later and applied with the tick after that: six seconds, on a quiet machine.
+# A change just after a look is found a second later and applied in the tick after that: six seconds if nothing is late.
 LATE_S = 2.0
 pytestmark = pytest.mark.timeout(60 + 2 * STEPS * STEP_S)
 CONFIG = """\
