@@ -62,6 +62,7 @@ class AgentSeries:
         if len(ended) * 10 < self.index.series:
             return 0
         self.index.remove(ended)
+        self.newest.forget(ended)
         self.index.reuse(ended)
         self.epoch += 1
         return len(ended)

@@ -70,7 +70,7 @@ class ForwardingTable:
 
 
 class NewestTimes:
-    """The newest time that was forwarded of each series, by its id. An id that is given anew only gets newer ones."""
+    """The newest time that was forwarded of each series, by its id."""
 
     def __init__(self) -> None:
         self._times_ms: Times = np.full(1024, _NEVER, np.int64)
@@ -79,6 +79,11 @@ class NewestTimes:
         """These were forwarded."""
         self._reach(columns)
         self._times_ms[columns] = times_ms
+
+    def forget(self, columns: Columns) -> None:
+        """These ids are given to other series, whose pages may have clocks that are behind."""
+        self._reach(columns)
+        self._times_ms[columns] = _NEVER
 
     def older_than(self, times_ms: int | Times, columns: Columns) -> NDArray[np.bool_]:
         """Where all that was forwarded is older."""

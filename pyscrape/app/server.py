@@ -127,6 +127,13 @@ def log_problems(problems: list[Problem] | tuple[Problem, ...]) -> None:
         config_logger.log(levels[problem.severity], problem.message, extra=extra)
 
 
+def log_findings(loaded: Loaded) -> None:
+    """What a check finds in a configuration that was taken, and what of it is not done here."""
+    log_problems(loaded.problems)
+    for note in loaded.notes:
+        logger.warning("Not supported: %s", note)
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why the server ends."""
@@ -203,57 +210,21 @@ class Server:
 
     async def run(self, sockets: list[Any], services: AgentServices) -> int:
         """Everything, until a signal or `/-/quit`."""
-        loop = asyncio.get_running_loop()
-        self._stop = loop.create_future()
-        main = asyncio.current_task()
-        assert main is not None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end_by_signal, number.name, main)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        self._guard = WebGuard(create_app(services), self._security)
-        web = WebServer(
-            self._guard,
-            sockets,
-            tls=self._security.tls.context if self._security.tls is not None else None,
-            idle_s=self._flags.number("web.read-timeout") / 1000,
-            most_connections=self._flags.number("web.max-connections"),
-        )
+        self._stop = asyncio.get_running_loop().create_future()
+        self._heed_signals()
+        web = self._web_server(sockets, services)
         logger.info(
             "Starting pyscrape", extra={"version": __version__, "config": describe_source(self._flags)}
         )
-        log_problems(self._loaded.problems)
-        for note in self._loaded.notes:
-            logger.warning("Not supported: %s", note)
+        log_findings(self._loaded)
         try:
             async with asyncio.TaskGroup() as tasks:
-                work = [
-                    tasks.create_task(web.serve(), name="web server"),
-                    tasks.create_task(self.pools.run(), name="scrape pools"),
-                    tasks.create_task(self.mode.maintain(), name="store maintenance"),
-                    tasks.create_task(self._give_memory_back(), name="memory"),
-                    tasks.create_task(self._renew_security(), name="web configuration watch"),
-                    tasks.create_task(self._watch_config(), name="configuration watch"),
-                ]
-                self.notifications.add(STARTING)
-                await web.started()
-                async with self._reload_lock:
-                    await self._apply(self._loaded)
-                gc.freeze()
-                self._ready = True
-                self.notifications.delete(STARTING)
-                notify_manager("READY=1")
-                addresses = ", ".join(f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets)
-                logger.info("Server is ready to receive web requests.", extra={"address": addresses})
+                tasks.create_task(web.serve(), name="web server")
+                work = self._work(tasks)
+                await self._begin(web, sockets)
                 stop = await self._stop
                 logger.info("Stopping", extra={"reason": stop.reason})
-                self._ready = False
-                self.notifications.add(STOPPING)
-                notify_manager("STOPPING=1")
-                await self.discovery.stop()
-                for task in work[1:]:
-                    task.cancel()
-                await self.writers.stop()
-                self.notifications.close()
+                await self._wind_down(work)
                 web.stop()
         except asyncio.CancelledError:
             logger.warning("Stopped at once; samples that waited for remote write are lost")
@@ -267,6 +238,57 @@ class Server:
             self.query_log.use("")
         logger.info("See you next time!")
         return 0
+
+    def _heed_signals(self) -> None:
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+        assert main is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end_by_signal, number.name, main)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _web_server(self, sockets: list[Any], services: AgentServices) -> WebServer:
+        self._guard = WebGuard(create_app(services), self._security)
+        return WebServer(
+            self._guard,
+            sockets,
+            tls=self._security.tls.context if self._security.tls is not None else None,
+            idle_s=self._flags.number("web.read-timeout") / 1000,
+            most_connections=self._flags.number("web.max-connections"),
+        )
+
+    def _work(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """What runs until the end begins; the web server lives longer."""
+        return [
+            tasks.create_task(self.pools.run(), name="scrape pools"),
+            tasks.create_task(self.mode.maintain(), name="store maintenance"),
+            tasks.create_task(self._give_memory_back(), name="memory"),
+            tasks.create_task(self._renew_security(), name="web configuration watch"),
+            tasks.create_task(self._watch_config(), name="configuration watch"),
+        ]
+
+    async def _begin(self, web: WebServer, sockets: list[Any]) -> None:
+        """Put the configuration in force, and say that the server is ready."""
+        self.notifications.add(STARTING)
+        await web.started()
+        async with self._reload_lock:
+            await self._apply(self._loaded)
+        gc.freeze()
+        self._ready = True
+        self.notifications.delete(STARTING)
+        notify_manager("READY=1")
+        addresses = ", ".join(f"{s.getsockname()[0]}:{s.getsockname()[1]}" for s in sockets)
+        logger.info("Server is ready to receive web requests.", extra={"address": addresses})
+
+    async def _wind_down(self, work: list[asyncio.Task[None]]) -> None:
+        """End everything but the web server, in the order in which samples come."""
+        self._ready = False
+        self.notifications.add(STOPPING)
+        notify_manager("STOPPING=1")
+        await self.discovery.stop()
+        for task in work:
+            task.cancel()
+        await self.writers.stop()
+        self.notifications.close()
 
     async def reload(self) -> ReloadOutcome:
         """Take the configuration in again; a broken one changes nothing."""
@@ -293,9 +315,7 @@ class Server:
                 logger.exception("The new configuration could not be put in force as a whole")
                 return self._refuse(path, f"{type(error).__name__}: {error}", list(loaded.problems))
             self._reload_state.succeeded()
-            log_problems(loaded.problems)
-            for note in loaded.notes:
-                logger.warning("Not supported: %s", note)
+            log_findings(loaded)
             logger.info("Completed loading of configuration file", extra={"file": path})
             return ReloadOutcome("", tuple(p._asdict() for p in loaded.problems))
 

@@ -250,6 +250,11 @@ class Store:
         if result.refused:
             self._refused += AppendResult(0, result.out_of_order, result.duplicates, result.too_old)
 
+    @property
+    def table_count(self) -> int:
+        """How many tables may hold samples."""
+        return len(self._tables)
+
     def tables(self) -> list[Table]:
         """All tables that may hold samples."""
         return list(self._tables.values())
@@ -525,7 +530,7 @@ class Store:
 
     def has_samples(self, start_ms: int, end_ms: int) -> bool:
         """Whether any part reaches into (start, end]: as fine as Prometheus looks without a matcher."""
-        parts = (part for table in self.tables() for part in table.parts)
+        parts = (part for table in self.tables() if table.last_ms > start_ms for part in table.parts)
         return any(part.max_ms > start_ms and part.min_ms <= end_ms for part in parts)
 
     def _union(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Ids:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from pyscrape.model.matcher import Matcher
 from pyscrape.model.names import unescape_name, valid_label_name
 from pyscrape.promql import QueryParseError, parse_metric_selector
 from pyscrape.store import Store
+from pyscrape.store.store import FEW_TABLES
 from pyscrape.web.answers import Answer, ApiError, rows, success, success_of
 from pyscrape.web.encode import label_data
 from pyscrape.web.params import Params
@@ -104,6 +106,7 @@ class AtHand:
         self._store = store
         self._answers: dict[Asked, tuple[int, Ids | None, Answer]] = {}
         self._bytes = 0
+        self._lock = Lock()
 
     def find(self, asked: Asked, ids: Ids | None) -> Answer | None:
         """The answer for the series `ids` (None: all)."""
@@ -117,13 +120,15 @@ class AtHand:
 
     def keep(self, asked: Asked, version: int, ids: Ids | None, answer: Answer) -> None:
         """Remember what was worked out for `ids` while the series had `version`."""
-        if answer.size > MOST_AT_HAND_BYTES // 4:
+        size = answer.size + sum(map(len, asked.matches)) + (0 if ids is None else ids.nbytes)
+        if size > MOST_AT_HAND_BYTES // 4:
             return
-        if len(self._answers) >= MOST_AT_HAND or self._bytes > MOST_AT_HAND_BYTES:
-            self._answers.clear()
-            self._bytes = 0
-        self._answers[asked] = (version, ids, answer)
-        self._bytes += answer.size
+        with self._lock:
+            if len(self._answers) >= MOST_AT_HAND or self._bytes + size > MOST_AT_HAND_BYTES:
+                self._answers.clear()
+                self._bytes = 0
+            self._answers[asked] = (version, ids, answer)
+            self._bytes += size
 
 
 def _same(ids: Ids | None, known: Ids | None) -> bool:
@@ -135,6 +140,7 @@ def _same(ids: Ids | None, known: Ids | None) -> bool:
 class SeriesApi:
     def __init__(self, services: Services) -> None:
         self._store = services.store
+        self._now_s = services.now_s
         self._at_hand = AtHand(services.store)
 
     def mounts(self) -> list[Mount]:
@@ -160,6 +166,9 @@ class SeriesApi:
             return None
         sets = matcher_sets(call.params, prefixed=what == SERIES)
         if not sets:
+            # To a window that reaches to the present the first table that is alive says yes; else all have a say.
+            if window_ms(call.params)[1] < self._now_s() * 1000 and self._store.table_count > FEW_TABLES:
+                return None
             return self._at_hand.find(asked, self._ids(call, sets))
         ids = self._store.chosen_at_once(sets, *window_ms(call.params))
         return None if ids is None else self._at_hand.find(asked, ids)
