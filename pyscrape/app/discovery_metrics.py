@@ -4,6 +4,7 @@ Discoverers count in their status; the manager adds up those that run and those 
 resets nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
@@ -36,33 +37,35 @@ COUNTERS = (
 )  # fmt: skip
 """Name, help text, kind of discovery, and what it counts."""
 CONSUL_CALLS = (("catalog", "services"), ("health", "service"))
-REFRESHED = ("dns", "http")
-"""The kinds that look again and again for no other reason than the time."""
+REFRESHED = frozenset({"dns", "http"})
+"""The kinds that look again and again for no other reason than the time; those of plugins come on top."""
 
 
 def discovery_families(discovery: DiscoveryManager) -> Iterator[Family | Summary]:
     """How many targets each discovery has, whether its last look failed, and how often looks happened and failed."""
-    rows = discovery.status()
-    found = [({"name": "scrape", "config": job}, float(n)) for jobs, _, n in rows for job in jobs]
+    found = [({"name": "scrape", "config": job}, float(n)) for job, n in discovery.discovered().items()]
     yield Family("gauge", "prometheus_sd_discovered_targets", "Current number of discovered targets.", found)
-    failed = [
-        ({"config": job, "kind": s.kind}, float(bool(s.last_error))) for jobs, s, _ in rows for job in jobs
-    ]
+    failing: Counter[tuple[str, str]] = Counter()
+    for jobs, status, _ in discovery.status():
+        failing.update({(job, status.kind): bool(status.last_error) for job in jobs})
+    failed = [({"config": job, "kind": kind}, float(n > 0)) for (job, kind), n in failing.items()]
     yield Family("gauge", "pyscrape_sd_failing", "1 while a discovery's last look failed.", failed)
     yield from _manager_families(discovery)
     counts, seconds = discovery.totals()
     for name, help_text, kind, counted in COUNTERS:
         yield single("counter", name, help_text, float(counts[kind, counted]))
+    looked = {kind for kind, what in counts if what == "refresh" and kind != "file"}
+    refreshed = sorted(REFRESHED | looked)
     yield Family(
         "counter",
         "prometheus_sd_refresh_failures_total",
         "Number of refresh failures for the given SD mechanism.",
-        [({"mechanism": kind}, float(counts[kind, "refresh_failures"])) for kind in REFRESHED],
+        [({"mechanism": kind}, float(counts[kind, "refresh_failures"])) for kind in refreshed],
     )
     yield Summary(
         "prometheus_sd_refresh_duration_seconds",
         "The duration of a refresh in seconds for the given SD mechanism.",
-        _durations((({"mechanism": kind}, kind, "refresh") for kind in REFRESHED), counts, seconds),
+        _durations((({"mechanism": kind}, kind, "refresh") for kind in refreshed), counts, seconds),
     )
     yield Summary(
         "prometheus_sd_file_scan_duration_seconds",

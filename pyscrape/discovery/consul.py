@@ -185,10 +185,10 @@ class ConsulApi:
             raise ConsulError("invalid value '<nil>' for Config.Datacenter")
         return agent.config.datacenter
 
-    async def services(self, index: int) -> tuple[Mapping[str, Sequence[str]], int]:
+    async def services(self, index: int) -> tuple[Mapping[str, Sequence[str] | None], int]:
         """The catalog's services with their tags, and its index."""
         return await self._ask(
-            "/catalog/services", self._params(index, self._config.filter), dict[str, list[str]]
+            "/catalog/services", self._params(index, self._config.filter), dict[str, list[str] | None]
         )
 
     async def instances(self, name: str, index: int) -> tuple[Sequence[Instance], int]:
@@ -294,7 +294,7 @@ class ConsulDiscoverer:
                 new = [
                     name
                     for name, tags in services.items()
-                    if name not in followed and should_watch(self._config, name, tags)
+                    if name not in followed and should_watch(self._config, name, tags or ())
                 ]
                 if not index:
                     self._awaited.update(new)

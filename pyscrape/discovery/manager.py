@@ -219,6 +219,10 @@ class DiscoveryManager:
             for p in self.providers
         ]
 
+    def discovered(self) -> dict[str, int]:
+        """How many targets each job has before relabeling, static ones included."""
+        return {job: sum(len(group.targets) for group in self.groups(job)) for job in self._wanted}
+
     def totals(self) -> tuple[Counter[tuple[str, str]], dict[tuple[str, str], float]]:
         """How often things happened and how many seconds they took since the start, by (kind, what)."""
         counts, seconds = self._ended_counts.copy(), self._ended_seconds.copy()
