@@ -6,6 +6,7 @@ many rows each had. What has come since is put below the last row where it is ne
 (sealed, merged, deleted, late samples), the entry is made anew. `unite` is the plain way that this must agree with.
 """
 
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ class Entry:
             return False
         if (
             end_ms <= self.end_ms
-            and parts is self.parts
+            and _same(parts, self.parts)
             and all(p.count == rows for p, rows in self._growing)
         ):
             return True
@@ -222,6 +223,10 @@ class Inflated:
                 if now_ms - entry.idle_since_ms > _IDLE_MS or entry.outdated(key[0], parts_of):
                     del self._entries[key]
                     self.nbytes -= size
+
+
+def _same(parts: Sequence[Part], known: Sequence[Part]) -> bool:
+    return parts is known or (len(parts) == len(known) and all(map(operator.is_, parts, known)))
 
 
 def _open_rows(parts: Sequence[Part]) -> list[tuple[Segment, int]]:

@@ -126,7 +126,10 @@ def unite(found: list[_Found], columns: int, room: Room = unlimited) -> tuple[Ti
     if not follows:
         times = np.unique(times)
     room(len(times) * columns)
-    return times, _stacked(found, len(times), columns) if follows else _poured(found, times, columns)
+    if follows:
+        return times, _stacked(found, len(times), columns)
+    beside = _in_runs(found, times, columns)
+    return times, _poured(found, times, columns) if beside is None else beside
 
 
 def on_axis(times: Times, found: list[_Found], columns: int) -> Values:
@@ -150,6 +153,32 @@ def _stacked(found: list[_Found], rows: int, columns: int) -> Values:
         else:
             into[:, one.there] = one.values()
         row += len(one.times)
+    return out
+
+
+def _in_runs(found: list[_Found], times: Times, columns: int) -> Values | None:
+    """Tables that go together: parts with equal times and columns of their own stand beside each other, and such runs
+    of parts follow one another. None where they do not; `_poured` is the plain way.
+    """
+    runs: dict[tuple[int, int, int], list[_Found]] = {}
+    for one in found:
+        runs.setdefault((one.times.item(0), one.times.item(-1), len(one.times)), []).append(one)
+    order = sorted(runs)
+    if any(before[1] >= after[0] for before, after in pairwise(order)):
+        return None
+    for run in runs.values():
+        seen = np.zeros(columns, np.bool_)
+        for one in run[len(run) == 1 :]:
+            if one.there is None or seen[one.there].any() or not (one.times == run[0].times).all():
+                return None
+            seen[one.there] = True
+    out = absent(len(times), columns)
+    row = 0
+    for key in order:
+        into = out[row : row + key[2]]
+        for one in runs[key]:
+            into[:, slice(None) if one.there is None else one.there] = one.values()
+        row += key[2]
     return out
 
 

@@ -14,6 +14,12 @@ Ids = NDArray[np.int32]
 MOST_JOINED = 1 << 18
 """Larger columns stay a block of their own: putting them beside others would copy them."""
 
+FEWEST_TABLES, FEWEST_ROWS = 4, 8
+"""So many tables with so many equal times are taken to go together."""
+MOST_COLUMNS = 1024
+"""Of all tables that go together."""
+_AFRESH_MS = 3_600_000
+
 Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Times, Values]]
 """(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values)."""
 
@@ -21,12 +27,61 @@ Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Tim
 class _Columns:
     """Columns on one time axis, before equal axes are put together."""
 
-    __slots__ = ("ids", "times", "values")
+    __slots__ = ("ids", "tables", "times", "values")
 
-    def __init__(self, ids: Ids, times: Times, values: Values) -> None:
+    def __init__(self, tables: tuple[int, ...], ids: Ids, times: Times, values: Values) -> None:
+        self.tables = tables
         self.ids = ids
         self.times = times
         self.values = values
+
+
+class Companions:
+    """Small tables whose rows come at the same times: what remote write sent of one target in several requests.
+
+    They are read, kept and followed as one, since a look into each takes longer than reading it. It is a guess by what
+    selections saw: where it no longer holds, the answer stays right and has rows in which some have no sample; an
+    hour later it is made afresh.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[int, int] = {}
+        self._made_ms: int | None = None
+
+    def of(self, tables: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Equal numbers for tables that go together."""
+        if not self._first:
+            return tables
+        distinct, place = np.unique(tables, return_inverse=True)
+        return np.array([self._first.get(one, one) for one in distinct.tolist()], np.int32)[place.reshape(-1)]
+
+    def __contains__(self, table: int) -> bool:
+        return table in self._first
+
+    def learn(self, groups: Sequence[Sequence[_Columns]], parts: Mapping[int, Sequence[Part]]) -> None:
+        """`groups` were found to have equal times; those that go with others already stay where they are."""
+        for group in groups:
+            if len(group) < FEWEST_TABLES or len(group[0].times) < FEWEST_ROWS:
+                continue
+            new = [
+                one.tables[0] for one in group if len(one.tables) == 1 and one.tables[0] not in self._first
+            ]
+            widths = {table: len(parts[table][-1].layout) for table in new}
+            room = 0
+            first = 0
+            for table in new if len(new) >= FEWEST_TABLES else ():
+                if widths[table] > MOST_COLUMNS // FEWEST_TABLES:
+                    continue
+                if widths[table] > room:
+                    first, room = table, MOST_COLUMNS
+                self._first[table] = first
+                room -= widths[table]
+
+    def tidy(self, now_ms: int) -> None:
+        """Begin anew every hour."""
+        if self._made_ms is None or not 0 <= now_ms - self._made_ms < _AFRESH_MS:
+            self._first.clear()
+            self._made_ms = now_ms
 
 
 def columns_of(
@@ -37,22 +92,31 @@ def columns_of(
     start_ms: int,
     end_ms: int,
     read: Read,
+    companions: Companions,
 ) -> list[_Columns]:
     """The samples in (start, end] of `ids`; `homes` are their tables, `others` further tables of some."""
+
+    def of(tables: tuple[int, ...], members: Ids) -> _Columns:
+        joined = (
+            parts.get(tables[0], ())
+            if len(tables) == 1
+            else [part for table in tables for part in parts.get(table, ())]
+        )
+        return _Columns(tables, *read(tables, joined, members, start_ms, end_ms))
+
     many = (
         np.isin(ids, np.fromiter(others, np.int32, len(others))) if others else np.zeros(len(ids), np.bool_)
     )
     columns: list[_Columns] = []
     alone, tables = ids[~many], homes[~many]
-    for group in groups_of(tables):
+    for group in groups_of(companions.of(tables)):
         home = int(tables[group[0]])
-        columns.append(_Columns(*read((home,), parts.get(home, ()), alone[group], start_ms, end_ms)))
+        along = tuple(sorted(set(tables[group].tolist()))) if home in companions else (home,)
+        columns.append(of(along, alone[group]))
     together: dict[tuple[int, ...], list[int]] = {}
     for one, home in zip(ids[many].tolist(), homes[many].tolist(), strict=True):
         together.setdefault((home, *others[one]), []).append(one)
-    for several, members in together.items():
-        joined = [part for table in several for part in parts.get(table, ())]
-        columns.append(_Columns(*read(several, joined, np.array(members, np.int32), start_ms, end_ms)))
+    columns += [of(several, np.array(members, np.int32)) for several, members in together.items()]
     return [one for one in columns if len(one.times)]
 
 
@@ -66,24 +130,29 @@ def groups_of(tables: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     return np.split(order, np.flatnonzero(np.diff(tables[order])) + 1)
 
 
-def blocks_of(columns: list[_Columns]) -> tuple[Ids, tuple[Block, ...]]:
-    """(ids in the order of the frame, blocks); columns with equal times become one block."""
+def alike(columns: list[_Columns]) -> list[list[_Columns]]:
+    """Columns with equal times; large ones alone."""
     groups: dict[tuple[int, int, int], list[list[_Columns]]] = {}
     for one in columns:
-        alike = groups.setdefault((len(one.times), one.times.item(0), one.times.item(-1)), [])
+        known = groups.setdefault((len(one.times), one.times.item(0), one.times.item(-1)), [])
         if one.values.size > MOST_JOINED:
-            alike.append([one])
+            known.append([one])
             continue
-        group = next((group for group in alike if (group[0].times == one.times).all()), None)
+        group = next((group for group in known if (group[0].times == one.times).all()), None)
         if group is None:
-            alike.append([one])
+            known.append([one])
         else:
             group.append(one)
+    return list(chain.from_iterable(groups.values()))
+
+
+def blocks_of(groups: list[list[_Columns]]) -> tuple[Ids, tuple[Block, ...]]:
+    """(ids in the order of the frame, blocks); columns with equal times become one block."""
     ids: list[Ids] = []
     blocks = []
     row = 0
-    rows = np.arange(sum(len(one.ids) for one in columns))
-    for group in chain.from_iterable(groups.values()):
+    rows = np.arange(sum(len(one.ids) for group in groups for one in group))
+    for group in groups:
         if len(group) == 1:
             count, values = len(group[0].ids), group[0].values
         else:

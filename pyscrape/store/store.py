@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import LabelFrame, Newest, Room, Selection, newest_of, unlimited
+from pyscrape.model.blocks import Block, LabelFrame, Newest, Room, Selection, newest_of, unlimited
 from pyscrape.model.labels import Labels
 from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import NAN_BITS, STALE_BITS
@@ -32,13 +32,15 @@ from pyscrape.store.inflated import INFLATED_BYTES, Inflated
 from pyscrape.store.journal import Journal
 from pyscrape.store.latest import Latest
 from pyscrape.store.read import ABSENT_WORD, Part, present
-from pyscrape.store.selection import blocks_of, columns_of, groups_of
+from pyscrape.store.selection import Companions, Read, alike, blocks_of, columns_of, groups_of
 from pyscrape.store.stats import StoreStats
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.table import NEVER, AppendResult, Table
 from pyscrape.store.upkeep import Upkeep
 
 Ids = NDArray[np.int32]
+_Places = tuple[NDArray[np.int32], Mapping[int, Sequence[int]], Mapping[int, Sequence[Part]]]
+"""(first tables of some series, further tables of some of them, the parts of all these tables)."""
 
 DEFAULT_RETENTION_MS = 24 * 3_600_000
 FEW_SERIES = 50_000
@@ -78,6 +80,7 @@ class Store:
         self.index.on_capacity = self._fit
         self.lock = self.index.lock
         self.inflated = Inflated(inflated_max_bytes)
+        self.companions = Companions()
         self.retention_ms = retention_ms
         self.memory_max_bytes = memory_max_bytes
         self.out_of_order_window_ms = out_of_order_window_ms
@@ -372,8 +375,19 @@ class Store:
                 frame = self.index.frame(ids)
                 homes, others, parts = self._places(ids)
             read = partial(self.inflated.read, room=room)
-            found, blocks = blocks_of(columns_of(parts, ids, homes, others, start_ms, end_ms, read))
+            found, blocks = self._blocks(ids, (homes, others, parts), start_ms, end_ms, read)
             return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
+
+    def _blocks(
+        self, ids: Ids, places: _Places, start_ms: int, end_ms: int, read: Read
+    ) -> tuple[Ids, tuple[Block, ...]]:
+        """(ids in the order of the frame, blocks) of some series that live in `places`."""
+        homes, others, parts = places
+        columns = columns_of(parts, ids, homes, others, start_ms, end_ms, read, self.companions)
+        groups = alike(columns)
+        if self.inflated.max_bytes:
+            self.companions.learn(groups, parts)
+        return blocks_of(groups)
 
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
         """The newest sample in (start, end] of each series that all matchers choose, where it has one."""
@@ -389,8 +403,8 @@ class Store:
                 homes, others, parts = self._places(doubtful)
             times[unsure] = NEVER
             if len(doubtful):
-                read = self.inflated.read
-                found, blocks = blocks_of(columns_of(parts, doubtful, homes, others, start_ms, end_ms, read))
+                places = homes, others, parts
+                found, blocks = self._blocks(doubtful, places, start_ms, end_ms, self.inflated.read)
                 there = np.searchsorted(ids, found)
                 some_times, some_values, some = newest_of(blocks, len(found))
                 times[there[some]], values[there[some]] = some_times[some], some_values[some]
@@ -424,9 +438,7 @@ class Store:
         finally:
             release()
 
-    def _places(
-        self, ids: Ids
-    ) -> tuple[NDArray[np.int32], Mapping[int, Sequence[int]], Mapping[int, Sequence[Part]]]:
+    def _places(self, ids: Ids) -> _Places:
         """The tables of some series, and those tables' parts as they are now; for holders of the lock."""
         homes = self.homes.first(ids)
         others: dict[int, Sequence[int]] = {}

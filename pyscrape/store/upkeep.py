@@ -80,6 +80,7 @@ class Upkeep:
         yield from self._evict(now_ms)
         self._reuse_ids()
         store.inflated.tidy(now_ms, store.parts_of)
+        store.companions.tidy(now_ms)
         yield
         self._sweep_symbols(now_ms)
         yield from store.symbols.renew()

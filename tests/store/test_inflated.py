@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import ABSENT_BITS
-from pyscrape.store import Store, inflated, read, upkeep
+from pyscrape.store import Store, inflated, read, selection, upkeep
 from pyscrape.store.inflated import Inflated
 from tests.helpers.examples import examples
 
@@ -28,12 +28,24 @@ STEPS = st.one_of(
     st.tuples(st.just("delete"), st.integers(0, 3), TIMES, st.integers(0, 9)),
     st.tuples(st.just("retire"), st.sampled_from("ab"), COLUMNS),
 )
+OWN_STEPS = st.one_of(
+    st.tuples(st.just("own"), st.just(""), st.integers(1, 3), COLUMNS),
+    st.tuples(st.just("own"), st.just(""), st.integers(1, 3), st.just([0, 1, 2, 3])),
+    st.tuples(st.just("own rows"), st.just(""), TIMES, COLUMNS),
+    st.tuples(st.just("select"), st.sampled_from(["[0-3]", "[12]"]), st.integers(-1, 60), st.integers(0, 80)),
+    st.tuples(st.just("select"), st.just("[0-3]"), st.integers(-1, 20), st.just(80)),
+    st.tuples(st.just("seal")),
+    st.tuples(st.just("delete"), st.integers(0, 3), TIMES, st.integers(0, 9)),
+)
+"""Every series in a table of its own, at equal times as a rule."""
 
 
 @pytest.fixture(autouse=True)
 def everything_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inflated, "FEWEST_CELLS", 0)
     monkeypatch.setattr(upkeep, "MERGED", 3)
+    monkeypatch.setattr(selection, "FEWEST_TABLES", 2)
+    monkeypatch.setattr(selection, "FEWEST_ROWS", 1)
 
 
 def samples(store: Store, which: str, start: int, end: int) -> dict[Any, dict[int, int]]:
@@ -82,14 +94,20 @@ class Both:
 
     def _append(self, kind: str, name: str, at: int, places: list[int]) -> None:
         self.value += 1
-        rows = 3 if kind == "rows" else 1
+        rows = 3 if kind.endswith("rows") else 1
         values = self.value + np.arange(rows * len(places), dtype=np.float64).reshape(rows, -1)
         for store, columns in zip(self.stores, self.columns, strict=True):
-            table = store.table(name)
-            if kind == "next":  # the same array again, as a scrape has it: the open rows grow
+            if kind.startswith("own"):
+                after = [max(store.table(str(k)).last_ms, 0) for k in places]
+                first = at + (max(after) if kind == "own" else 0)
+                for k, column in zip(places, values.T[:, :, None], strict=True):
+                    own = store.table(str(k))
+                    own.append_rows(first + np.arange(rows), columns[[k]], column.copy())
+            elif kind == "next":  # the same array again, as a scrape has it: the open rows grow
+                table = store.table(name)
                 table.append(max(table.last_ms, 0) + at, columns, values[0].copy())
             else:
-                table.append_rows(at + np.arange(rows), columns[places], values.copy())
+                store.table(name).append_rows(at + np.arange(rows), columns[places], values.copy())
 
 
 @examples(150)
@@ -100,6 +118,44 @@ def test_what_is_kept_is_what_would_be_read(steps: list[tuple[Any, ...]]) -> Non
         both.do(step)
     for window in ((-1, 100), (5, 40), (-1, 30), (20, 100)):
         both.do(("select", "[0-3]", *window))
+
+
+@examples(150)
+@given(st.lists(OWN_STEPS, max_size=25))
+def test_tables_that_go_together_are_read_as_one_and_alone_alike(steps: list[tuple[Any, ...]]) -> None:
+    both = Both()
+    for step in steps:
+        both.do(step)
+    for window in ((-1, 100), (5, 40), (-1, 30), (20, 100)):
+        both.do(("select", "[0-3]", *window))
+
+
+def test_small_tables_with_equal_times_are_read_as_one_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(seal_rows=8)
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(6)])
+    asked: list[tuple[int, ...]] = []
+    plain = store.inflated.read
+
+    def noting(tables: tuple[int, ...], *rest: Any, **more: Any) -> Any:
+        asked.append(tables)
+        return plain(tables, *rest, **more)
+
+    monkeypatch.setattr(store.inflated, "read", noting)
+    for row in range(5):
+        for k in range(6):
+            late = 7 if k == 5 else 0
+            store.table(str(k)).append(row * 10 + late, ids[[k]], np.full(1, float(k)))
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    numbers = [store.table(str(k)).number for k in range(6)]
+    for expected in ([(one,) for one in numbers], [tuple(numbers[:5]), tuple(numbers[5:])]):
+        asked.clear()
+        blocks = store.select(every, -1, 99).blocks
+        assert sorted(asked) == expected
+        assert [block.values.shape for block in blocks] == [(5, 5), (5, 1)]
+    store.companions.tidy(0)
+    asked.clear()
+    store.select(every, -1, 99)
+    assert len(asked) == 6, "begun anew"
 
 
 def scraped(rows: int, columns: int, store: Store | None = None) -> Store:
