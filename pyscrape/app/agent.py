@@ -97,14 +97,15 @@ class AgentTable:
 
     def append_clocked(self, times_ms: Times, columns: Columns, values: Values) -> Taken:
         series = self._series
-        chosen = series.newest.newer(times_ms, columns)
-        late = len(columns) - len(chosen)
-        if late:
-            times_ms, columns, values = times_ms[chosen], columns[chosen], values[chosen]
-        series.newest.note(times_ms, columns)
-        series.appended += len(columns)
+        late = len(columns)
+        for chosen in series.newest.rounds(times_ms, columns):
+            if len(chosen) == len(columns):
+                self._writers.push(times_ms, columns, values)
+            else:
+                self._writers.push(times_ms[chosen], columns[chosen], values[chosen])
+            late -= len(chosen)
+        series.appended += len(columns) - late
         series.out_of_order += late
-        self._writers.push(times_ms, columns, values)
         return Taken(late)
 
     def retire(self, columns: Columns) -> None:

@@ -55,12 +55,12 @@ class ForwardingTable:
         return result
 
     def _forward_newer(self, times_ms: Times, columns: Columns, values: Values) -> None:
-        newer = self._newest_ms.newer(times_ms, columns)
-        # All of them: the array itself goes on, its identity tells the writers that nothing changed.
-        if len(newer) < len(columns):
-            times_ms, columns, values = times_ms[newer], columns[newer], values[newer]
-        self._newest_ms.note(times_ms, columns)
-        self._writers.push(times_ms, columns, values)
+        for newer in self._newest_ms.rounds(times_ms, columns):
+            # All of them: the array itself goes on, its identity tells the writers that nothing changed.
+            if len(newer) == len(columns):
+                self._writers.push(times_ms, columns, values)
+            else:
+                self._writers.push(times_ms[newer], columns[newer], values[newer])
 
     def retire(self, columns: Columns) -> None:
         self._table.retire(columns)
@@ -90,11 +90,21 @@ class NewestTimes:
         self._reach(columns)
         return self._times_ms[columns] < times_ms
 
-    def newer(self, times_ms: Times, columns: Columns) -> NDArray[np.intp]:
-        """Places of the samples that a receiver can take after what it has: of a column that stands twice the first."""
-        _, first = np.unique(columns, return_index=True)
-        first.sort()
-        return first[self.older_than(times_ms[first], columns[first])]
+    def rounds(self, times_ms: Times, columns: Columns) -> Iterator[NDArray[np.intp]]:
+        """Places of the samples that a receiver can take after what it has, noted as forwarded when they are given.
+
+        Of a column that stands several times one at a time: a row holds a series once.
+        """
+        rest = np.arange(len(columns))
+        while len(rest):
+            _, first = np.unique(columns[rest], return_index=True)
+            first.sort()
+            chosen = rest[first]
+            chosen = chosen[self.older_than(times_ms[chosen], columns[chosen])]
+            if len(chosen):
+                self.note(times_ms[chosen], columns[chosen])
+                yield chosen
+            rest = np.delete(rest, first)
 
     def _reach(self, columns: Columns) -> None:
         most = int(columns.max(initial=0))

@@ -27,6 +27,12 @@ class ExemplarQueue:
             self.pending -= len(oldest.exemplars)
             self.dropped += len(oldest.exemplars)
 
+    def inherit(self, other: "ExemplarQueue") -> None:
+        """Take over what waits in another."""
+        for column, waiting in other._waiting.items():
+            for exemplar in waiting.exemplars:
+                self.push(column, waiting.labels, exemplar)
+
     def __bool__(self) -> bool:
         return bool(self._waiting)
 

@@ -69,14 +69,18 @@ class Written(NamedTuple):
 NOTHING = Written(False, 0, 0)
 
 
-def written_of(reply: Reply) -> Written:
-    """What the headers of a 2.0 response say; a header that is absent, or no number, means none."""
+def written_of(reply: Reply, request: Request) -> Written:
+    """What the headers of a 2.0 response say; a header that is absent, or no number, means none.
 
-    def count(kind: str) -> int:
+    More than was asked for cannot have been written of it.
+    """
+
+    def count(kind: str, most: int) -> int:
         text = reply.headers.get(f"x-prometheus-remote-write-{kind}-written", "")
-        return int(text) if text.isascii() and text.isdigit() else 0
+        return min(int(text), most) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
-    return Written(reply.status // 100 == 2, count("samples"), count("exemplars"))
+    taken = reply.status // 100 == 2
+    return Written(taken, count("samples", request.samples), count("exemplars", request.exemplars))
 
 
 class Endpoint:
@@ -123,7 +127,7 @@ class Endpoint:
                 problem = _describe(reply)
                 if not self._worth_another(reply.status):
                     self.away = False
-                    written = written_of(reply) if request.version == 2 else NOTHING
+                    written = written_of(reply, request) if request.version == 2 else NOTHING
                     self._refused(problem, request.samples - written.samples)
                     return written
                 wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._clock())
@@ -136,17 +140,16 @@ class Endpoint:
 
     def _accepted(self, request: Request, reply: Reply) -> Written:
         """What was written of a request that is answered with 2xx; 2.0 wants it said in headers."""
-        whole = Written(True, request.samples, request.exemplars)
         if request.version == 1:
-            return whole
-        written = written_of(reply)
+            return Written(True, request.samples, request.exemplars)
+        written = written_of(reply, request)
         if request.samples and not written.samples and not written.exemplars:
             problem = (
                 f"sent v2 request with {request.samples} samples; got {reply.status}, but the response's headers say "
                 "that nothing was written: the target may know prometheus.WriteRequest only"
             )
             self._refused(problem, request.samples)
-        return Written(True, *map(min, written[1:], whole[1:]))
+        return written
 
     def _failed(self, problem: str, request: Request) -> None:
         every = self._config.failed_request_logging

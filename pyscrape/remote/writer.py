@@ -234,8 +234,14 @@ class RemoteWriter:
         """Take over what waits at a writer to the same endpoint that was abandoned."""
         if other._record is None:  # else it is on disk, and found there
             self._wave, other._wave = other._wave, None
-        for batch in other.queue.take(other.queue.pending):
-            self.queue.push(batch)
+        waiting = other.queue.take(other.queue.pending)
+        if other._message.version == self._message.version:
+            for batch in waiting:
+                self.queue.push(batch)
+        elif waiting:  # its labels are in the form of the other message
+            self._wave = Wave([*(self._wave or ()), *other._encode(waiting)])
+        if self.config.send_exemplars:
+            self.exemplars.inherit(other.exemplars)
         self.queue.newest_ms = max(self.queue.newest_ms, other.queue.newest_ms)
         self.highest_sent_ms = other.highest_sent_ms
         self._wake.set()

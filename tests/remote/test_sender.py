@@ -14,6 +14,7 @@ from pyscrape.model.value import STALE_BITS
 from pyscrape.remote.encode import Metadata
 from pyscrape.remote.queue import desired_shards
 from pyscrape.remote.send import retry_after_s
+from pyscrape.remote.settings import PROTOBUF_V2
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.store import Store
 from tests.helpers.virtual_loop import EPOCH_S, run_virtual, wall_clock
@@ -430,6 +431,31 @@ def test_a_reload_keeps_equal_endpoints_and_hands_over_what_waits() -> None:
     play(receiver, story, queue_config={"batch_send_deadline": "1h"})
     assert not receiver.problems
     assert {len(pairs): len(samples) for pairs, samples in receiver.series.items()} == {1: 2, 2: 1}
+
+
+def test_a_reload_to_the_other_message_hands_over_what_waits() -> None:
+    receiver = StrictReceiver()
+
+    async def story(writers: RemoteWriters, store: Store) -> None:
+        source = Source(store, [{"__name__": "m"}])
+        writers.push(*source.row(0.0))
+        writers.push_exemplar(Labels([("__name__", "m")]), {"trace": "1"}, 1.0, 5)
+        await writers.apply([config(send_exemplars=True, protobuf_message=PROTOBUF_V2)], {})
+        writers.push(*source.row(1.0))
+        await asyncio.sleep(20)
+
+    play(receiver, story, send_exemplars=True)
+    assert not receiver.problems
+    assert receiver.values("m") == [0.0, 1.0]
+    assert [len(found) for found in receiver.exemplars.values()] == [1]
+
+
+def test_a_receiver_that_says_it_wrote_more_than_it_got_changes_no_count() -> None:
+    said = {"X-Prometheus-Remote-Write-Samples-Written": "1000"}
+    receiver = StrictReceiver(lambda n: httpx.Response(400, headers=said))
+    writers = play(receiver, rows(10), protobuf_message=PROTOBUF_V2)
+    [writer] = writers.ended  # type: ignore[attr-defined]
+    assert (writer.stats.samples_total, writer.stats.samples_failed_total) == (30, 0)
 
 
 def test_labels_are_those_of_the_moment_of_the_row() -> None:
