@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.promql.panels import Panel
+from pyscrape.promql.panels import Panel, Positions
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,10 @@ def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """a + b as rounded, and what the rounding lost (exact where everything is finite)."""
     total = a + b
     part = total - a
-    lost = (a - (total - part)) + (b - part)
+    lost = total - part
+    np.subtract(a, lost, out=lost)
+    np.subtract(b, part, out=part)
+    lost += part
     return total, lost
 
 
@@ -34,6 +37,12 @@ def settle(total: Floats, lost: Floats) -> Floats:
 
 def sum_first_axis(values: Floats) -> Floats:
     """Compensated sum over axis 0 of `values` (which is not changed); axis 0 must not be empty."""
+    total, lost = _tree(values)
+    return total + NOTHING if lost is None else settle(total, lost)
+
+
+def _tree(values: Floats) -> tuple[Floats, Floats | None]:
+    """The sum over axis 0 as a pair; None: nothing can be lost."""
     total, lost = values, None
     while len(total) > 1:
         half = len(total) // 2
@@ -46,7 +55,7 @@ def sum_first_axis(values: Floats) -> Floats:
             tail = lost[2 * half :] if lost is not None else np.zeros_like(odd)
             added, error = np.concatenate([added, odd]), np.concatenate([error, tail])
         total, lost = added, error
-    return total[0] + NOTHING if lost is None else settle(total[0], lost[0])
+    return total[0], None if lost is None else lost[0]
 
 
 def few_sums(values: Floats, groups: list[int], count: int) -> Floats:
@@ -73,14 +82,25 @@ def _exact_sum(cells: list[float]) -> float:
 def window_sums(panel: Panel) -> Floats:
     """Compensated sum of each window, [steps x series]; an empty window sums to 0.
 
-    Every window is cut into runs of 1, 2, 4, ... samples by the bits of its length, and the sums of all runs of
-    one length are made from those of half the length: no window is ever a difference of longer ones.
+    No window is ever a difference of longer ones.
     """
-    run = panel.values
     longest = int((panel.hi - panel.lo).max(initial=0))
     cells = panel.shape[0] * panel.shape[1]
-    if cells * longest <= (run.size + cells) * longest.bit_length():
+    if cells * longest <= (panel.values.size + cells) * longest.bit_length():
         return _gathered_sums(panel, longest)
+    pieces = _pieces(panel)
+    if pieces is not None:
+        return _sums_of_pieces(panel, *pieces)
+    return _sums_of_runs(panel, longest)
+
+
+def _sums_of_runs(panel: Panel, longest: int) -> Floats:
+    """Any windows; the plain way, which the others must agree with.
+
+    Every window is cut into runs of 1, 2, 4, ... samples by the bits of its length, and the sums of all runs of
+    one length are made from those of half the length.
+    """
+    run = panel.values
     position = panel.lo.copy()
     left = panel.hi - panel.lo
     total = np.full(panel.shape, NOTHING)
@@ -103,6 +123,58 @@ def window_sums(panel: Panel) -> Floats:
             if run_lost is not None:
                 error += run_lost[:-size]
                 error += run_lost[size:]
+            run, run_lost = added, error
+        size *= 2
+    return settle(total, lost)
+
+
+def _pieces(panel: Panel) -> tuple[Positions, int] | None:
+    """Where a range is a whole number of steps: the edges of what lies between two of them, and how many pieces every
+    window consists of. None where that is not so, or where a step sees hardly more than a sample.
+    """
+    lo, hi = panel.lo, panel.hi
+    steps = len(lo)
+    begin, end = (lo[:, 0], hi[:, 0]) if lo.ndim == 2 else (lo, hi)
+    from_front = int(begin.searchsorted(end[0]))
+    from_back = steps - 1 - int(end.searchsorted(begin[-1]))
+    for number in {from_front, from_back}:
+        if not 2 <= number < steps or not (lo[number:] == hi[:-number]).all():
+            continue
+        edges = np.concatenate([lo, hi[-number:]])
+        counts = np.diff(edges, axis=0)
+        samples = int(counts.sum())
+        if 2 * samples >= 3 * counts.size and int(counts.max()) * counts.size <= 4 * samples:
+            return edges, number
+    return None
+
+
+def _sums_of_pieces(panel: Panel, edges: Positions, number: int) -> Floats:
+    """Windows of `number` pieces each: every piece is summed once, and runs of 1, 2, 4, ... pieces as above."""
+    counts = edges[1:] - edges[:-1]
+    most = int(counts.max())
+    if panel.dense and int(counts.min()) == most:
+        inside = panel.values[edges[0] : edges[-1]]
+        samples = inside.reshape(len(counts), most, -1).swapaxes(0, 1)
+    else:
+        at = edges[:-1] + np.arange(most).reshape(-1, *[1] * edges.ndim)
+        samples = panel.values[np.minimum(at, len(panel.values) - 1)]
+        samples[at >= edges[1:]] = NOTHING
+    run, run_lost = _tree(samples)
+    if run_lost is None:
+        run_lost = np.zeros_like(run)
+    steps = len(panel.lo)
+    total, lost = np.full(panel.shape, NOTHING), np.zeros(panel.shape)
+    first, size = 0, 1
+    while size <= number:
+        if number & size:
+            total, error = two_sum(total, run[first : first + steps])
+            lost += error
+            lost += run_lost[first : first + steps]
+            first += size
+        if 2 * size <= number:
+            added, error = two_sum(run[:-size], run[size:])
+            error += run_lost[:-size]
+            error += run_lost[size:]
             run, run_lost = added, error
         size *= 2
     return settle(total, lost)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pyscrape.model.blocks import Block
 from pyscrape.model.value import ABSENT, ABSENT_BITS, STALE
+from pyscrape.promql import sums as sums_module
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.panels import Panel, build_panels
 from pyscrape.promql.rate import Spans
@@ -80,6 +81,42 @@ def test_window_sums_and_extremes(rows: list[tuple[float, float]], windows: list
             numbers = [v for v in cells if not math.isnan(v)]
             if cells:
                 assert close(float(least[k, column]), min(numbers) if numbers else math.nan, 0)
+
+
+@examples(100)
+@given(
+    st.lists(st.integers(1, 3), min_size=5, max_size=12),
+    st.integers(2, 4),
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.tuples(NUMBERS, NUMBERS), min_size=36, max_size=36),
+)
+def test_windows_of_whole_pieces(
+    sizes: list[int], number: int, even: bool, dense: bool, rows: list[tuple[float, float]]
+) -> None:
+    """Ranges of a whole number of steps take the sums of what lies between two steps."""
+    edges = np.cumsum([0, *([2] * len(sizes) if even else [max(2, sizes[0]), *sizes[1:]])])
+    lo, hi = edges[:-number].tolist(), edges[number:].tolist()
+    seen = panel([list(row) for row in rows], lo, hi)
+    if not dense:
+        flat = seen.values.T.reshape(-1)
+        shift = np.array([0, len(rows)])
+        seen = Panel(
+            seen.series, np.tile(seen.times_ms, 2), flat, seen.lo[:, None] + shift, seen.hi[:, None] + shift
+        )
+    with np.errstate(all="ignore"):
+        answers = [window_sums(seen), sums_module._sums_of_runs(seen, int((seen.hi - seen.lo).max()))]
+        pieces = sums_module._pieces(seen)
+        assert pieces is not None or len(lo) <= number or 2 * edges[-1] < 3 * len(sizes)
+        if pieces is not None:
+            answers.append(sums_module._sums_of_pieces(seen, *pieces))
+    for k, (start, end) in enumerate(zip(lo, hi, strict=True)):
+        for column in (0, 1):
+            cells = [row[column] for row in rows[start:end]]
+            size = max((abs(v) for v in cells if math.isfinite(v)), default=0.0)
+            for got in (float(answer[k, column]) for answer in answers):
+                assert close(got, exact(cells), size * 1e-16)
+                assert got != 0 or math.copysign(1, got) == 1
 
 
 def block(gaps: set[tuple[int, int]], rows: int = 40, columns: int = 4) -> Block:
