@@ -29,7 +29,9 @@ logger = logging.getLogger("pyscrape.discovery")
 LABEL = "__meta_filepath"
 SETTLE_MS = 50
 FOLDER_LOOK_S = 5.0
-POLL_MS = 1000
+POLL_S = 1.0
+POLL_FOR_S = 60.0
+"""So long folders that cannot be watched are polled before it is tried again."""
 START_UP_S = 0.5
 
 
@@ -105,7 +107,8 @@ class FileGroups:
 
 
 Places = tuple[tuple[str, int, int], ...]
-"""Folders by name, device and inode: one of the same name may be another, and a watch stays with the old one."""
+"""Folders or files by name and by two numbers (device and inode; or what tells a change): one of the same name may be
+another, and a watch stays with the old one."""
 
 
 class FileLooker:
@@ -148,6 +151,28 @@ class FileLooker:
                     found.append((name, known.st_dev, known.st_ino))
         return tuple(found)
 
+    def fingerprints(self) -> Places:
+        """The files that there are, and of each what a change of it changes."""
+        found: list[tuple[str, int, int]] = []
+        for name in matching(self._patterns):
+            with suppress(OSError):
+                known = Path(name).stat()
+                found.append((name, hash((known.st_dev, known.st_ino, known.st_size)), known.st_mtime_ns))
+        return tuple(found)
+
+    async def poll(self) -> None:
+        """Wake when a file changes, comes or goes, for `POLL_FOR_S`.
+
+        By our own means: the polling of the watching library compares times by the second.
+        """
+        before: Places = ()
+        for _ in range(max(1, round(POLL_FOR_S / POLL_S))):
+            now = await asyncio.to_thread(self.fingerprints)
+            if now != before:
+                self.changed.set()
+            before = now
+            await asyncio.sleep(POLL_S)
+
     async def wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -170,12 +195,12 @@ class FileDiscoverer(RefreshDiscoverer):
     async def _watch(self) -> None:
         """Wake the looker when a folder changes; look for folders that do not exist yet.
 
-        Where the system watches no more folders (its limit of inotify instances or watches is reached), they are
-        looked at again and again instead.
+        Where the system watches no more folders (its limit of inotify instances or watches is reached), their files
+        are looked at again and again instead.
         """
         files = self._files
         changed = files.changed
-        polling = False
+        told = False
         while True:
             files.watched = files.places()
             files.moved.clear()
@@ -192,8 +217,7 @@ class FileDiscoverer(RefreshDiscoverer):
                     step=SETTLE_MS,
                     recursive=False,
                     watch_filter=None,
-                    force_polling=polling,
-                    poll_delay_ms=POLL_MS,
+                    force_polling=False,
                     stop_event=files.moved,
                 ):
                     changed.set()
@@ -204,10 +228,10 @@ class FileDiscoverer(RefreshDiscoverer):
                 continue  # a folder went in the meantime
             except (OSError, RuntimeError) as error:
                 self.status.counts["file_watcher_errors"] += 1
-                if not polling:
+                if not told:
                     logger.warning(
                         "Cannot watch folders, looking at them again and again instead",
                         extra={"folders": ",".join(folders), "err": str(error)},
                     )
-                polling = True
-                await asyncio.sleep(FOLDER_LOOK_S)
+                told = True
+                await files.poll()

@@ -246,28 +246,30 @@ async def test_the_swap_of_a_symbolic_link(tmp_path: Path) -> None:
         await world.until(lambda: world.addresses() == ["v2:1"])
 
 
-async def test_where_nothing_more_can_be_watched_folders_are_polled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_where_nothing_more_can_be_watched_files_are_polled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ways: list[bool] = []
+    tried: list[object] = []
 
-    async def awatch(*_: object, force_polling: bool, **__: object) -> object:
-        ways.append(force_polling)
-        if not force_polling:
-            raise OSError("OS file watch limit reached.")
-        await asyncio.Event().wait()
+    async def awatch(*folders: object, **_: object) -> object:
+        tried.append(folders)
+        raise OSError("OS file watch limit reached.")
         yield set()
 
     monkeypatch.setattr("pyscrape.discovery.file.awatch", awatch)
-    monkeypatch.setattr("pyscrape.discovery.file.FOLDER_LOOK_S", 0.01)
-    config = from_mapping(FileSDConfig, {"files": [str(tmp_path / "*.json")]})
-    discoverer = FileDiscoverer(config)
-    task = asyncio.create_task(discoverer.run(lambda groups: None))
-    async with asyncio.timeout(10):
-        while len(ways) < 2:
-            await asyncio.sleep(0.005)
-    assert ways == [False, True]
-    assert discoverer.status.counts["file_watcher_errors"] == 1
-    assert not task.done()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    monkeypatch.setattr("pyscrape.discovery.file.POLL_S", 0.01)
+    monkeypatch.setattr("pyscrape.discovery.file.POLL_FOR_S", 0.1)
+    monkeypatch.setattr("pyscrape.discovery.file.START_UP_S", 3600.0)
+    file = tmp_path / "a.json"
+    file.write_text(targets("a:0"))
+    async with discovering(str(tmp_path / "*.json")) as world:
+        for turn in range(1, 10):  # several within a second, all of the same size
+            new = tmp_path / "new"
+            new.write_text(targets(f"a:{turn}"))
+            new.rename(file)
+            await world.until(lambda: world.addresses() == [f"a:{turn}"])  # noqa: B023
+        await world.until(lambda: len(tried) > 2)
+        file.unlink()
+        await world.until(lambda: world.addresses() == [])
+        assert world.discoverer.status.counts["file_watcher_errors"] == len(tried)
+    assert sum("Cannot watch folders" in message for message in caplog.messages) == 1
