@@ -71,6 +71,10 @@ def _add_resets(panel: Panel, growth: Values) -> None:
         return
     seen = panel.values[lowest:highest]
     drops = fell(seen)
+    if not panel.dense and len(drops):
+        # What follows the last sample of any window of a series is in none: it is the next series' as a rule.
+        after = panel.hi[-1] - lowest - 1
+        drops[after[(after >= 0) & (after < len(drops))]] = False
     if not drops.any():
         return
     if panel.dense:
