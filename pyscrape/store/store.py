@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +48,19 @@ FEW_SERIES = 50_000
 FEW_TABLES = 100
 """A store of so many series matches a selector without a regular expression in less than a millisecond, and looks for
 them in so many tables."""
+FEW_CHOSEN, MOST_CHOSEN = 1000, 64
+"""So many series of so many selectors are remembered: 3 MB at most."""
 _ROUND_MS = 5_000
 _ROWS_BY_WIDTH = ((1024, 32), (256, 48), (0, 64))
 """Rows until a cut, by the least number of columns: wide tables seal early because open rows take 8 bytes a sample."""
+
+
+class Chosen(NamedTuple):
+    """What some matchers chose while the series had a version; `frame` None: labels were not looked up yet."""
+
+    version: int
+    ids: Ids
+    frame: LabelFrame | None
 
 
 class Store:
@@ -81,6 +92,7 @@ class Store:
         self.lock = self.index.lock
         self.inflated = Inflated(inflated_max_bytes)
         self.companions = Companions()
+        self._chosen: dict[tuple[Matcher, ...], Chosen] = {}
         self.retention_ms = retention_ms
         self.memory_max_bytes = memory_max_bytes
         self.out_of_order_window_ms = out_of_order_window_ms
@@ -368,15 +380,36 @@ class Store:
         `room` is told of the samples of each table before they are read; what it raises ends the selection.
         """
         with self._read():
-            ids = self.index.match(matchers)
+            chosen = self._chosen_by(matchers)
             with self.lock:
                 # Labels, places and parts of one moment: a series that ends later is answered as it was.
-                ids = self.index.alive(ids)
-                frame = self.index.frame(ids)
+                ids, frame = self._as_they_are(matchers, chosen)
                 homes, others, parts = self._places(ids)
             read = partial(self.inflated.read, room=room)
             found, blocks = self._blocks(ids, (homes, others, parts), start_ms, end_ms, read)
             return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
+
+    def _chosen_by(self, matchers: Sequence[Matcher]) -> Chosen:
+        """The series that all matchers choose: what they chose the last time, where no series came or went since."""
+        version = self.index.version
+        known = self._chosen.get(tuple(matchers))
+        if known is not None and known.version == version:
+            return known
+        return Chosen(version, self.index.match(matchers), None)
+
+    def _as_they_are(self, matchers: Sequence[Matcher], chosen: Chosen) -> tuple[Ids, LabelFrame]:
+        """(ids, labels) of those that still are series; for holders of the lock."""
+        same = chosen.version == self.index.version
+        if same and chosen.frame is not None:
+            return chosen.ids, chosen.frame
+        ids = self.index.alive(chosen.ids)
+        frame = self.index.frame(ids)
+        if same and len(ids) <= FEW_CHOSEN:
+            if len(self._chosen) >= MOST_CHOSEN:
+                self._chosen.clear()
+            ids.flags.writeable = frame.codes.flags.writeable = False
+            self._chosen[tuple(matchers)] = Chosen(chosen.version, ids, frame)
+        return ids, frame
 
     def _blocks(
         self, ids: Ids, places: _Places, start_ms: int, end_ms: int, read: Read
@@ -392,10 +425,9 @@ class Store:
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
         """The newest sample in (start, end] of each series that all matchers choose, where it has one."""
         with self._read():
-            ids = self.index.match(matchers)
+            chosen = self._chosen_by(matchers)
             with self.lock:
-                ids = self.index.alive(ids)
-                frame = self.index.frame(ids)
+                ids, frame = self._as_they_are(matchers, chosen)
                 times, values, unsure = self.latest.of(ids, end_ms)
                 if self.homes.others:
                     unsure |= np.isin(ids, np.fromiter(self.homes.others, np.int32))
@@ -409,6 +441,8 @@ class Store:
                 some_times, some_values, some = newest_of(blocks, len(found))
                 times[there[some]], values[there[some]] = some_times[some], some_values[some]
             kept = np.flatnonzero(times > start_ms)
+            if len(kept) == len(ids):
+                return Newest(frame, times, values)
             return Newest(replace(frame, codes=frame.codes[kept]), times[kept], values[kept])
 
     def samples(

@@ -238,3 +238,31 @@ def test_series_of_a_range_are_found_by_their_newest_samples_as_by_their_rows(
     assert at_once.tolist() == found
     store.latest.doubt(np.arange(store.index.series, dtype=np.int32))
     assert store.chosen(every, start_ms, start_ms + span_ms).tolist() == found
+
+
+def test_what_a_selector_chose_is_looked_for_again_when_series_come_or_go() -> None:
+    store = Store()
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+
+    def found() -> list[list[str]]:
+        newest = store.newest(every, -1, 99)
+        selected = store.select(every, -1, 99)
+        return [
+            sorted(frame.labels(k)["i"] for k in range(len(frame)))
+            for frame in (newest.frame, selected.frame)
+        ]
+
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(3)])
+    store.table("a").append(1, ids[:2], np.zeros(2))
+    for _ in range(2):
+        assert found() == [["0", "1"]] * 2
+    store.table("a").append(2, ids, np.zeros(3))
+    for _ in range(2):
+        assert found() == [["0", "1", "2"]] * 2
+    store.append({"__name__": "m", "i": "new"}, [5], [1.0])
+    assert found() == [["0", "1", "2", "new"]] * 2
+    store.delete([[Matcher(MatchType.EQ, "i", "1")]], -1, 99)
+    for _ in range(2):
+        while store.maintain(100, 1.0):
+            pass
+        assert found() == [["0", "2", "new"]] * 2
