@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,6 +16,12 @@ class FailureLog:
     def __init__(self, path: str) -> None:
         self.path = path
         self._file: TextIOWrapper | None = None
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Go on in the file that has the name now: the one before may have been moved away, or its disk been full."""
+        self.close()
+        path = self.path
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115  # closed by close()
@@ -22,7 +29,7 @@ class FailureLog:
             logger.error("cannot open scrape_failure_log_file %s: %s", path, error)
 
     def write(self, *, job: str, target: str, reason: str, error: str, at_s: float) -> None:
-        """Add a line; a disk that is full is said once and then left alone."""
+        """Add a line; a disk that is full is said once and then left alone until the next `reopen`."""
         if self._file is None:
             return
         line = {
@@ -37,10 +44,12 @@ class FailureLog:
             self._file.write(json.dumps(line) + "\n")
         except OSError as problem:
             logger.error("cannot write scrape_failure_log_file %s: %s", self.path, problem)
-            self._file = None
+            self.close()
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            # What a full disk did not take is tried once more, and was said.
+            with suppress(OSError):
+                file.close()

@@ -389,7 +389,7 @@ class Loop:
         status.scrapes += 1
         if failure is None:
             if status.health != UP:
-                if status.health == DOWN:
+                if status.health == DOWN and status.reason != "target_limit":
                     logger.info("job %s, target %s: up again", self.job.name, self.target.url)
                 status.health, status.last_error, status.reason, status.advice = UP, "", "", ""
             return
@@ -398,7 +398,7 @@ class Loop:
         status.reason, status.advice = failure.reason, failure.advice
         status.failures += 1
         self._around.stats.count_failure(failure)
-        if changed:
+        if changed and failure is not self.forced_error:  # the pool says that once for all
             advice = f"; {failure.advice}" if failure.advice else ""
             logger.warning(
                 "job %s, target %s: scrape failed (%s): %s%s",

@@ -88,6 +88,7 @@ class Pool:
         self._around = around
         self._built: dict[int, tuple[TargetGroup, BuiltGroup]] = {}
         self._departed: dict[Labels, Departed] = {}
+        self._over_limit = False
 
     def __repr__(self) -> str:
         return f"Pool({self.job.name}, {len(self.loops)} targets)"
@@ -231,6 +232,9 @@ class Pool:
             failure = ScrapeFailure(
                 "target_limit", text, advice_for("target_limit", job=self.job.name, timeout="")
             )
+        if failure is not None and not self._over_limit:
+            logger.warning("job %s: %s; %s", self.job.name, failure.text, failure.advice)
+        self._over_limit = failure is not None
         for loop in self.loops.values():
             loop.forced_error = failure
 

@@ -92,6 +92,8 @@ class ScrapePools:
         `groups`: targets by job where they are known already; a kept pool without an entry keeps its targets.
         """
         await self._started.wait()
+        for log in self._logs.values():
+            log.reopen()
         jobs = {config.job_name: self._make_job(config) for config in configs}
         async with self._lock:
             around = self._with_seed(external_labels or {})

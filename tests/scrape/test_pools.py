@@ -167,6 +167,42 @@ def test_the_failure_log_has_a_line_per_failed_scrape(tmp_path: Path) -> None:
     assert lines[0]["msg"] == "server returned HTTP status 500 Internal Server Error"
 
 
+def test_a_failure_log_that_was_moved_away_is_made_anew_by_a_reload(tmp_path: Path) -> None:
+    path = tmp_path / "failures.json"
+
+    async def script(world: World) -> None:
+        world.pages(Page("", status=500))
+        config = scrape_config(scrape_interval="10s", scrape_failure_log_file=str(path))
+        await world.start(config)
+        await world.wait(20)
+        path.rename(tmp_path / "old.json")
+        await world.pools.apply([config])
+        await world.wait(10)
+
+    play(script)
+    found = [(tmp_path / name).read_text().count("\n") for name in ("old.json", "failures.json")]
+    assert found == [2, 1]
+
+
+def test_too_many_targets_are_said_once_for_all(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World) -> None:
+        world.pages("m 1\n")
+        many = {"j": [group(*(f"h{k}:80" for k in range(5)))]}
+        for limit in (2, 3, 0):
+            config = scrape_config(scrape_interval="10s", target_limit=limit)
+            if limit == 2:
+                await world.start(config, groups=many)
+            await world.pools.apply([config], many)
+            await world.wait(20)
+
+    with caplog.at_level("INFO", logger="pyscrape.scrape"):
+        play(script)
+    [said] = caplog.messages
+    assert said.startswith(
+        "job j: target_limit exceeded (number of targets: 5, limit: 2); raise target_limit"
+    )
+
+
 def test_scrapes_of_many_targets_are_spread() -> None:
     async def script(world: World) -> None:
         world.pages("m 1\n")
