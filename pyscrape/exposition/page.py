@@ -93,6 +93,7 @@ class Layout:
 
     def labels(self, index: int) -> dict[str, str]:
         """Labels of series `index` with `__name__`, normalised. Raises DuplicateLabelError."""
+        self._cuts = None  # who takes them one by one has no use for them, and the layout may stay for days
         return parse_labels(self._source.text(index), NORMALISED[self._normalised.item(index)])
 
     def label_columns(self, indices: NDArray[np.integer]) -> list[LabelColumns] | None:

@@ -55,9 +55,6 @@ class Companions:
         distinct, place = np.unique(tables, return_inverse=True)
         return np.array([self._first.get(one, one) for one in distinct.tolist()], np.int32)[place.reshape(-1)]
 
-    def __contains__(self, table: int) -> bool:
-        return table in self._first
-
     def learn(self, groups: Sequence[Sequence[_Columns]], parts: Mapping[int, Sequence[Part]]) -> None:
         """`groups` were found to have equal times; those that go with others already stay where they are."""
         for group in groups:
@@ -111,7 +108,8 @@ def columns_of(
     alone, tables = ids[~many], homes[~many]
     for group in groups_of(companions.of(tables)):
         home = int(tables[group[0]])
-        along = tuple(sorted(set(tables[group].tolist()))) if home in companions else (home,)
+        # Not by asking `companions` again: another thread may have begun them anew.
+        along = (home,) if (tables[group] == home).all() else tuple(sorted(set(tables[group].tolist())))
         columns.append(of(along, alone[group]))
     together: dict[tuple[int, ...], list[int]] = {}
     for one, home in zip(ids[many].tolist(), homes[many].tolist(), strict=True):

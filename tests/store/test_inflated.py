@@ -158,6 +158,26 @@ def test_small_tables_with_equal_times_are_read_as_one_the_next_time(monkeypatch
     assert len(asked) == 6, "begun anew"
 
 
+def test_tables_that_go_together_may_be_forgotten_while_they_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(5)])
+    for row in range(10):
+        for k in range(5):
+            store.table(str(k)).append(row, ids[[k]], np.full(1, float(k)))
+    store.select([], -1, 99)
+    plain = selection.Companions.of
+
+    def of(self: selection.Companions, tables: Any) -> Any:
+        together = plain(self, tables)
+        self._first.clear()  # as upkeep does in another thread
+        return together
+
+    monkeypatch.setattr(selection.Companions, "of", of)
+    assert [block.values.shape for block in store.select([], -1, 99).blocks] == [(10, 5)]
+
+
 def scraped(rows: int, columns: int, store: Store | None = None) -> Store:
     store = store or Store(seal_rows=8)
     table = store.table("t")
