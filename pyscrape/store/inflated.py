@@ -61,8 +61,11 @@ class Entry:
 
     def view(self, start_ms: int, end_ms: int) -> tuple[Columns, Times, Values]:
         """(series, times, values) of the rows in (start_ms, end_ms]."""
-        times = self.times[: self._rows]
-        low, high = np.searchsorted(times, (start_ms, end_ms), side="right").tolist()
+        rows = self._rows
+        times = self.times[:rows]
+        low = int(times.searchsorted(start_ms, side="right"))
+        to_the_end = not rows or end_ms >= times.item(-1)  # as a rule
+        high = rows if to_the_end else int(times.searchsorted(end_ms, side="right"))
         values = self.values[low:high]
         values.flags.writeable = False
         return self.ids, times[low:high], values
@@ -80,16 +83,20 @@ class Entry:
         self.start_ms, self.end_ms = start_ms, end_ms
         self._remember(parts, growing)
 
+    def has(self, parts: Sequence[Part], start_ms: int, end_ms: int) -> bool:
+        """Whether nothing has come since, and (start_ms, end_ms] is in what was read."""
+        return (
+            self._rows > 0
+            and self.start_ms <= start_ms
+            and end_ms <= self.end_ms
+            and _same(parts, self.parts)
+            and all(part.count == rows for part, rows in self._growing)
+        )
+
     def follow(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int) -> bool:
         """Take in what has come since, as far as (start_ms, end_ms] needs it; False where that is not enough."""
         if start_ms < self.start_ms or not self._rows:
             return False
-        if (
-            end_ms <= self.end_ms
-            and _same(parts, self.parts)
-            and all(p.count == rows for p, rows in self._growing)
-        ):
-            return True
         end_ms = max(end_ms, self.end_ms)
         last_ms = int(self.times[self._rows - 1])
         growing = _open_rows(parts)
@@ -180,6 +187,8 @@ class Inflated:
         key = (tables, ids.tobytes())
         with self._lock:
             known = self._entries.get(key)
+            if known is not None:
+                self._entries.move_to_end(key)
         if known is None:
             entry = Entry()
             entry.make(parts, ids, start_ms, end_ms, room)
@@ -189,6 +198,10 @@ class Inflated:
         entry = known[0]
         with entry.lock:
             entry.idle_since_ms = None
+            if entry.has(parts, start_ms, end_ms):
+                answer = entry.view(start_ms, end_ms)
+                room(answer[2].size)
+                return answer
             if entry.follow(parts, ids, start_ms, end_ms):
                 answer = entry.view(start_ms, end_ms)
                 room(answer[2].size)
