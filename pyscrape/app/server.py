@@ -94,6 +94,12 @@ def serve(flags: Flags) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
     log.remember(server.service_log)
+    query_log = loaded.config.global_.query_log_file
+    try:
+        server.query_log.use(query_log)
+    except OSError as error:
+        logger.error("opening query_log_file failed", extra={"file": query_log, "err": error.strerror})
+        return 1
     try:
         server.mode.open()
     except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote as quote_path
 
 from pyscrape.model.duration import DurationError, parse_duration
 from pyscrape.model.labels import METRIC_NAME, quote
@@ -86,7 +87,8 @@ def request(args: argparse.Namespace, now_s: float) -> tuple[str, list[tuple[str
             ("end", end),
             ("step", step),
         ]
-    path = "/api/v1/series" if args.kind == "series" else f"/api/v1/label/{args.name}/values"
+    name = quote_path(getattr(args, "name", ""), safe="")
+    path = "/api/v1/series" if args.kind == "series" else f"/api/v1/label/{name}/values"
     limits = [(name, moment(getattr(args, name), now_s)) for name in ("start", "end") if getattr(args, name)]
     return path, [("match[]", match) for match in args.match] + limits
 
@@ -102,7 +104,8 @@ async def ask(args: argparse.Namespace, path: str, params: Sequence[tuple[str, s
     headers = [
         (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in args.header)
     ]
-    return await get_json(args.url.rstrip("/") + path, params, headers, args.timeout)
+    server = args.url if "://" in args.url else f"http://{args.url}"
+    return await get_json(server.rstrip("/") + path, params, headers, args.timeout)
 
 
 def series_name(metric: Mapping[str, str]) -> str:
@@ -113,6 +116,20 @@ def series_name(metric: Mapping[str, str]) -> str:
     return metric.get(METRIC_NAME, "") + (f"{{{inner}}}" if inner or METRIC_NAME not in metric else "")
 
 
+def sample(row: Mapping[str, Any]) -> tuple[float, str]:
+    """(time, value) of a row of a vector; a native histogram by its count and sum."""
+    if "value" in row:
+        at, value = row["value"]
+        return at, value
+    at, histogram = row["histogram"]
+    return at, histogram_text(histogram)
+
+
+def histogram_text(histogram: Mapping[str, Any]) -> str:
+    """`{count:3, sum:1.5}`, as PromQL begins to write one."""
+    return f"{{count:{histogram['count']}, sum:{histogram['sum']}}}"
+
+
 def as_promql(data: Any) -> list[str]:
     """An answer line by line, as promtool prints it."""
     if isinstance(data, list):
@@ -121,11 +138,13 @@ def as_promql(data: Any) -> list[str]:
     if kind in {"scalar", "string"}:
         return [f"{kind}: {result[1]} @[{result[0]}]"]
     if kind == "vector":
-        return [f"{series_name(row['metric'])} => {row['value'][1]} @[{row['value'][0]}]" for row in result]
+        samples = [(series_name(row["metric"]), *sample(row)) for row in result]
+        return [f"{name} => {value} @[{at}]" for name, at, value in samples]
     lines = []
     for row in result:
         lines.append(f"{series_name(row['metric'])} =>")
         lines += [f"{value} @[{at}]" for at, value in row.get("values", [])]
+        lines += [f"{histogram_text(value)} @[{at}]" for at, value in row.get("histograms", [])]
     return lines
 
 
@@ -135,7 +154,7 @@ def as_table(data: Any) -> list[str]:
     if isinstance(data, list):
         rows = [item if isinstance(item, dict) else {"value": item} for item in data]
     elif data["resultType"] == "vector":
-        rows = [{**row["metric"], "VALUE": row["value"][1]} for row in data["result"]]
+        rows = [{**row["metric"], "VALUE": sample(row)[1]} for row in data["result"]]
     else:
         return as_graph(data)
     names = sorted(
@@ -174,7 +193,7 @@ def spark(values: Sequence[float]) -> str:
     if len(values) > GRAPH_WIDTH:
         values = [values[k * len(values) // GRAPH_WIDTH] for k in range(GRAPH_WIDTH)]
     finite = [value for value in values if math.isfinite(value)]
-    low, high = min(finite), max(finite)
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0
     return "".join(BARS[int((value - low) * scale)] if math.isfinite(value) else " " for value in values)
 

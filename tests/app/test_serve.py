@@ -24,6 +24,7 @@ def command(*arguments: str) -> list[str]:
     [
         (["--config.file=none.yml"], 2, "(--config.file=none.yml): [Errno 2] No such file or directory"),
         (["--config.file=bad.yml"], 2, "bad.yml:1:1"),
+        (["--config.file=log.yml"], 1, 'file=/dev/null/q.log err="Not a directory"'),
         (
             ["--config.file=good.yml", "--web.config.file=none.yml"],
             2,
@@ -44,6 +45,7 @@ def command(*arguments: str) -> list[str]:
 def test_what_cannot_start_says_why(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
     (tmp_path / "good.yml").write_text(GOOD)
     (tmp_path / "bad.yml").write_text("scrape_confs: []\n")
+    (tmp_path / "log.yml").write_text("global: {query_log_file: /dev/null/q.log}\n")
     ended = subprocess.run(
         command(*arguments), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
