@@ -165,7 +165,7 @@ class FileLooker:
 
         By our own means: the polling of the watching library compares times by the second.
         """
-        before: Places = ()
+        before: Places | None = None
         for _ in range(max(1, round(POLL_FOR_S / POLL_S))):
             now = await asyncio.to_thread(self.fingerprints)
             if now != before:
