@@ -22,6 +22,7 @@ logger = logging.getLogger("pyscrape.remote")
 
 # However long a receiver asks to be left alone: its operator would not want a typing error to last for days.
 LONGEST_WAIT_S = 3600.0
+MOST_CAUSES = 100
 
 
 @dataclass(slots=True)
@@ -174,10 +175,13 @@ class Endpoint:
 
     def _refused(self, problem: str, samples: int) -> None:
         self._stats.last_error = problem
-        if self._config.failed_request_logging or not self._stats.refused[problem]:
+        known = problem in self._stats.refused
+        # A receiver that never says the same twice would fill the log, and memory.
+        counted = known or len(self._stats.refused) < MOST_CAUSES
+        if self._config.failed_request_logging or (counted and not known):
             extra = {"remote": self._config.name, "url": self._url, "count": samples, "err": problem}
             logger.error("non-recoverable error", extra=extra)
-        if len(self._stats.refused) < 100:
+        if counted:
             self._stats.refused[problem] += samples
 
     async def close(self) -> None:

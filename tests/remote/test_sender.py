@@ -450,6 +450,17 @@ def test_a_reload_to_the_other_message_hands_over_what_waits() -> None:
     assert [len(found) for found in receiver.exemplars.values()] == [1]
 
 
+def test_causes_of_refusals_are_bounded_and_those_known_go_on_being_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    receiver = StrictReceiver(lambda n: httpx.Response(400, text="again" if n in (0, 129) else f"cause {n}"))
+    writers = play(receiver, rows(130), queue_config={"max_samples_per_send": 3})
+    [writer] = writers.ended  # type: ignore[attr-defined]
+    refused = writer.stats.refused
+    assert (len(refused), refused["server returned HTTP status 400 Bad Request: again"]) == (100, 6)
+    assert caplog.messages.count("non-recoverable error") == 100
+
+
 def test_a_receiver_that_says_it_wrote_more_than_it_got_changes_no_count() -> None:
     said = {"X-Prometheus-Remote-Write-Samples-Written": "1000"}
     receiver = StrictReceiver(lambda n: httpx.Response(400, headers=said))
