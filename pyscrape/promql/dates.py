@@ -10,6 +10,7 @@ from pyscrape.model.blocks import Values
 Days = NDArray[np.int64]
 
 DAY_S = 86_400
+_MONTH = np.timedelta64(1, "M")
 
 # Seconds that numpy's calendar can hold; beyond it Prometheus' own answers are accidents of integer overflow.
 _FARTHEST_S = 2.0**53
@@ -53,7 +54,7 @@ def _day_of_year(values: Values) -> Days:
 
 def _days_in_month(values: Values) -> Days:
     month = _months(values)
-    days: Days = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    days: Days = ((month + _MONTH).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
     return days
 
 

@@ -32,16 +32,22 @@ async def scraped() -> tuple[list[tuple[str, list[tuple[int, str]]]], list[str],
     """Every series' values in order, the errors after each page, and how many connections it took."""
     store, errors = Store(), []
     served = 0
+    recorded = asyncio.Event()
+    recorded.set()
 
     async def handler(exchange: Exchange) -> None:
         nonlocal served
+        # The next page waits until the outcome of the one before has been looked at.
+        await recorded.wait()
         status, body = PAGES[min(served, len(PAGES) - 1)]
         if exchange.path == "/moved":
             served += 1
+            recorded.clear()
             await exchange.page(b"m 7\n")
             return
         if status != "302 Found":
             served += 1
+            recorded.clear()
         if status == "hang up":
             exchange.close()
             return
@@ -51,7 +57,7 @@ async def scraped() -> tuple[list[tuple[str, list[tuple[int, str]]]], list[str],
     async with fake_target(handler) as target:
         pools = ScrapePools(store)
         task = asyncio.get_running_loop().create_task(pools.run())
-        config = scrape_config(scrape_interval="30ms")
+        config = scrape_config(scrape_interval="60ms")
         await pools.apply([config], {"j": [group(f"127.0.0.1:{target.port}", instance="i")]})
         [loop] = pools.loops
         while loop.status.scrapes < len(PAGES):
@@ -59,6 +65,7 @@ async def scraped() -> tuple[list[tuple[str, list[tuple[int, str]]]], list[str],
             await asyncio.sleep(0.001)
             if loop.status.scrapes > before:
                 errors.append(loop.status.last_error.replace(str(target.port), "PORT"))
+                recorded.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         connections = target.connections
