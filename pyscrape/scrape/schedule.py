@@ -3,9 +3,10 @@
 The first scrape is at the next wall-clock moment whose time modulo the interval is the target's offset, so that
 restarts and reloads keep each target's place. Later ticks are counted from the first, never by adding sleeps.
 
-Places are `PLACE_S` apart and shared, where Prometheus gives every target a moment of its own: whoever wakes up for
-one page finds neither code nor data in the processor's caches, which costs more than the page itself. With 500
-targets of 200 series every 2 s a scrape takes 214 us in company and 304 us alone.
+Places are a twentieth of the interval apart (`MOST_PLACE_S` at most) and shared, where Prometheus gives every target
+a moment of its own: whoever wakes up for one page finds neither code nor data in the processor's caches, which costs
+more than the page itself. 100 targets of 1,000 series every 5 s, a tenth of them new: 1.62 us a sample in company,
+2.13 alone.
 """
 
 import hashlib
@@ -18,9 +19,8 @@ from pyscrape.model.labels import Labels, format_labels
 # distances between samples compress best.
 TOLERANCE_S = 0.002
 
-PLACE_S = 0.05
-# Of a short interval there are so many places at least.
-_LEAST_PLACES = 20
+MOST_PLACE_S = 0.25
+_PLACES = 20
 
 
 def offset_seed(external_labels: Mapping[str, str]) -> int:
@@ -31,7 +31,7 @@ def offset_seed(external_labels: Mapping[str, str]) -> int:
 
 def first_delay_s(target_hash: int, seed: int, interval_s: float, now_s: float) -> float:
     """Seconds from `now_s` (unix time) to a target's first scrape, below the interval."""
-    place_s = min(PLACE_S, interval_s / _LEAST_PLACES)
+    place_s = min(MOST_PLACE_S, interval_s / _PLACES)
     offset_s = ((target_hash ^ seed) % int(interval_s * 1e9)) / 1e9
     return (offset_s // place_s * place_s - now_s) % interval_s
 

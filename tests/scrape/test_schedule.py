@@ -6,7 +6,8 @@ from pyscrape.scrape.schedule import first_delay_s
 
 
 @pytest.mark.parametrize(
-    ("interval_s", "apart_s"), [(15.0, 0.05), (60.0, 0.05), (1.0, 0.05), (0.2, 0.01), (86_400.0, 0.05)]
+    ("interval_s", "apart_s"),
+    [(15.0, 0.25), (60.0, 0.25), (2.0, 0.1), (1.0, 0.05), (0.2, 0.01), (86_400.0, 0.25)],
 )
 def test_places_are_shared(interval_s: float, apart_s: float) -> None:
     now_s = 1_700_000_003.25
