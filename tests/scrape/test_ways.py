@@ -57,7 +57,7 @@ async def scraped() -> tuple[list[tuple[str, list[tuple[int, str]]]], list[str],
     async with fake_target(handler) as target:
         pools = ScrapePools(store)
         task = asyncio.get_running_loop().create_task(pools.run())
-        config = scrape_config(scrape_interval="60ms")
+        config = scrape_config(scrape_interval="200ms")
         await pools.apply([config], {"j": [group(f"127.0.0.1:{target.port}", instance="i")]})
         [loop] = pools.loops
         while loop.status.scrapes < len(PAGES):
