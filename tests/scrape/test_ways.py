@@ -47,17 +47,18 @@ async def scraped() -> tuple[list[tuple[str, list[tuple[int, str]]]], list[str],
             return
         if status != "302 Found":
             served += 1
-            recorded.clear()
         if status == "hang up":
-            exchange.close()
+            exchange.close()  # and whoever asked on a kept connection asks again at once
             return
+        if status != "302 Found":
+            recorded.clear()
         headers = ("Location: /moved",) if status.startswith("302") else ()
         await exchange.page(body, status=status, headers=headers, compress=served % 2 == 0 and bool(body))
 
     async with fake_target(handler) as target:
         pools = ScrapePools(store)
         task = asyncio.get_running_loop().create_task(pools.run())
-        config = scrape_config(scrape_interval="200ms")
+        config = scrape_config(scrape_interval="100ms")
         await pools.apply([config], {"j": [group(f"127.0.0.1:{target.port}", instance="i")]})
         [loop] = pools.loops
         while loop.status.scrapes < len(PAGES):
