@@ -16,10 +16,8 @@ Codes = NDArray[np.int32]
 Keys = NDArray[np.uint64]
 Places = NDArray[np.intp]
 
-_MIX = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
 _SHIFT = np.uint64(32)
-_REFUSED_KEYS = np.uint64(2)
+_TOP = np.uint64(1 << 63)
 
 
 class Coded(NamedTuple):
@@ -36,13 +34,10 @@ class Coded(NamedTuple):
 
 def keys_of(shape: Shape, codes: Codes) -> Keys:
     """The keys of label sets: equal for equal ones, hardly ever for others; 2 or more."""
-    keys: Keys = (codes.astype(np.uint64) * shape.factors).sum(axis=0, dtype=np.uint64)
+    keys: Keys = shape.factors.dot(codes.astype(np.uint64))
+    # The factors scatter the high bits; a table looks at the low ones. More mixing would spread them no better.
     keys ^= keys >> _SHIFT
-    keys *= _MIX
-    keys ^= keys >> _SHIFT
-    keys *= _MIX_2
-    keys ^= keys >> _SHIFT
-    keys[keys < _REFUSED_KEYS] += _REFUSED_KEYS
+    keys |= _TOP
     return keys
 
 

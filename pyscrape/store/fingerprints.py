@@ -40,7 +40,8 @@ class FingerprintTable:
         mask = len(self._keys) - 1
         slots = (keys & np.uint64(mask)).astype(np.intp)
         there = self._keys[slots]
-        on = (there != keys) & (there != _EMPTY)
+        on = there != keys
+        on &= there != _EMPTY
         waiting = np.flatnonzero(on)
         while len(waiting) > _FEW:
             places = (slots[waiting] + 1) & mask
@@ -52,15 +53,26 @@ class FingerprintTable:
             while (seen := self._keys.item(slot)) != key and seen:
                 slot = (slot + 1) & mask
             slots[place] = slot
-        return np.where(self._keys[slots] == keys, self._ids[slots], _MISSING), slots
+        ids = np.full(len(keys), _MISSING)
+        known = np.flatnonzero(self._keys[slots] == keys)
+        if len(known):
+            ids[known] = self._ids[slots[known]]
+        return ids, slots
 
     def insert(self, keys: Keys, ids: Ids, slots: Slots) -> None:
         """Add keys that are distinct and not in the table; `slots` is what `find` has just said of them."""
         if (self._used + len(keys)) * 3 > len(self._keys) * 2:
             self._rebuild(self.size + len(keys))
             self._place(keys, ids, (keys & np.uint64(len(self._keys) - 1)).astype(np.intp))
-        else:
-            self._place(keys, ids, slots)
+            return
+        # These slots are empty. Where several keys want one, the last that is written has it in both vectors.
+        self._keys[slots] = keys
+        self._ids[slots] = ids
+        lost = np.flatnonzero(self._keys[slots] != keys)
+        self.size += len(keys) - len(lost)
+        self._used += len(keys) - len(lost)
+        if len(lost):
+            self._place(keys[lost], ids[lost], slots[lost])
 
     def _place(self, keys: Keys, ids: Ids, slots: Slots) -> None:
         mask = len(self._keys) - 1

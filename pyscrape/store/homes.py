@@ -46,6 +46,10 @@ class Homes:
         """These series are now written in `table`."""
         homes = self._table.data[ids]
         new = homes == NOWHERE
+        if new.all():
+            self._table.data[ids] = table
+            self._live.data[ids] = True
+            return
         self._table.data[ids[new]] = table
         self._live.data[ids[new | (homes == table)]] = True
         for one in ids[~new & (homes != table)].tolist():

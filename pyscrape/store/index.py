@@ -86,7 +86,9 @@ class SeriesIndex:
         codes = np.zeros((len(shape.names) + 1, len(columns.places)), np.int32)
         for row, values in zip(rows, columns.values, strict=True):
             codes[row] = self.symbols.code(values) if isinstance(values, str) else self.symbols.codes(values)
-        whole = Coded(shape, codes, np.array(columns.places, np.intp))
+        places = columns.places
+        at = np.arange(places.start, places.stop) if isinstance(places, range) else np.array(places, np.intp)
+        whole = Coded(shape, codes, at)
         return [whole] if codes[1:].all() else self._without_empty(whole)
 
     def _without_empty(self, group: Coded) -> list[Coded]:
@@ -153,6 +155,9 @@ class SeriesIndex:
         places = np.flatnonzero(found == MISSING)
         ordered = np.sort(keys[places])
         distinct = bool((ordered[1:] != ordered[:-1]).all())
+        if distinct and len(places) == len(found) and len(groups) == 1:
+            self._create_all(groups[0], keys, found, slots)
+            return repeats
         first = places if distinct else places[np.sort(np.unique(keys[places], return_index=True)[1])]
         ids = self._new_ids(len(first))  # they follow the page, so that layouts are ascending as a rule
         self._fingerprints.insert(keys[first], ids, slots[first])
@@ -172,6 +177,14 @@ class SeriesIndex:
             again = np.flatnonzero(repeats)
             found[again] = self._fingerprints.find(keys[again])[0]
         return repeats
+
+    def _create_all(self, group: Coded, keys: Keys, found: Ids, slots: Slots) -> None:
+        """`_create` where none was found, all are distinct and of one shape, as the new ones of a page mostly are."""
+        found[:] = self._new_ids(len(found))
+        self._fingerprints.insert(keys, found, slots)
+        self._add(group, found[group.places])
+        self.series += len(found)
+        self.version += 1
 
     def _new_ids(self, count: int) -> Ids:
         """Ids for new series, ascending; those that were given back first."""

@@ -30,7 +30,7 @@ def _factor(name: int) -> int:
 class Shape:
     """All series whose labels, `__name__` aside, have exactly these names.
 
-    `factors`: uint64[1 + names, 1], what the codes of the metric name and of each label count in a key.
+    `factors`: uint64[1 + names], what the codes of the metric name and of each label count in a key.
     """
 
     __slots__ = ("_free", "factors", "names", "number", "place", "series", "values")
@@ -39,7 +39,7 @@ class Shape:
         self.number = number
         self.names = names
         self.place = {name: k for k, name in enumerate(names)}
-        self.factors = np.array([[_METRIC_FACTOR], *([_factor(name)] for name in names)], np.uint64)
+        self.factors = np.array([_METRIC_FACTOR, *map(_factor, names)], np.uint64)
         self.values = GrowingColumns(len(names), np.int32)
         self.series = Growing(np.int32)
         self._free: Codes = np.zeros(0, np.int32)
