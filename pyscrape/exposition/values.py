@@ -52,14 +52,22 @@ def decode_values(body: bytes, starts: Places, ends: Places) -> NDArray[np.float
     """
     if len(starts) < _FEW:
         return _decode_few(body, starts.tolist(), ends.tolist())
-    values = np.empty(len(starts))
     lengths = ends - starts
     if lengths.min() <= 0:
         raise ValueError("a value is missing")
     first = np.frombuffer(body, np.uint8)[starts]
-    usual = (
-        (lengths <= _WINDOW) & (ends >= _WINDOW) & (((first >= _ZERO) & (first <= _NINE)) | (first == _MINUS))
-    )
+    # One comparison for the digits: what is below "0" wraps round.
+    usual = first - np.uint8(_ZERO) <= _NINE - _ZERO
+    minus = first == _MINUS
+    usual |= minus
+    usual &= lengths <= _WINDOW
+    usual &= ends >= _WINDOW
+    if usual.all():
+        decoded = _decode_usual(body, lengths, ends)
+        if decoded is not None:
+            decoded[minus & (decoded == 0)] = -0.0
+            return decoded
+    values = np.empty(len(starts))
     decoded = _decode_usual(body, lengths[usual], ends[usual])
     if decoded is not None:
         values[usual] = decoded
@@ -69,7 +77,7 @@ def decode_values(body: bytes, starts: Places, ends: Places) -> NDArray[np.float
     for index in rest.tolist():
         values[index] = parse_float(body[starts[index] : ends[index]])
     # The decoder reads "-0" as an integer.
-    values[(first == _MINUS) & (values == 0)] = -0.0
+    values[minus & (values == 0)] = -0.0
     return values
 
 
