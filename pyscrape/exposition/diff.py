@@ -74,7 +74,7 @@ class _Places(NamedTuple):
 
 def _every(old: Bytes, new: Bytes, places: _Places, values: Mask) -> Offsets:
     """Offsets of differing bytes, none of them if all are in values, which are marked then."""
-    offsets = np.flatnonzero(old != new)
+    offsets: Offsets = (old != new).nonzero()[0]
     owners = places.starts.searchsorted(offsets, "right")
     owners -= 1
     good = offsets >= places.value_starts[owners]
@@ -91,7 +91,7 @@ def _suspects(old: Bytes, new: Bytes, places: _Places, values: Mask) -> Offsets:
     words = len(new) // _WORD
     old_words = old[: words * _WORD].view("<u8")
     new_words = new[: words * _WORD].view("<u8")
-    hits = np.flatnonzero(old_words != new_words)
+    hits = (old_words != new_words).nonzero()[0]
     bits = old_words[hits] ^ new_words[hits]
     offsets = hits << 3
     owners = places.starts.searchsorted(offsets, "right")
@@ -108,10 +108,10 @@ def _suspects(old: Bytes, new: Bytes, places: _Places, values: Mask) -> Offsets:
         within = np.minimum(np.maximum(places.value_ends[owners] - offsets, 0), _WORD)
         marked &= (bits & not_text & _FIRST_BYTES[within]) != 0
     values[owners[marked]] = True
-    tail = np.flatnonzero(old[words * _WORD :] != new[words * _WORD :]) + words * _WORD
+    tail: Offsets = (old[words * _WORD :] != new[words * _WORD :]).nonzero()[0] + words * _WORD
     if not bad.any():
         return tail
-    which = np.flatnonzero(bits[bad].astype("<u8").view(np.uint8))
+    which = bits[bad].astype("<u8").view(np.uint8).nonzero()[0]
     return np.concatenate((offsets[bad][which >> 3] + (which & 7), tail))
 
 
@@ -185,11 +185,14 @@ def _stepped(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
     sample = shift = 0
     while sample < len(lines.ends):
         places = lines.ends[sample : sample + _SAMPLES_AT_ONCE] + shift
-        good = new[places[places < len(new)]] == _NEWLINE
-        if good.all() and len(good) == len(places):
-            sample += len(places)
+        wanted = len(places)
+        if places[-1] >= len(new):
+            places = places[places < len(new)]
+        wrong = (new[places] != _NEWLINE).nonzero()[0]
+        right = int(wrong[0]) if len(wrong) else len(places)
+        sample += right
+        if right == wanted:
             continue
-        sample += len(good) if good.all() else int(good.argmin())
         end = body.find(b"\n", int(lines.starts[sample]) + int(lines.lengths[sample]) + 1 + shift)
         if end < 0 or len(resized) >= most:
             return None
@@ -208,7 +211,7 @@ def _stepped(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
 
 def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None:
     """Starts, ends and resized samples from all newlines; None where lines came or went, or cannot hold their text."""
-    newlines = np.flatnonzero(np.frombuffer(body, np.uint8) == _NEWLINE).astype(np.int32)
+    newlines = (np.frombuffer(body, np.uint8) == _NEWLINE).nonzero()[0].astype(np.int32)
     if len(newlines) != len(lines.starts) + len(lines.other_lines):
         return None
     starts = np.empty_like(newlines)
@@ -219,7 +222,7 @@ def _rescanned(lines: Lines, body: bytes) -> tuple[Small, Small, Offsets] | None
     sizes = ends - starts
     if (sizes <= lines.lengths).any():
         return None
-    return starts, ends, np.flatnonzero(sizes != lines.ends - lines.starts)
+    return starts, ends, (sizes != lines.ends - lines.starts).nonzero()[0]
 
 
 def alike_at(lines: Lines, body: bytes, starts: Offsets | Small) -> bool:
@@ -239,7 +242,7 @@ def aligned(lines: Lines, origin: Small, body: bytes, starts: Offsets, ends: Off
     """
     target, source = bytearray(body), lines.body
     resized = np.zeros(len(starts), np.bool_)
-    matched = np.flatnonzero(origin >= 0)
+    matched = (origin >= 0).nonzero()[0]
     if not len(matched):
         return np.frombuffer(target, np.uint8), resized
     origins = origin[matched]
@@ -249,7 +252,7 @@ def aligned(lines: Lines, origin: Small, body: bytes, starts: Offsets, ends: Off
     other_size = (ends[matched] - starts[matched]) != (old_ends - old_starts)
     resized[matched] = other_size
     # A run of lines that moved alike is copied at once, with what lies between them.
-    last = np.append(np.flatnonzero(moved[1:] != moved[:-1]), len(moved) - 1)
+    last = np.append((moved[1:] != moved[:-1]).nonzero()[0], len(moved) - 1)
     first = np.concatenate(([0], last[:-1] + 1))
     text_ends = old_starts[last] + lines.lengths[origins[last]] + 1
     stops = np.where(other_size[last], text_ends, old_ends[last])

@@ -126,7 +126,7 @@ def _in_place(old: Lines, body: bytes) -> _Match | None:
     found.values[resized] = True
     if found.texts is None:
         return _Match(starts, ends, None, True, found.values, old.comments, old.types_from, old.other_lines)
-    replaced = np.flatnonzero(found.texts)
+    replaced = found.texts.nonzero()[0]
     for start, end in zip(starts[replaced].tolist(), ends[replaced].tolist(), strict=True):
         if body.find(b"\n", start) != end:
             return None
@@ -143,11 +143,11 @@ def _numbered(lines: Lines, changed: Mask, form: Format, values: Values, old_tai
     if lines.odd:
         odd = lines.kinds == ODD
         tails = {index: tail for index, tail in old_tails.items() if not changed[index]}
-        for index in np.flatnonzero(changed & odd).tolist():
+        for index in (changed & odd).nonzero()[0].tolist():
             tails[index] = tail = read_tail(lines, index, form)
             values[index] = tail.value
         changed = changed & ~odd
-    usual = np.flatnonzero(changed)
+    usual = changed.nonzero()[0]
     starts = (lines.starts[usual] + lines.lengths[usual]).astype(np.int64) + 1
     ends = lines.ends[usual].astype(np.int64)
     if lines.clocked:
@@ -236,7 +236,7 @@ def _rebuilt(page: Page, match: _Match, body: bytes, form: Format) -> Page:
     old, origin = page.lines, match.origin
     assert origin is not None
     carried = _carried(page, origin, in_place=match.in_place)
-    unplaced = np.flatnonzero(origin < 0)
+    unplaced = (origin < 0).nonzero()[0]
     cuts = None
     if len(unplaced):
         gone = unplaced if match.in_place else _gone(old, origin)
@@ -272,7 +272,7 @@ def _gone(old: Lines, origin: Indices) -> Offsets:
     """The old samples that are nobody's origin."""
     stayed = np.zeros(len(old.starts), np.bool_)
     stayed[origin[origin >= 0]] = True
-    return np.flatnonzero(~stayed)
+    return (~stayed).nonzero()[0]
 
 
 def _in_line(old: Lines, body: bytes, found: Geometry) -> tuple[Indices, Mask]:

@@ -79,7 +79,7 @@ class Layout:
         self.births: Indices = (
             np.arange(self.size, dtype=np.int32)
             if kept is None
-            else np.flatnonzero(kept < 0).astype(np.int32)
+            else (kept < 0).nonzero()[0].astype(np.int32)
         )
         self.repeats = repeats
 
@@ -265,7 +265,7 @@ def _repeats(lines: Lines, suspects: Offsets | None) -> Indices:
     hashes = lines.hashes if places is None else lines.hashes[places]
     order = np.argsort(hashes, kind="stable")
     ordered = hashes[order]
-    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    same = (ordered[1:] == ordered[:-1]).nonzero()[0]
     if not len(same):
         return np.empty(0, np.int32)
     # Equal hashes are checked by the texts.
@@ -281,7 +281,8 @@ def _like(hashes: NDArray[np.int64], suspects: Offsets) -> Offsets:
     low = hashes & (size - 1)
     seen = np.zeros(size, np.bool_)
     seen[low[suspects]] = True
-    return np.flatnonzero(seen[low])
+    found: Offsets = seen[low].nonzero()[0]
+    return found
 
 
 def _kept_by_repeats(kept: Indices | None, repeats: Indices, lines: Lines) -> Indices | None:

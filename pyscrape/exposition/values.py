@@ -71,7 +71,7 @@ def decode_values(body: bytes, starts: Places, ends: Places) -> NDArray[np.float
     decoded = _decode_usual(body, lengths[usual], ends[usual])
     if decoded is not None:
         values[usual] = decoded
-        rest = np.flatnonzero(~usual)
+        rest = (~usual).nonzero()[0]
     else:
         rest = np.arange(len(starts))
     for index in rest.tolist():

@@ -209,9 +209,11 @@ class TargetSeries:
         # Until this is done no page is bound: a caller that stops in between starts anew with the next page.
         self._unbind()
         births = Births()
-        yield from births.judge(layout, np.flatnonzero(column_of == UNBOUND), self.rules)
-        column_of[births.dropped] = DROPPED
-        born = self._births(layout, births.kept)
+        yield from births.judge(layout, (column_of == UNBOUND).nonzero()[0], self.rules)
+        if births.dropped:
+            column_of[births.dropped] = DROPPED
+        born_at = np.array(births.kept, np.int64)
+        born = self._births(layout, born_at)
         if births.refused is not None:
             at = births.refused_at
             kept = int(np.count_nonzero(column_of[:at] >= 0)) + len(births.kept)
@@ -221,14 +223,12 @@ class TargetSeries:
             return
         self._judged = set()
         if births.kept:
-            column_of[births.kept] = self._add_columns(births)
-        kept_samples = np.flatnonzero(column_of >= 0)
-        first = first_of_each(column_of, kept_samples)
-        whole = len(first) == layout.size
-        shape = make_shape(column_of if whole else column_of[first], self._report)
-        binding = Binding(layout, column_of, None if whole else first, shape, len(kept_samples), born)
-        if known is not None and whole and not same:
-            binding.succession = succession(known, layout, column_of[births.kept])
+            column_of[born_at] = self._add_columns(births)
+        kept, first = stored_of(column_of)
+        shape = make_shape(column_of if first is None else column_of[first], self._report)
+        binding = Binding(layout, column_of, first, shape, kept, born)
+        if known is not None and first is None and not same:
+            binding.succession = succession(known, layout, column_of[born_at])
         self._binding = binding
 
     def _unbind(self) -> None:
@@ -238,9 +238,8 @@ class TargetSeries:
             self._left = np.union1d(self._left, kept_columns(binding))
         self._binding = self._split = None
 
-    def _births(self, layout: Layout, bound: list[int]) -> Indices:
+    def _births(self, layout: Layout, born: Indices) -> Indices:
         """Which of the samples that were bound now count as added."""
-        born = np.array(bound, np.int64)
         if len(layout.repeats):
             born = np.setdiff1d(born, layout.repeats, assume_unique=True)
         if self._judged:
@@ -391,13 +390,14 @@ class TargetSeries:
         )
         column_of = np.array([there.get(text, UNBOUND) for text in texts], np.int32)
         births = Births()
-        births.judge_one_by_one(layout, np.flatnonzero(column_of == UNBOUND), self.rules)
+        births.judge_one_by_one(layout, (column_of == UNBOUND).nonzero()[0], self.rules)
         refused = births.refused
         end = layout.size if refused is None else births.refused_at
-        kept = np.union1d(np.flatnonzero(column_of[:end] >= 0), np.array(births.kept, np.int64))
+        bound = np.array(births.kept, np.int64)
+        kept = np.union1d((column_of[:end] >= 0).nonzero()[0], bound)
         limit = self.options.sample_limit
         within = kept[:limit] if limit else kept
-        born = np.intersect1d(self._births(layout, births.kept), within)
+        born = np.intersect1d(self._births(layout, bound), within)
         report.scraped, report.kept = end + (refused is not None), len(kept)
         report.added = len(born)
         self._note_judged(layout, born)
@@ -460,17 +460,17 @@ def make_shape(samples: Columns, report: Columns) -> Shape:
     hidden = members(report, samples)
     if not hidden.any():
         return Shape(samples, np.concatenate((samples, report)), None)
-    return Shape(samples, np.concatenate((samples, report[~hidden])), np.flatnonzero(~hidden))
+    return Shape(samples, np.concatenate((samples, report[~hidden])), (~hidden).nonzero()[0])
 
 
 def make_split(binding: Binding, clocked: NDArray[np.bool_], report: Columns) -> Split:
     """Part the samples of a binding by `clocked`; `report` are the report's columns."""
     column_of = binding.column_of
     kept = column_of >= 0
-    plain_samples = np.flatnonzero(kept & ~clocked)
+    plain_samples = (kept & ~clocked).nonzero()[0]
     # A series that the page showed before, at whatever time, is not taken again.
     plain = first_of_each(column_of, np.setdiff1d(plain_samples, binding.layout.repeats, assume_unique=True))
-    timed = np.flatnonzero(kept & clocked)
+    timed = (kept & clocked).nonzero()[0]
     return Split(
         clocked=clocked,
         plain=plain,
@@ -511,6 +511,16 @@ def first_of_each(column_of: Columns, samples: Indices) -> Indices:
     """Those of `samples` whose column no earlier one has, in the order of the page."""
     first = firsts(column_of[samples])
     return samples if first is None else samples[first]
+
+
+def stored_of(column_of: Columns) -> tuple[int, Indices | None]:
+    """How many samples have a column; and which are stored, None = all, as mostly: the first of each column."""
+    kept = column_of >= 0
+    size = int(np.count_nonzero(kept))
+    if size == len(column_of):
+        mask = firsts(column_of)
+        return size, None if mask is None else np.flatnonzero(mask)
+    return size, first_of_each(column_of, np.flatnonzero(kept))
 
 
 def kept_columns(binding: Binding) -> Columns:

@@ -42,7 +42,7 @@ class FingerprintTable:
         there = self._keys[slots]
         on = there != keys
         on &= there != _EMPTY
-        waiting = np.flatnonzero(on)
+        waiting = on.nonzero()[0]
         while len(waiting) > _FEW:
             places = (slots[waiting] + 1) & mask
             slots[waiting] = places
@@ -54,7 +54,7 @@ class FingerprintTable:
                 slot = (slot + 1) & mask
             slots[place] = slot
         ids = np.full(len(keys), _MISSING)
-        known = np.flatnonzero(self._keys[slots] == keys)
+        known = (self._keys[slots] == keys).nonzero()[0]
         if len(known):
             ids[known] = self._ids[slots[known]]
         return ids, slots
@@ -68,7 +68,7 @@ class FingerprintTable:
         # These slots are empty. Where several keys want one, the last that is written has it in both vectors.
         self._keys[slots] = keys
         self._ids[slots] = ids
-        lost = np.flatnonzero(self._keys[slots] != keys)
+        lost = (self._keys[slots] != keys).nonzero()[0]
         self.size += len(keys) - len(lost)
         self._used += len(keys) - len(lost)
         if len(lost):

@@ -152,7 +152,7 @@ class SeriesIndex:
         Returns a mask of the repeats, which got the id of the first.
         """
         repeats = np.zeros(len(found), np.bool_)
-        places = np.flatnonzero(found == MISSING)
+        places = (found == MISSING).nonzero()[0]
         ordered = np.sort(keys[places])
         distinct = bool((ordered[1:] != ordered[:-1]).all())
         if distinct and len(places) == len(found) and len(groups) == 1:

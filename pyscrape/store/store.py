@@ -327,9 +327,9 @@ class Store:
 
     def own_missing(self, table: Table, ids: Ids) -> None:
         """Make sure that `table` is known to write these series."""
-        elsewhere = ids[self.homes.first(ids) != table.number]
-        if len(elsewhere):
-            self.own(table, elsewhere)
+        elsewhere = self.homes.first(ids) != table.number
+        if elsewhere.any():
+            self.own(table, ids[elsewhere])
 
     def move(self, ids: Ids, old: Table, new: Table) -> None:
         """Series of `old`, which has no samples of them, are written in `new`."""
