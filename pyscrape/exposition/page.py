@@ -77,9 +77,7 @@ class Layout:
         self.size = len(normalised)
         self.kept = kept
         self.births: Indices = (
-            np.arange(self.size, dtype=np.int32)
-            if kept is None
-            else (kept < 0).nonzero()[0].astype(np.int32)
+            np.arange(self.size, dtype=np.int32) if kept is None else (kept < 0).nonzero()[0].astype(np.int32)
         )
         self.repeats = repeats
 
