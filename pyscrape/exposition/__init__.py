@@ -1,4 +1,8 @@
-"""Pages of metrics: both text formats to entries (`parse`) and, scrape after scrape, to rows (`PageReader`)."""
+"""Pages of metrics: both text formats to entries (`parse`) and, scrape after scrape, to rows (`PageReader`).
+
+An `Entry` is a Series, Type, Help, Unit or Comment; `MetricType` is what a Type may say, as a text: "counter", "gauge"
+and so on. `NO_TIME` is the time in ms that stands in a Row's arrays where a line has none.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -15,7 +15,11 @@ _SURELY_MEANT = 0.85
 
 
 class Problem(NamedTuple):
-    """A finding. `id` names its kind (`pyscrape check --explain ID`), `path` is the place in the document's tree."""
+    """A finding. `id` names its kind (`pyscrape check --explain ID`), `path` is the place in the document's tree.
+
+    `line` and `column` count from 1, in characters, and are 0 where the place is not known. `job` names the scrape
+    config that it is about, `hint` says what to do; "" where there is none.
+    """
 
     severity: Severity
     id: str

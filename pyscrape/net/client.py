@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import httpx
 
+from pyscrape import __version__
 from pyscrape.net.auth import Credentials
 from pyscrape.net.errors import ExchangeError
 from pyscrape.net.proxy import proxy_for
@@ -18,7 +19,7 @@ from pyscrape.net.settings import HTTPClientConfig, OAuth2, TLSConfig
 from pyscrape.net.tls import TLSSource
 from pyscrape.net.transport import DEFAULT_PORTS
 
-USER_AGENT = "Prometheus/3.14.0 pyscrape/0.1.0"
+USER_AGENT = f"Prometheus/3.14.0 pyscrape/{__version__}"
 # Prometheus keeps idle connections for five minutes; httpx would close them after five seconds.
 KEEPALIVE_S = 300.0
 

@@ -108,7 +108,15 @@ class Engine:
 
         A query may be given as a tree; its `text`, if known, lets annotations tell places. `timeout_s` and
         `max_samples` may be less than the engine's, not more. `detailed` counts the samples and labels of every part
-        of the query, for `explain.plan_of`.
+        of the query, for `explain.plan_of`. `cancelled` is asked now and then; when it says True, the query ends.
+
+        Raises:
+            QueryParseError: the text is no query.
+            QueryError: it cannot be answered, or would take more time or memory than it may.
+
+        >>> from pyscrape.store import Store
+        >>> Engine(Store()).instant("1 + 1", at=60.0).to_prometheus()
+        {'resultType': 'scalar', 'result': [60, '2']}
         """
         at_ms = _milliseconds(at)
         scope = self._scope(Grid(at_ms, 1, 1), at_ms, 0, lookback_ms)
@@ -129,7 +137,7 @@ class Engine:
         text: str = "",
         detailed: bool = False,
     ) -> Result:
-        """The values at start, start + step, ... up to `end`; all in seconds. The rest as of `instant`."""
+        """The values at start, start + step, ... up to `end`; all in seconds. The rest, errors too, as of `instant`."""
         start_ms, end_ms, step_ms = _milliseconds(start), _milliseconds(end), _milliseconds(step)
         if end_ms < start_ms:
             raise QueryError("end timestamp must not be before start time")

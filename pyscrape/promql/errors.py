@@ -2,7 +2,7 @@
 
 
 class QueryError(Exception):
-    """A query that cannot be answered; the text is Prometheus', `kind` the API's errorType."""
+    """A query that cannot be answered; the text is Prometheus', `kind` the API's errorType, "execution" for example."""
 
     kind = "execution"
 

@@ -37,6 +37,8 @@ class QueryParseError(ValueError):
     """A query that is none; its text is Prometheus': `1:5: parse error: unexpected ...`.
 
     `message` and `position` are those of the first fault; `faults` has all, in the order of their discovery.
+    A position is a text `line:column`, from 1 and in bytes as Prometheus counts, with `line`, `column` and `offset`
+    (characters from 0) beside it.
     """
 
     def __init__(self, query: str, faults: Sequence[Fault]) -> None:

@@ -37,6 +37,7 @@ class Result:
     Fortran order, `present` the same shape or None where every series has a value at every step; every series has
     at least one, and a matrix is sorted by labels. A range vector (an instant query for `x[5m]`) is a MATRIX whose
     `samples` hold each series' own times instead. SCALAR: `values` is [1 x 1]. STRING: `text`.
+    Times are in ms since 1970. `warnings` and `infos` are what the API says beside the answer, as texts.
     """
 
     type: ResultType

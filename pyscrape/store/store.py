@@ -146,7 +146,13 @@ class Store:
     def append(
         self, labels: Mapping[str, str], times_ms: Iterable[int], values: Iterable[float]
     ) -> AppendResult:
-        """Samples of one series, for use as a library: times ascending, any iterables of equal length."""
+        """Samples of one series, for use as a library: times ascending, any iterables of equal length.
+
+        What is out of order, older than the retention or there already is not appended; the result counts it.
+
+        Raises:
+            ValueError: more times than values, or fewer.
+        """
         times = np.fromiter(times_ms, np.int64)
         samples = normalised(np.fromiter(values, np.float64))
         if len(times) != len(samples):

@@ -29,7 +29,7 @@ _BOOLS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE
 
 
 class TargetError(ValueError):
-    """A target that cannot be scraped; the message is Prometheus'."""
+    """Labels that make no target (no address, a bad scheme, a timeout above the interval ...): Prometheus' message."""
 
 
 def populate_labels(

@@ -16,6 +16,8 @@ class Target:
 
     `labels`: the public ones, attached to every series. `discovered`: before relabeling, with `__meta_*`.
     `key`: 16 hex digits of labels (those with `__` too) and URL; two targets of a job with one key are one target.
+    `interval` and `timeout` are in milliseconds. `source` names the group, `unix_socket` the path to connect to in
+    place of the URL's host, "" where there is none.
     """
 
     job: str

@@ -138,6 +138,7 @@ class KubernetesDiscoverer:
     # --- what reflectors tell ---
 
     def changed(self, reflector: Reflector, key: Key, old: Named | None, new: Named | None) -> None:
+        """A reflector tells: an object came (`old` is None), changed or went (`new` is None)."""
         event = "delete" if new is None else "add" if old is None else "update"
         for feed, field_name in self._by_reflector.get(reflector, ()):
             if field_name:
@@ -152,6 +153,7 @@ class KubernetesDiscoverer:
         self._wake.set()
 
     def status_changed(self, reflector: Reflector) -> None:  # noqa: ARG002 - the protocol names it
+        """A reflector tells: it is in sync now, or it failed, or it works again."""
         self._refresh_status()
         self._wake.set()
 
