@@ -105,6 +105,15 @@ def test_answers(query: str, expected: list[tuple[str, str]]) -> None:
     assert len(got) == len(expected) or "label_replace" in query
 
 
+def test_two_buckets_that_fall_are_mended() -> None:
+    storage = MemoryStorage()
+    for bound, count in (("1", 5), ("+Inf", 3)):
+        storage.append({"__name__": "h_bucket", "le": bound}, [0], [count])
+    result = Engine(storage).instant("histogram_quantile(0.5, h_bucket)", 0)
+    assert result.to_prometheus()["result"] == [{"metric": {}, "value": [0, "0.5"]}]
+    assert "needed to be fixed for monotonicity" in result.infos[0]
+
+
 def test_smoothed_between_samples() -> None:
     assert rows("x smoothed", 15) == [("__name__=x,job=a", "1.25"), ("__name__=x,job=b", "2.5")]
 

@@ -75,6 +75,7 @@ def test_as_text() -> None:
         ("true", "True", '"true" differs from it in case only'),
         ("true", "true ", "it would match without the white space around it"),
         ("prod|staging", "stagng", 'the value lacks "i"'),
+        ("[a-z]+:[0-9]+", "db:80x ", 'it fits up to "db:80", but "x" cannot follow'),
         ("web", "website", 'without "site"'),
         ("web", "database", ""),
         (".*:10250", "a:10251", ""),

@@ -12,11 +12,13 @@ from pyscrape.targets import (
     Dropped,
     Failed,
     Target,
+    TargetBuilder,
     TargetError,
     populate_labels,
     target_url,
     targets_from_group,
 )
+from pyscrape.targets.groups import SLICE
 
 
 def only(
@@ -131,3 +133,20 @@ def test_every_target_is_accounted_for(targets: list[dict[str, str]]) -> None:
     built = targets_from_group(group, {"job_name": "j", "relabel_configs": rules})
     assert len(built.targets) + len(built.dropped) + len(built.failed) == len(targets)
     assert all(target.labels["instance"] and target.labels["job"] for target in built.targets)
+
+
+@pytest.mark.parametrize(("scheme", "set_by_rule"), [("legacy", False), ("utf8", True)])
+def test_the_job_says_which_names_rules_may_set(scheme: str, set_by_rule: bool) -> None:
+    rules = [{"source_labels": ["n"], "regex": "(.*)", "target_label": "$1", "replacement": "x"}]
+    job = {"job_name": "j", "metric_name_validation_scheme": scheme, "relabel_configs": rules}
+    labels = populate_labels({"__address__": "a:1", "n": "a.b"}, job)
+    assert labels is not None
+    assert ("a.b" in labels) is set_by_rule
+
+
+@pytest.mark.parametrize(
+    ("count", "pauses"), [(0, 0), (1, 0), (SLICE, 0), (SLICE + 1, 1), (2 * SLICE + 1, 2)]
+)
+def test_a_large_group_is_built_in_slices(count: int, pauses: int) -> None:
+    group = TargetGroup("s", tuple({"__address__": f"a:{k}"} for k in range(count)))
+    assert len(list(TargetBuilder({"job_name": "j"}).steps(group))) == pauses
