@@ -18,7 +18,7 @@ _NEWLINE = ord("\n")
 _SAMPLES_WORTH_A_STEP = 200
 _MOST_STEPS = 32
 _SAMPLES_AT_ONCE = 512
-_SAMPLES_TRIED = 16
+_SAMPLES_TRIED = 8
 _WORD = 8
 _LARGE_BYTES = 100_000
 # By a count of bytes from 0 to 8: a mask of the first bytes of a little-endian word.

@@ -102,7 +102,7 @@ class Layout:
         cuts, self._cuts = self._cuts, None
         if not len(indices):
             return []
-        if cuts is None or not np.array_equal(indices, self.births):
+        if cuts is None or len(indices) != len(self.births) or (indices != self.births).any():
             cuts = cut(self._source.texts(indices))
         return None if cuts is None else label_columns(cuts, self._normalised[indices].tobytes())
 

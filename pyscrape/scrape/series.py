@@ -224,8 +224,7 @@ class TargetSeries:
         self._judged = set()
         if births.kept:
             column_of[born_at] = self._add_columns(births)
-        kept, first = stored_of(column_of)
-        shape = make_shape(column_of if first is None else column_of[first], self._report)
+        kept, first, shape = shape_of(column_of, self._report)
         binding = Binding(layout, column_of, first, shape, kept, born)
         if known is not None and first is None and not same:
             binding.succession = succession(known, layout, column_of[born_at])
@@ -513,14 +512,19 @@ def first_of_each(column_of: Columns, samples: Indices) -> Indices:
     return samples if first is None else samples[first]
 
 
-def stored_of(column_of: Columns) -> tuple[int, Indices | None]:
-    """How many samples have a column; and which are stored, None = all, as mostly: the first of each column."""
+def shape_of(column_of: Columns, report: Columns) -> tuple[int, Indices | None, Shape]:
+    """How many samples have a column; which are stored, None = all: the first of each column; and the row of these."""
     kept = column_of >= 0
     size = int(np.count_nonzero(kept))
     if size == len(column_of):
-        mask = firsts(column_of)
-        return size, None if mask is None else np.flatnonzero(mask)
-    return size, first_of_each(column_of, np.flatnonzero(kept))
+        # Mostly all columns are distinct, the report's too, which one look tells.
+        row = np.concatenate((column_of, report))
+        if firsts(row) is None:
+            return size, None, Shape(column_of, row, None)
+    first = first_of_each(column_of, np.flatnonzero(kept))
+    if len(first) == len(column_of):
+        return size, None, make_shape(column_of, report)
+    return size, first, make_shape(column_of[first], report)
 
 
 def kept_columns(binding: Binding) -> Columns:
