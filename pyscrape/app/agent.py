@@ -82,10 +82,10 @@ class AgentTable:
         self.live = np.union1d(self.live, columns)
         return columns
 
-    def append(self, at_ms: int, columns: Columns, values: Values) -> Taken:
+    def append(self, at_ms: int, columns: Columns, values: Values, *, distinct: bool = False) -> Taken:
         newest = self._series.newest
         if columns is not self._columns:
-            if len(np.unique(columns)) < len(columns):
+            if not distinct and len(np.unique(columns)) < len(columns):
                 return self.append_clocked(np.full(len(columns), at_ms, np.int64), columns, values)
             self._columns = columns
         if not newest.older_than(at_ms, columns).all():

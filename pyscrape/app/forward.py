@@ -38,8 +38,8 @@ class ForwardingTable:
     def add_columns_by_name(self, labels: Sequence[LabelColumns], size: int) -> Columns:
         return self._table.add_columns_by_name(labels, size)
 
-    def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
-        result = self._table.append(at_ms, columns, values)
+    def append(self, at_ms: int, columns: Columns, values: Values, *, distinct: bool = False) -> Appended:
+        result = self._table.append(at_ms, columns, values, distinct=distinct)
         if self._writers.writers:
             if result.refused:
                 self._forward_newer(np.full(len(columns), at_ms, np.int64), columns, values)

@@ -36,8 +36,11 @@ class SampleTable(Protocol):
         Labels that already have a live column get that one again; those with an empty value do not count.
         """
 
-    def append(self, at_ms: int, columns: Columns, values: Values) -> Appended:
-        """Samples of one moment. The same `columns` object means the same series as last time."""
+    def append(self, at_ms: int, columns: Columns, values: Values, *, distinct: bool = False) -> Appended:
+        """Samples of one moment. The same `columns` object means the same series as last time.
+
+        `distinct`: no column stands twice, as the caller knows; else it is looked at.
+        """
 
     def append_clocked(self, times_ms: Times, columns: Columns, values: Values) -> Appended:
         """Samples with their own timestamps."""

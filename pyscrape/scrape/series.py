@@ -298,6 +298,7 @@ class TargetSeries:
     ) -> Accounting:
         """One row: samples, report, and markers for what was present and is not in `present`."""
         follows = binding.succession if present is binding.shape.samples else None
+        distinct = True
         if present is self._present:
             ended = gone = _NO_COLUMNS
         elif follows is not None and follows.before is self._present:
@@ -306,6 +307,7 @@ class TargetSeries:
             # A page that no longer shows a series of the report's own name gives it back to the report.
             ended = without(without(self._present, present), self._report)
             gone = without(ended, kept_columns(binding))
+            distinct = not len(ended)
         size, columns = len(shape.samples), shape.row
         whole = np.empty(len(columns) + len(ended), np.float64)
         whole[:size] = values
@@ -313,7 +315,7 @@ class TargetSeries:
         if len(ended):
             whole[len(columns) :] = stale_values(len(ended))
             columns = np.concatenate((columns, ended))
-        appended = self.table.append(at_ms, columns, whole)
+        appended = self.table.append(at_ms, columns, whole, distinct=distinct)
         self._present = present
         if len(self._left):
             self._give_back(gone)

@@ -135,14 +135,15 @@ class Table:
 
     # --- rows ---
 
-    def append(self, at_ms: int, columns: Columns, values: Values) -> AppendResult:
+    def append(self, at_ms: int, columns: Columns, values: Values, *, distinct: bool = False) -> AppendResult:
         """One row: `values[k]` is the sample of `columns[k]` at `at_ms`.
 
         Both arrays now belong to the table. Handing over the same `columns` object while nothing changed makes this
-        independent of the number of columns but for one copy. Of a column that stands twice the first value counts.
+        independent of the number of columns but for one copy. Of a column that stands twice the first value counts;
+        `distinct` says that none does.
         """
         if columns is not self._columns or at_ms <= self.last_ms:
-            return self._append_other(at_ms, columns, values)
+            return self._append_other(at_ms, columns, values, distinct=distinct)
         if self._rows >= self._rows_to_cut:
             self.cut_rows()
         assert self._layout is not None
@@ -207,7 +208,7 @@ class Table:
         self._appended(max(last_ms, self.last_ms), newer, rows * width)
         return AppendResult(rows * width)
 
-    def _append_other(self, at_ms: int, columns: Columns, values: Values) -> AppendResult:
+    def _append_other(self, at_ms: int, columns: Columns, values: Values, *, distinct: bool) -> AppendResult:
         """A row of a new layout, or one that is not newer than the last."""
         if not len(columns):
             return AppendResult(0)
@@ -217,7 +218,7 @@ class Table:
                 return self._append_again(values, self._open)
         else:
             self._store.own_missing(self, columns)
-            first = self._store.first_of_each(columns)
+            first = None if distinct else self._store.first_of_each(columns)
             if first is not None:
                 repeats = len(columns) - len(first)
                 columns, values = columns[first], values[first]

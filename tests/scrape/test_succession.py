@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pyscrape.exposition import PageReader
 from pyscrape.model.value import STALE_BITS
@@ -12,6 +13,8 @@ from pyscrape.scrape.report import Report
 from pyscrape.scrape.samples import SampleRules
 from pyscrape.scrape.series import SeriesOptions, TargetSeries
 from pyscrape.store import Store
+from pyscrape.store.layout import Columns
+from pyscrape.store.table import AppendResult, Table
 from tests.helpers.examples import examples
 
 LINES = st.sampled_from(
@@ -56,6 +59,22 @@ def test_ways_agree(pages: list[list[bytes]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(series_module, "succession", lambda *_: None)
         assert stored(pages) == found
+
+
+@examples(150)
+@given(PAGES)
+def test_rows_said_to_be_distinct_are(pages: list[list[bytes]]) -> None:
+    append = Table.append
+
+    def looked_at(
+        table: Table, at_ms: int, columns: Columns, values: NDArray[np.float64], *, distinct: bool = False
+    ) -> AppendResult:
+        assert not distinct or len(np.unique(columns)) == len(columns)
+        return append(table, at_ms, columns, values, distinct=distinct)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "append", looked_at)
+        stored(pages)
 
 
 def test_what_ends_gets_its_marker() -> None:
