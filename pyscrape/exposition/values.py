@@ -92,7 +92,7 @@ def _decode_few(body: bytes, starts: list[int], ends: list[int]) -> NDArray[np.f
         except msgspec.DecodeError:
             found = []
         if len(found) == len(texts):
-            return np.array(found)
+            return np.fromiter(found, np.float64, len(found))
     return np.array([parse_float(text) for text in texts])
 
 
@@ -101,9 +101,11 @@ def _decode_usual(body: bytes, lengths: Places, ends: Places) -> NDArray[np.floa
     if not len(ends):
         return np.empty(0)
     # Each window reaches one byte past its number; that byte becomes a comma and what precedes the number blank.
-    text = windows(body, ends + 1, _WINDOW + 1)
-    text &= _KEPT[lengths]
-    text |= _FILLED[lengths]
+    # They are as wide as the longest number: the decoder goes over every blank.
+    spare = _WINDOW - int(lengths.max())
+    text = windows(body, ends + 1, _WINDOW + 1 - spare)
+    text &= _KEPT[:, spare:][lengths]
+    text |= _FILLED[:, spare:][lengths]
     # A blank or newline within a number would be no mistake to JSON.
     if np.count_nonzero(text > _BLANK) != int(lengths.sum()) + len(ends):
         return None
@@ -111,7 +113,8 @@ def _decode_usual(body: bytes, lengths: Places, ends: Places) -> NDArray[np.floa
         found = _decoder.decode(b"[" + text.tobytes()[:-1] + b"]")
     except msgspec.DecodeError:
         return None
-    return np.array(found) if len(found) == len(ends) else None
+    # Half the time of `np.array`, which looks at each of them first.
+    return np.fromiter(found, np.float64, len(found)) if len(found) == len(ends) else None
 
 
 def decode_clocks(body: bytes, ends: Offsets) -> NDArray[np.int64] | None:
