@@ -16,6 +16,7 @@ _M_ARENA_MAX = -8
 _ARENAS = 2
 _M_MMAP_THRESHOLD = -3
 _ALONE_BYTES = 16 << 20
+_ALONE_IN_AGENT_BYTES = 256 << 10
 
 
 def prepare_environment() -> None:
@@ -33,17 +34,19 @@ def _libc() -> ctypes.CDLL | None:
     return libc if hasattr(libc, "malloc_trim") and hasattr(libc, "mallopt") else None
 
 
-def limit_arenas() -> None:
+def limit_arenas(*, agent: bool = False) -> None:
     """Let all threads share two arenas, so that memory that one frees serves the others, and keep the largest arrays
     out of them: they go back to the system when they are freed.
 
     glibc moves its bound up to 32 MB by itself once an array of that size was freed; from then on one small object
     above a hole of that size keeps it. With the bound at 1 MB range queries cost a fifth more, at 16 MB nothing.
+    An agent answers no queries, and its large blocks are pages of some 100 KB that come and go with each scrape: out
+    of the arenas they leave no holes there (10 MB less of 132 with 20 targets of 5,000 series).
     """
     libc = _libc()
     if libc is not None:
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
-        libc.mallopt(_M_MMAP_THRESHOLD, _ALONE_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, _ALONE_IN_AGENT_BYTES if agent else _ALONE_BYTES)
 
 
 def collect_less_often() -> None:

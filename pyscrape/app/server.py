@@ -89,7 +89,7 @@ def serve(flags: Flags) -> int:
     except ListenError as error:
         logger.error(str(error))
         return 1
-    limit_arenas()
+    limit_arenas(agent=flags.on("agent"))
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
