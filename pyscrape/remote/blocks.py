@@ -14,6 +14,7 @@ Source: the snappy format description.
 """
 
 from collections.abc import Iterator, Sequence
+from random import Random
 from typing import NamedTuple
 
 import cramjam
@@ -76,7 +77,9 @@ def make_block(heads: Sequence[bytes]) -> Block | None:
 
 
 def _try_block(heads: Sequence[bytes], seed: int) -> Block | None:
-    noise = np.random.default_rng(seed).integers(0, 256, (len(heads), _VALUE), np.uint8)
+    # Not numpy's generators: an agent needs them for nothing else, and importing them takes 2 MB.
+    random = Random(seed)
+    noise = np.frombuffer(bytearray(random.randbytes(len(heads) * _VALUE)), np.uint8).reshape(-1, _VALUE)
     # A copy of the labels would go on into the value where that begins as an earlier one did, one of the time would
     # begin in it where it ends so: within a window none does.
     noise[:, 0] = noise[:, -1] = np.arange(len(heads))
