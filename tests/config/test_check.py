@@ -150,6 +150,16 @@ JSON_LISTS = [
 ]  # fmt: skip
 
 
+def test_a_trailing_comma_is_no_json() -> None:
+    from pyscrape.config.targetfiles import check_targets
+    from pyscrape.model.yaml_nodes import compose
+
+    text = '[{"targets": ["a"]},]'
+    [error] = [p for p in check_targets(compose(text).root, text, "a.json") if p.severity == "error"]
+    # Python 3.13 points at the comma and names it, those before at what follows.
+    assert (error.line, error.message.startswith("json: ")) == (1, True) and error.column in {20, 21}
+
+
 @pytest.mark.parametrize(("text", "errors"), JSON_LISTS, ids=[str(i) for i in range(len(JSON_LISTS))])
 def test_json_target_lists(text: str, errors: list[str]) -> None:
     from pyscrape.config.targetfiles import check_targets

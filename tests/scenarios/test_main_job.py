@@ -119,9 +119,11 @@ def test_the_same_series_as_prometheus(lab: Lab, redis_exporter: Process, job: s
     theirs = series_of(lab.prometheus, job, begin_s)
     ours = series_of(lab.pyscrape, job, begin_s)
     assert len(theirs) > 5
-    # Pages that change by being scraped (a new status code, a new bucket of latency) may show a series to one first.
+    # Pages that change by being scraped (a new status code, a new handler) may show a series to one side first.
     missing = {s for s in theirs - ours if s not in series_of(lab.pyscrape, job, begin_s)}
-    assert len(missing) <= (0 if job == "node" else 3), sorted(missing)[:5]
+    # Redis has a bucket of latency from when a command first took so long: which scrape sees it first is chance.
+    missing = {s for s in missing if dict(s)["__name__"] != "redis_commands_latencies_usec_bucket"}
+    assert len(missing) <= (0 if job in {"node", "redis"} else 3), sorted(missing)[:5]
 
 
 def values_by_labels(
