@@ -96,6 +96,13 @@ FLAGS: tuple[Flag, ...] = (
         "storage.agent.path", "text", "data-agent/", "directory in which an agent keeps what waits to be sent"
     ),
     Flag("storage.agent.wal-compression", "bool", True, "", "moot", "there is no Prometheus WAL here"),
+    Flag(
+        "storage.agent.wal-compression-type", "text", "snappy", "", "moot", "there is no Prometheus WAL here"
+    ),
+    Flag("storage.agent.wal-segment-size", "text", "", "", "moot", "there is no Prometheus WAL here"),
+    Flag(
+        "storage.agent.wal-truncate-frequency", "duration", 0, "", "moot", "what was sent is cut off at once"
+    ),
     Flag("storage.agent.no-lockfile", "bool", False, "", "moot", "a data directory is always locked"),
     Flag(
         "storage.agent.retention.min-time", "duration", 0, "", "moot", "what waits is kept until it is sent"
@@ -107,7 +114,16 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("storage.tsdb.no-lockfile", "bool", False, "", "moot", "a data directory is always locked"),
     Flag("storage.tsdb.wal-compression", "bool", True, "", "moot", "there is no Prometheus WAL here"),
+    Flag(
+        "storage.tsdb.wal-compression-type", "text", "snappy", "", "moot", "there is no Prometheus WAL here"
+    ),
+    Flag("storage.tsdb.wal-segment-size", "text", "", "", "moot", "there is no Prometheus WAL here"),
+    Flag("storage.tsdb.head-chunks-write-queue-size", "int", 0, "", "moot", "there are no chunk files here"),
+    Flag("storage.tsdb.samples-per-chunk", "int", 120, "", "moot", "chunks have 32 to 64 rows here"),
     Flag("storage.tsdb.allow-overlapping-blocks", "bool", True, "", "moot", "there are no blocks here"),
+    Flag("storage.tsdb.allow-overlapping-compaction", "bool", True, "", "moot", "there are no blocks here"),
+    Flag("storage.tsdb.max-block-chunk-segment-size", "text", "", "", "moot", "there are no blocks here"),
+    Flag("storage.tsdb.delayed-compaction.max-percent", "int", 10, "", "moot", "there are no blocks here"),
     Flag("storage.tsdb.min-block-duration", "duration", 7_200_000, "", "moot", "there are no blocks here"),
     Flag("storage.tsdb.max-block-duration", "duration", 0, "", "moot", "there are no blocks here"),
     Flag(
@@ -116,6 +132,44 @@ FLAGS: tuple[Flag, ...] = (
         60_000,
         "longest time for remote write to send the rest",
     ),
+    Flag("storage.remote.read-sample-limit", "text", "5e7", "", "moot", "remote read is not supported"),
+    Flag("storage.remote.read-concurrent-limit", "int", 10, "", "moot", "remote read is not supported"),
+    Flag(
+        "storage.remote.read-max-bytes-in-frame", "int", 1 << 20, "", "moot", "remote read is not supported"
+    ),
+    Flag(
+        "scrape.adjust-timestamps", "bool", True, "", "moot", "samples of a page share the time of its scrape"
+    ),
+    Flag(
+        "scrape.timestamp-tolerance",
+        "duration",
+        2,
+        "",
+        "moot",
+        "samples of a page share the time of its scrape",
+    ),
+    Flag(
+        "scrape.discovery-reload-interval",
+        "duration",
+        5_000,
+        "",
+        "moot",
+        "what discovery finds is applied at once",
+    ),
+    Flag("auto-gomaxprocs", "bool", True, "", "moot", "there is no Go runtime here"),
+    Flag(
+        "auto-gomemlimit", "bool", True, "", "moot", "there is no Go runtime here; see --storage.memory.max"
+    ),
+    Flag(
+        "auto-gomemlimit.ratio",
+        "float",
+        0.9,
+        "",
+        "moot",
+        "there is no Go runtime here; see --storage.memory.max",
+    ),
+    Flag("web.local-assets", "text", "", "", "moot", "the pages come with the program"),
+    Flag("web.search.max-limit", "int", 10_000, "", "no", "the search API is not supported"),
     Flag("web.console.templates", "text", "consoles", "", "moot", "console templates are not supported"),
     Flag(
         "web.console.libraries",
@@ -153,7 +207,14 @@ BY_NAME: Mapping[str, Flag] = {flag.name: flag for flag in FLAGS}
 
 # Flags that mean nothing in the other mode, and are refused there as Prometheus refuses them.
 AGENT_ONLY = "storage.agent."
-SERVER_ONLY = ("storage.tsdb.", "storage.memory.", "query.", "rules.", "alertmanager.")
+SERVER_ONLY = (
+    "storage.tsdb.",
+    "storage.memory.",
+    "storage.remote.read-",
+    "query.",
+    "rules.",
+    "alertmanager.",
+)
 
 # What Prometheus' feature flags mean here.
 FEATURES: Mapping[str, str] = {
@@ -165,7 +226,10 @@ FEATURES: Mapping[str, str] = {
     "promql-per-step-stats": "is on anyway: stats=all",
     "exemplar-storage": "is on anyway",
     "extra-scrape-metrics": "",
-    "auto-reload-config": "is a flag of its own: --config.auto-reload",
+    "auto-reload-config": "",
+    "search-api": "is not supported: /api/v1/search/* is not served",
+    "native-histograms": "is not supported",
+    "remote-write-receiver": "is a flag of its own: --web.enable-remote-write-receiver",
     "agent": "is a flag of its own: --agent",
 }
 
@@ -251,6 +315,11 @@ class Flags:
         value = self[name]
         assert isinstance(value, tuple), name
         return value
+
+    @property
+    def auto_reload(self) -> bool:
+        """Whether changed files are to be followed: a flag, or the feature that it was before."""
+        return self.on("config.auto-reload") or "auto-reload-config" in self.many("enable-feature")
 
     def printed(self) -> dict[str, str]:
         """Every flag with its value, as the API shows them."""

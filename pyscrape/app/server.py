@@ -384,7 +384,7 @@ class Server:
 
     async def _watch_config(self) -> None:
         path = config_path(self._flags)
-        if path and self._flags.on("config.auto-reload"):
+        if path and self._flags.auto_reload:
             interval_s = max(SHORTEST_WATCH_S, self._flags.number("config.auto-reload-interval") / 1000)
             await watch(interval_s, lambda: watched_files(path, self._loaded.config), self.reload)
 

@@ -10,11 +10,14 @@ Examples:
 import argparse
 import sys
 
+from pyscrape import __version__
 from pyscrape.app.flags import BY_NAME, FLAGS, Flag, FlagError, Flags, FlagValue, parse_value, print_value
 from pyscrape.app.memory import prepare_environment
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    version = f"pyscrape, version {__version__} (Python {sys.version.split()[0]})"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
     for flag in FLAGS:
         option = f"--{flag.name}"
         shown = (flag.help or flag.why) + ("" if flag.kind == "bool" else _default(flag))
