@@ -10,10 +10,13 @@ from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.web.agent_api import AgentApi
+from pyscrape.web.features_api import FeaturesApi
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.notifications import NotificationsApi
+from pyscrape.web.openapi import OpenApi
 from pyscrape.web.pages.site import Pages
 from pyscrape.web.routes import Endpoint, Mount, Runner
+from pyscrape.web.self_metrics import SelfMetricsApi
 from pyscrape.web.services import AgentServices, Services, WebOptions
 from pyscrape.web.status_api import StatusApi
 from pyscrape.web.targets_api import TargetsApi
@@ -66,8 +69,9 @@ def mounts(services: AgentServices) -> list[Mount]:
     """Every route of the server or agent."""
     own = _of_a_server(services) if isinstance(services, Services) else AgentApi(services).mounts()
     own += NotificationsApi(services.notifications).mounts()
-    parts = (LifecycleApi, TargetsApi, StatusApi, Pages)
-    return [*own, *(mount for part in parts for mount in part(services).mounts())]
+    parts = (LifecycleApi, TargetsApi, StatusApi, SelfMetricsApi, FeaturesApi, Pages)
+    found = [*own, *(mount for part in parts for mount in part(services).mounts())]
+    return [*found, OpenApi(found, services.build["version"], services.options.prefix).mount]
 
 
 def _of_a_server(services: Services) -> list[Mount]:
