@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BACKLOG = 1024
 HEAD_S = 20.0
+DATE_S = 1.0
 MOST_HEAD_BYTES = 1 << 17
 LONG_BYTES = 1 << 16
 
@@ -144,9 +145,24 @@ class GuardedProtocol(HttpToolsProtocol):
 class _Embedded(uvicorn.Server):
     """uvicorn without its own handling of signals: the application owns those."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Until `end`. uvicorn looks for its end ten times a second, which is most of what an idle process costs."""
+        while not await self.on_tick(0):  # renews the Date header
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), DATE_S)
+
+    def end(self) -> None:
+        """Finish the requests that run and end."""
+        self.should_exit = True
+        self._told.set()
 
 
 class WebServer:
@@ -191,4 +207,4 @@ class WebServer:
 
     def stop(self) -> None:
         """Finish the requests that run and end."""
-        self._server.should_exit = True
+        self._server.end()

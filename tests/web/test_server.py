@@ -2,9 +2,12 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from typing import Any
 
-from pyscrape.web.server import LONG_BYTES, Together, WebServer, bind
+import pytest
+
+from pyscrape.web.server import DATE_S, LONG_BYTES, Together, WebServer, bind
 
 
 async def _empty(scope: Any, receive: Any, send: Any) -> None:
@@ -66,3 +69,22 @@ async def test_head_and_body_are_sent_in_one_go() -> None:
     await asyncio.sleep(0)
     assert transport.is_closing()
     assert len(wire.writes) == 4
+
+
+async def test_an_idle_server_wakes_once_a_second_for_its_date_and_ends_when_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float | None] = []
+
+    async def wait_for(told: Coroutine[None, None, bool], wait_s: float | None) -> bool:
+        waits.append(wait_s)
+        if len(waits) < 3:
+            told.close()
+            raise TimeoutError
+        server.stop()
+        return await told
+
+    server = WebServer(_empty, [], idle_s=5, most_connections=5)
+    monkeypatch.setattr("pyscrape.web.server.asyncio.wait_for", wait_for)
+    await server._server.main_loop()
+    assert waits == [DATE_S] * 3
