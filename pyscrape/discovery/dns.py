@@ -77,25 +77,35 @@ def lookup_by(resolver_of: Callable[[], dns.asyncresolver.Resolver]) -> Lookup:
             raise LookError(f"{failed} ({error})") from error
         resolver.use_edns(0, 0, EDNS_BYTES)
         search = [str(one) for one in resolver.search or [resolver.domain] if one != dns.name.root]
-        reason: Exception | None = None
+        reason: Exception | str = ""
         for candidate in candidates(name, search, 1 if resolver.ndots is None else resolver.ndots):
             try:
                 return await ask(resolver, candidate, kind)
             except dns.resolver.NXDOMAIN:
                 continue
+            except dns.exception.Timeout:
+                # The library's own text says after how many milliseconds, which makes it another one every time.
+                servers = ", ".join(map(str, resolver.nameservers))
+                reason = reason or f"no answer from {servers} within {lifetime_s(resolver):g} s"
             except (dns.exception.DNSException, OSError) as error:
                 reason = reason or error
-        if reason is not None:
-            raise LookError(f"{failed} ({reason})") from reason
+        if reason:
+            raise LookError(f"{failed} ({reason})") from (reason if isinstance(reason, Exception) else None)
         return ()
 
     return find
 
 
+def lifetime_s(resolver: dns.asyncresolver.Resolver) -> float:
+    """How long a question may take: each server has the time for one attempt, and the first for another."""
+    return resolver.timeout * (len(resolver.nameservers) + 1)
+
+
 async def ask(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> Sequence[Rdata]:
-    """All records of the answer, CNAMEs too. Each server has the time for one attempt, and the first for another."""
-    lifetime_s = resolver.timeout * (len(resolver.nameservers) + 1)
-    answer = await resolver.resolve(name, kind, search=False, raise_on_no_answer=False, lifetime=lifetime_s)
+    """All records of the answer, CNAMEs too."""
+    answer = await resolver.resolve(
+        name, kind, search=False, raise_on_no_answer=False, lifetime=lifetime_s(resolver)
+    )
     return [record for records in answer.response.answer for record in records]
 
 
@@ -138,22 +148,27 @@ class DNSLooker:
         self._port = config.port
         self._find = find
         self._known: dict[str, TargetGroup] = {}
+        self._errors: dict[str, str] = {}
         self.status = DiscoveryStatus(self.kind)
         self.interval_s = config.refresh_interval.seconds
 
     async def look(self) -> Iterable[TargetGroup]:
         results = await asyncio.gather(*(self._group(name) for name in self._names))
-        errors = [str(error) for error in results if isinstance(error, LookError)]
+        before, errors = self._errors, {}
+        for name, result in zip(self._names, results, strict=True):
+            if isinstance(result, TargetGroup):
+                self._known[name] = result
+            else:
+                errors[name] = str(result)
+        self._errors = errors
         self.status.counts["dns_lookups"] += len(results)
-        self.status.counts["dns_lookup_failures"] += len(errors)
-        for error in errors:
-            logger.error("Error refreshing DNS targets", extra={"err": error})
-        for group in results:
-            if isinstance(group, TargetGroup):
-                self._known[group.source] = group
-        if errors and len(errors) == len(self._names):
-            raise LookError("; ".join(errors))
-        self.status.problems = errors
+        self.status.counts["dns_lookup_failures"] += sum(isinstance(result, LookError) for result in results)
+        if len(errors) == len(set(self._names)):
+            raise LookError("; ".join(errors.values()))  # which is logged by whoever looks
+        for name, error in errors.items():
+            if before.get(name) != error:
+                logger.error("Error refreshing DNS targets", extra={"err": error})
+        self.status.problems = list(errors.values())
         return list(self._known.values())
 
     async def _group(self, name: str) -> TargetGroup | LookError:

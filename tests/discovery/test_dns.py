@@ -158,6 +158,41 @@ async def test_a_failing_server_leaves_what_was_found() -> None:
         assert world.discoverer.status.last_error == ""
 
 
+async def test_a_name_that_goes_on_failing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    zone = {("a.example.", "A"): ["192.0.2.1"]}
+    async with serving(NameServer(zone, failing={"b.example."})) as server:
+        world = World(server, names=["a.example.", "b.example."], type="A", port=1)
+        for failing, lines in [
+            ({"b.example."}, ["Error refreshing DNS targets"]),
+            ({"b.example."}, []),
+            ({"a.example.", "b.example."}, ["Unable to refresh target groups"]),
+            ({"a.example.", "b.example."}, []),
+            (set(), ["Target groups are refreshed again"]),
+            ({"b.example."}, ["Error refreshing DNS targets"]),
+        ]:
+            server.failing = failing
+            caplog.clear()
+            with caplog.at_level("INFO", "pyscrape.discovery"):
+                await world.look()
+            assert [record.getMessage() for record in caplog.records] == lines
+
+
+async def test_silence_is_told_in_the_same_words_every_time() -> None:
+    def silent() -> dns.asyncresolver.Resolver:
+        made = dns.asyncresolver.Resolver(configure=False)
+        made.nameservers, made.port, made.timeout = [HOST], port, 0.02
+        return made
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(HOST, 0))
+    port = transport.get_extra_info("sockname")[1]
+    try:
+        with pytest.raises(LookError, match=rf"\(no answer from {HOST} within 0\.04 s\)$"):
+            await lookup_by(silent)("a.example.", "A")
+    finally:
+        transport.close()
+
+
 @pytest.mark.parametrize(
     ("name", "search", "ndots", "asked"),
     [
