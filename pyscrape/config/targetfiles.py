@@ -37,9 +37,12 @@ TARGET_LIST = ListKind(SectionKind(TargetEntry), null_item="nil target group ite
 def check_targets(root: Node | None, text: str, filename: str) -> list[Problem]:
     """Problems of a target list; its parsed document is at `root`. A name in .json asks for JSON, not only YAML."""
     decoder = Decoder(file=filename, text_size=len(text))
+    as_json = filename.endswith((".json", ".JSON"))
+    if root is not None and as_json:
+        root = _in_lower_case(root)
     if root is not None and not root.is_null:
         TARGET_LIST.decode(Spot(decoder, root, ()))
-    if not filename.endswith((".json", ".JSON")):
+    if not as_json:
         return decoder.problems
     problems = [
         # Go's JSON takes the last of several; its YAML refuses them.
@@ -47,6 +50,26 @@ def check_targets(root: Node | None, text: str, filename: str) -> list[Problem]:
         for problem in decoder.problems
     ]
     return [*problems, *_json_problems(root, text, filename)]
+
+
+def _in_lower_case(root: Node) -> Node:
+    """The document with the names of its groups' fields in lower case: to Go's JSON, `Targets` is `targets`."""
+    if root.kind != "list":
+        return root
+    return _like(root, [_like(group, _lower_keys(group)) for group in root.items])
+
+
+def _lower_keys(group: Node) -> object:
+    if group.kind != "map":
+        return group.value
+    return [
+        (_like(key, key.value.casefold()) if key.kind == "scalar" else key, value)
+        for key, value in group.pairs
+    ]
+
+
+def _like(node: Node, value: object) -> Node:
+    return Node(node.kind, value, node.line, node.column, node.plain, node.tag, node.style)
 
 
 def _json_problems(root: Node | None, text: str, filename: str) -> Iterator[Problem]:

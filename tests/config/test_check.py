@@ -144,6 +144,8 @@ JSON_LISTS = [
     ('[\n\t{"targets": ["a:1"]}\n]', []),
     ('[{"targets": [1, true]}]', ["1:15: json: cannot unmarshal number into a value of type string", "1:18: json: cannot unmarshal bool into a value of type string"]),
     ('[{"labels": {"a": 1}}]', ["1:19: json: cannot unmarshal number into a value of type string"]),
+    ('[{"Targets": ["a:1"], "LABELS": {"x": "y"}}]', []),
+    ('[{"TARGETS": [1]}]', ["1:15: json: cannot unmarshal number into a value of type string"]),
     ("[{'targets': []}]", ["1:3: json: Expecting property name enclosed in double quotes"]),
     ("- targets: [a]", ["1:1: json: Expecting value"]),
     ("", ["1:1: json: Expecting value"]),
