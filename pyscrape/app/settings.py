@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyscrape.app.flags import Flags
+from pyscrape.model.regex import RegexError, compile_re2
 from pyscrape.web.services import WebOptions
 
 CONFIG_NAME = "prometheus.yml"
@@ -91,8 +92,8 @@ def web_options(flags: Flags) -> WebOptions:
     url = external_url(flags)
     prefix = flags.text("web.route-prefix") or urlsplit(url).path
     try:
-        origin = re.compile(flags.text("web.cors.origin"))
-    except re.error as error:
+        origin = compile_re2(flags.text("web.cors.origin"))
+    except RegexError as error:
         raise SettingsError(f"--web.cors.origin: {error}") from error
     return WebOptions(
         enable_lifecycle=flags.on("web.enable-lifecycle"),

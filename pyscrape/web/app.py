@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pyscrape.model.regex import RegexTimeout
 from pyscrape.web.agent_api import AgentApi
 from pyscrape.web.features_api import FeaturesApi
 from pyscrape.web.lifecycle_api import LifecycleApi
@@ -34,7 +35,6 @@ class Cors:
         self._options = options
 
     def _headers(self, origin: str) -> list[tuple[bytes, bytes]]:
-        pattern = self._options.cors_origin
         if not origin:
             return [(b"vary", b"Origin")]
         headers = [
@@ -43,8 +43,13 @@ class Cors:
             (b"access-control-expose-headers", b"Date"),
             (b"vary", b"Origin"),
         ]
-        allowed = (b"access-control-allow-origin", origin.encode("latin-1"))
-        return [*headers, allowed] if pattern.fullmatch(origin) else headers
+        try:
+            allowed = self._options.cors_origin.matches(origin)
+        except RegexTimeout:
+            allowed = False  # an origin of which nothing is known gets nothing
+        if allowed:
+            headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
+        return headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or "/api/" not in scope["path"]:

@@ -3,7 +3,6 @@
 `app` builds one of these; the web layer imports neither `app` nor `config`.
 """
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyscrape.discovery.manager import DiscoveryManager
 from pyscrape.model.problems import Problem
+from pyscrape.model.regex import Pattern, compile_re2
 from pyscrape.scrape.exemplars import ExemplarStore
 from pyscrape.scrape.pools import ScrapePools
 from pyscrape.scrape.settings import ScrapeConfig
@@ -33,7 +33,7 @@ class WebOptions:
     accepted_messages: tuple[str, ...] = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
     """Of remote write, by their protobuf names."""
     page_title: str = "Prometheus Time Series Collection and Processing Server"
-    cors_origin: re.Pattern[str] = field(default_factory=lambda: re.compile(".*"))
+    cors_origin: Pattern = field(default_factory=lambda: compile_re2(".*"))
     prefix: str = ""
     external_url: str = ""
     query_timeout_s: float = 120.0

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pyscrape.app.flags import Flags
+from pyscrape.app.settings import SettingsError, web_options
 from pyscrape.store import Store
 from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
 
@@ -201,6 +203,26 @@ async def test_status() -> None:
             "droppedTargetCounts": {},
             "failedTargets": [],
         }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin", "allowed"),
+    [
+        (r"https?://(a|b)\.example", "https://b.example", True),
+        (r"https?://(a|b)\.example", "https://b.example.evil", False),
+        (r"https://[[:alpha:]]+\z", "https://x", True),
+    ],
+)
+async def test_the_origin_pattern_is_of_gos_dialect(pattern: str, origin: str, allowed: bool) -> None:
+    flags = Flags({"web.cors.origin": pattern, "web.external-url": "http://x"})
+    async with client_of(services(cors_origin=web_options(flags).cors_origin)) as client:
+        answer = await client.http.get("/api/v1/labels", headers={"Origin": origin})
+        assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
+
+
+def test_a_pattern_that_go_refuses_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"web\.cors\.origin: .*\(\?="):
+        web_options(Flags({"web.cors.origin": "(?=x)", "web.external-url": "http://x"}))
 
 
 async def test_long_answers_are_compressed_and_origins_answered() -> None:
