@@ -21,7 +21,7 @@ from pyscrape.app.flags import Flags
 from pyscrape.app.forward import page_metadata
 from pyscrape.app.kubernetes_metrics import kubernetes_families
 from pyscrape.app.loading import Loaded, config_path, describe_source, load
-from pyscrape.app.memory import TRIM_EVERY_S, give_back, limit_arenas, raise_file_limit
+from pyscrape.app.memory import TRIM_EVERY_S, collect_less_often, give_back, limit_arenas, raise_file_limit
 from pyscrape.app.metrics import OwnMetrics
 from pyscrape.app.mode import make_mode
 from pyscrape.app.own_metrics import (
@@ -91,6 +91,7 @@ def serve(flags: Flags) -> int:
         return 1
     limit_arenas(agent=flags.on("agent"))
     raise_file_limit()
+    collect_less_often()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     server = Server(flags, loaded, security)
     log.remember(server.service_log)
