@@ -21,7 +21,6 @@ from pyscrape.model.kinds import (
 )
 from pyscrape.model.names import quoted
 from pyscrape.model.settings import (
-    EMPTY_MAP,
     LazySectionKind,
     Section,
     SectionKind,
@@ -290,10 +289,6 @@ class DiscoverySettings(Settings):
     def foreign_discoveries(self) -> tuple[str, ...]:
         """The fields of discoveries that the config has and pyscrape does not run."""
         return tuple(f"{name}_sd_configs" for name in FOREIGN if getattr(self, f"{name}_sd_configs"))
-
-
-NO_LABELS: Mapping[str, str] = EMPTY_MAP
-DISCOVERY_FIELDS: tuple[str, ...] = tuple(DiscoverySettings.settings)
 
 
 def check_static_targets(section: Section) -> None:

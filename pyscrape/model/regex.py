@@ -80,14 +80,6 @@ class Match:
         """Groups 1 and up."""
         return self._captures[1:]
 
-    def named_groups(self) -> dict[str, str | None]:
-        """Named groups; of several with one name the first that took part."""
-        found: dict[str, str | None] = {}
-        for name, number in self._names:
-            if found.get(name) is None:
-                found[name] = self._captures[number]
-        return found
-
     def expand(self, template: str) -> str:
         """`template` with `$1`, `${1}`, `$name` and `$$` replaced by Go's rules."""
         return Template(template, len(self._captures) - 1, self._names).expand(self._captures)

@@ -200,12 +200,6 @@ class Hazard(NamedTuple):
     degree: float
     branches: float
 
-    def log2_steps(self, length: int) -> float:
-        """The binary logarithm of the steps for a text of this length."""
-        if self.degree == inf:
-            return inf
-        return self.branches + self.degree * log2(length + 1)
-
 
 class _Walk:
     """How often a place in the pattern may be tried: `arrivals` and `degree` are powers of the text's length."""

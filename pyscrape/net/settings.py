@@ -22,7 +22,7 @@ from pyscrape.model.kinds import (
     TextKind,
 )
 from pyscrape.model.names import quoted
-from pyscrape.model.settings import EMPTY_MAP, FAILED, Secret, Section, SectionKind, Settings, Spot, setting
+from pyscrape.model.settings import FAILED, Secret, Section, SectionKind, Settings, Spot, setting
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
@@ -333,7 +333,6 @@ def _check_auth(section: Section) -> None:
 HTTP = SectionKind(HTTPClientConfig)
 DEFAULT_HTTP = HTTPClientConfig()
 NO_HTTP2 = HTTPClientConfig(enable_http2=False)
-NO_HEADERS: Mapping[str, HTTPHeader] = EMPTY_MAP
 
 
 def http_block() -> Any:

@@ -22,7 +22,6 @@ Outcome = Literal["changed", "kept", "no-op", "no match", "dropped"]
 
 _FILTERS = frozenset({"keep", "drop", "keepequal", "dropequal"})
 _ON_NAMES = frozenset({"labelmap", "labeldrop", "labelkeep"})
-_NEAR_MISSES_SHOWN = 3
 
 
 class Change(NamedTuple):

@@ -16,35 +16,6 @@ NAMES = (
 )
 EXTRA_NAMES = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
 
-_BODY_HELP = (
-    "The uncompressed size of the last scrape response, if successful. Scrapes failing because "
-    "body_size_limit is exceeded report -1, other scrape failures report 0."
-)
-
-# name: (type, help, unit), as Prometheus describes its own report series.
-DESCRIPTIONS = {
-    "up": (
-        "gauge",
-        "Health of the scrape target. 1 means the target is healthy, 0 if the scrape failed.",
-        "",
-    ),
-    "scrape_duration_seconds": ("gauge", "Duration of the last scrape in seconds.", "seconds"),
-    "scrape_samples_scraped": ("gauge", "Number of samples last scraped from the target.", ""),
-    "scrape_samples_post_metric_relabeling": (
-        "gauge",
-        "Number of samples remaining after metric relabeling was applied.",
-        "",
-    ),
-    "scrape_series_added": ("gauge", "Number of series in the last scrape.", ""),
-    "scrape_timeout_seconds": ("gauge", "The configured scrape timeout for a target.", "seconds"),
-    "scrape_sample_limit": ("gauge", "The configured sample limit for a target. 0 means no limit.", ""),
-    "scrape_body_size_bytes": (
-        "gauge",
-        _BODY_HELP,
-        "bytes",
-    ),
-}
-
 
 @dataclass(slots=True)
 class Report:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pyscrape.model.duration import DurationError, parse_duration
 from pyscrape.web.answers import ApiError
 
-MIN_TIME_S = -9223372036854775.0 - 62135596800  # what clients send for "since ever" is taken as such
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _SENTINELS = {"-292273086-05-16T16:47:06Z": -math.inf, "292277025-08-18T07:12:54.999999999Z": math.inf}
 _MAX_DURATION_S = 2**63 / 1e9

@@ -24,11 +24,6 @@ def groups(pattern: str) -> int:
     return compile_re2(pattern).groups
 
 
-def has_named_groups(pattern: str) -> bool:
-    """Whether the pattern may capture groups by name."""
-    return "(?P<" in pattern or "(?<" in pattern
-
-
 def finite(pattern: str) -> tuple[str, ...] | None:
     """All texts that match, where the pattern is a list of plain words; None for every other pattern.
 
