@@ -7,7 +7,7 @@ series several; those stand in a dict beside them.
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.store.arrays import Growing
+from pyscrape.store.arrays import ById, Stretches
 
 Ids = NDArray[np.int32]
 
@@ -21,8 +21,8 @@ class Homes:
     __slots__ = ("_live", "_table", "others")
 
     def __init__(self) -> None:
-        self._table = Growing(np.int32)
-        self._live = Growing(np.bool_)
+        self._table = ById(np.int32)
+        self._live = ById(np.bool_)
         self.others: dict[int, dict[int, bool]] = {}  # id -> {table: live} beyond the first home
 
     @property
@@ -41,6 +41,14 @@ class Homes:
                 column.resize(capacity)
             elif capacity < column.size:
                 column.cut(capacity)
+
+    def renew(self, ids: Ids) -> None:
+        """Ids that go to new series; `leave` has left nothing of the old ones."""
+
+    def release(self, stretches: Stretches) -> None:
+        """No series has these ids."""
+        for column in (self._table, self._live):
+            column.release(stretches)
 
     def add(self, table: int, ids: Ids) -> None:
         """These series are now written in `table`."""

@@ -6,8 +6,9 @@ readers hold it for the passes over vectors and not while a regular expression r
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter, itemgetter
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,11 @@ from pyscrape.model.label_columns import LabelColumns, by_names
 from pyscrape.model.labels import METRIC_NAME, Labels
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import EMPTY, NAME
-from pyscrape.store.arrays import Growing
+from pyscrape.store.arrays import ById, Stretches, stretches_of
 from pyscrape.store.coded import Coded, Keys, keys_of, keys_of_all
 from pyscrape.store.fingerprints import MISSING, FingerprintTable, Slots
 from pyscrape.store.journal import Journal
-from pyscrape.store.shapes import FREE, Shape
+from pyscrape.store.shapes import FREE, NO_SHAPE, Shape
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.verdicts import Verdicts
 
@@ -30,6 +31,21 @@ Codes = NDArray[np.int32]
 
 _NEXT_KEY = np.uint64(0xD1B54A32D192ED03)
 """Added to the key of a label set where another one has it."""
+_LEAST_STRETCH = 1024
+"""So many ids in a row, a page of a vector, are worth giving back."""
+
+
+class KeptById(Protocol):
+    """What else is known of series, in vectors by id. Called for the index, with its lock held."""
+
+    def fit(self, capacity: int) -> None:
+        """Ids below `capacity` are given out from now on, and none above it."""
+
+    def renew(self, ids: Ids) -> None:
+        """These ids, of series that are gone, are given to new ones."""
+
+    def release(self, stretches: Stretches) -> None:
+        """No series has these ids: nothing of them needs to be kept."""
 
 
 def _sorted_labels(pairs: tuple[tuple[str, str], ...]) -> Labels:
@@ -47,19 +63,18 @@ class SeriesIndex:
         self.lock = threading.RLock()
         self.symbols = StoreSymbols()
         self.verdicts = Verdicts(self.symbols)
-        self.shapes: list[Shape] = []
+        self.shapes = [Shape(NO_SHAPE, ())]
         self._shape_of_names: dict[tuple[int, ...], Shape] = {}
         self._rows: dict[tuple[str, ...], tuple[Shape, list[int]]] = {}
         self._fingerprints = FingerprintTable()
-        self._metric = Growing(np.int32)  # by id: code of the metric name, 0 where it has none
-        self._shape = Growing(np.int32)  # by id: number of the shape, FREE where the id is not in use
-        self._row = Growing(np.int32)  # by id: row in the shape
+        self._metric = ById(np.int32)  # by id: code of the metric name, 0 where it has none
+        self._shape = ById(np.int32)  # by id: number of the shape, NO_SHAPE where the id is not in use
+        self._row = ById(np.int32)  # by id: row in the shape
         self._free: Ids = np.zeros(0, np.int32)  # not in use, ascending
         self.series = 0
         self.version = 0
         self.journal: Journal | None = None
-        self.on_capacity: Callable[[int], None] | None = None
-        """Told before ids up to a new capacity are given out, and after none above a lower one are left."""
+        self.beside: Sequence[KeptById] = ()
 
     # --- label sets to ids ---
 
@@ -193,8 +208,10 @@ class SeriesIndex:
         end = start + count - len(reused)
         for column in (self._metric, self._shape, self._row):
             column.resize(end)
-        if self.on_capacity is not None:
-            self.on_capacity(end)
+        for kept in self.beside:
+            kept.fit(end)
+            if len(reused):
+                kept.renew(reused)
         fresh = np.arange(start, end, dtype=np.int32)
         return np.concatenate((reused, fresh)) if len(reused) else fresh
 
@@ -222,7 +239,7 @@ class SeriesIndex:
                 codes = np.concatenate((self._metric.data[group][None], shape.values.data[:, rows]))
                 self._fingerprints.remove(keys_of(shape, codes), group)
                 shape.remove(rows)
-            self._shape.data[ids] = FREE
+            self._shape.data[ids] = NO_SHAPE
             self._metric.data[ids] = EMPTY
             self.series -= len(ids)
             self.version += 1
@@ -242,7 +259,7 @@ class SeriesIndex:
         self._fingerprints.fit()
         size = self._shape.size
         if len(self._free) * 4 > size > 1024:
-            used = np.flatnonzero(self._shape.view != FREE)
+            used = np.flatnonzero(self._shape.view != NO_SHAPE)
             end = int(used[-1]) + 1 if len(used) else 0
             waiting = (
                 size - len(used) - len(self._free)
@@ -251,8 +268,17 @@ class SeriesIndex:
                 self._free = self._free[self._free < end]
                 for column in (self._metric, self._shape, self._row):
                     column.cut(end)
-                if self.on_capacity is not None:
-                    self.on_capacity(end)
+                for kept in self.beside:
+                    kept.fit(end)
+
+    def release(self) -> None:
+        """Give back the memory of ids that are not in use, where whole pages of the vectors are of such."""
+        with self.lock:
+            stretches = stretches_of(self._shape.view == NO_SHAPE, _LEAST_STRETCH)
+            for column in (self._metric, self._shape, self._row):
+                column.release(stretches)
+            for kept in self.beside:
+                kept.release(stretches)
 
     def copies(self) -> Iterator[tuple[tuple[int, ...], Ids, Codes, Codes]]:
         """(names, ids, metric names, values [names x series]) of all series, a shape at a time, as codes."""
@@ -268,7 +294,7 @@ class SeriesIndex:
         """`copies` of some series."""
         with self.lock:
             shapes = self._shape.data[ids]
-            for number in np.unique(shapes[shapes != FREE]).tolist():
+            for number in np.unique(shapes[shapes != NO_SHAPE]).tolist():
                 group = ids[shapes == number]
                 shape = self.shapes[number]
                 values = shape.values.data[:, self._row.data[group]]
@@ -276,7 +302,7 @@ class SeriesIndex:
 
     def metric_codes(self) -> Codes:
         """The metric name's code of every series in use, 0 where it has none."""
-        codes: Codes = self._metric.view[self._shape.view != FREE]
+        codes: Codes = self._metric.view[self._shape.view != NO_SHAPE]
         return codes
 
     def label_pairs(self) -> int:
@@ -326,7 +352,7 @@ class SeriesIndex:
     def _named(self, matchers: list[Matcher]) -> Ids:
         """Ids chosen by matchers on the metric name."""
         metric = self._metric.view
-        used = self._shape.view != FREE
+        used = self._shape.view != NO_SHAPE
         for matcher in matchers:
             used = used & self.verdicts.chosen(matcher, metric)
         return np.flatnonzero(used).astype(np.int32)
@@ -396,7 +422,7 @@ class SeriesIndex:
 
         True for as long as the caller holds `lock`.
         """
-        there = self._shape.data[ids] != FREE
+        there = self._shape.data[ids] != NO_SHAPE
         return ids if there.all() else ids[there]
 
     def frame(self, ids: Ids) -> LabelFrame:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Times, Values
 from pyscrape.model.value import ABSENT_BITS
-from pyscrape.store.arrays import Growing
+from pyscrape.store.arrays import ById, Stretches
 
 Ids = NDArray[np.int32]
 
@@ -31,8 +31,8 @@ class Latest:
     __slots__ = ("_times", "_values", "_version", "dropped_ms")
 
     def __init__(self) -> None:
-        self._times = Growing(np.int64)
-        self._values = Growing(np.float64)
+        self._times = ById(np.int64)
+        self._values = ById(np.float64)
         self._version = 0
         self.dropped_ms = NEVER
         """Nothing is known of samples until then: chunks that reached so far are gone."""
@@ -55,6 +55,15 @@ class Latest:
             self._times.cut(capacity)
             self._values.cut(capacity)
         self._version += 1
+
+    def renew(self, ids: Ids) -> None:
+        """Ids that go to new series, which have no sample yet."""
+        self._times.data[ids] = NEVER
+
+    def release(self, stretches: Stretches) -> None:
+        """No series has these ids. Nobody asks for such, so what is read of them may change without a version."""
+        for column in (self._times, self._values):
+            column.release(stretches)
 
     def put(self, place: slice | NDArray[np.integer], at_ms: int, values: Values) -> None:
         """The newest samples of some series; see `Layout.place`."""

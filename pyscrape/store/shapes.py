@@ -14,6 +14,8 @@ Codes = NDArray[np.int32]
 
 FREE = -1
 """Series id of a row that holds no series."""
+NO_SHAPE = 0
+"""Number of a shape that is no series' own, for ids that are not in use: what is given back reads as zero."""
 
 _METRIC_FACTOR = 0x9E3779B97F4A7C15
 _SPREAD = (0xD1B54A32D192ED03, 0xBF58476D1CE4E5B9)

@@ -88,7 +88,7 @@ class Store:
         self.index = SeriesIndex()
         self.homes = Homes()
         self.latest = Latest()
-        self.index.on_capacity = self._fit
+        self.index.beside = (self.homes, self.latest)
         self.lock = self.index.lock
         self.inflated = Inflated(inflated_max_bytes)
         self.companions = Companions()
@@ -120,11 +120,6 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({self.index.series} series, {len(self._tables)} tables)"
-
-    def _fit(self, capacity: int) -> None:
-        """Make room for series ids below `capacity`."""
-        self.homes.fit(capacity)
-        self.latest.fit(capacity)
 
     @property
     def symbols(self) -> StoreSymbols:

@@ -172,8 +172,11 @@ class Upkeep:
     def _reuse_ids(self) -> None:
         """Ids are given to new series when no query that may still hold them is left."""
         reading = self._store.readers()
+        if not self._removed:
+            return
         while self._removed and not self._removed[0][0] & reading:
             self._store.index.reuse(self._removed.popleft()[1])
+        self._store.index.release()
 
     def _sweep_symbols(self, now_ms: int) -> None:
         """Retire strings that no series uses, and forget those that no query can have seen for so long."""

@@ -201,3 +201,33 @@ def test_series_of_a_track_that_was_quiet_for_long_stay_those_of_their_columns()
     for at in range(3 * HOUR_MS, 6 * HOUR_MS, HOUR_MS // 4):
         settle(store, at)
     assert store.index.series == 0
+
+
+def test_ids_whose_memory_was_given_back_serve_new_series() -> None:
+    """Thousands of series in a row end: pages of the vectors by id go back, and what comes there next is all new."""
+    store = Store(retention_ms=60_000)
+    old = store.table("old")
+    lasting = old.add_columns([{"__name__": "x", "k": "lasting"}])
+    ended = old.add_columns(names(30_000))
+    last = old.add_columns([{"__name__": "x", "k": "last"}])
+    old.append(0, np.concatenate((lasting, ended, last)), np.full(30_002, 7.0))
+    old.retire(ended)
+    for at_ms in range(30_000, 30_000 + HOUR_MS, 30_000):
+        old.append(at_ms, np.concatenate((lasting, last)), np.full(2, float(at_ms)))
+        settle(store, at_ms)
+    assert store.stats().series == 2
+    assert store.index.capacity > 30_000
+    new = store.table("new")
+    columns = new.add_columns(names(20_000, 1))
+    assert np.isin(columns, ended).all()
+    everything = [Matcher(MatchType.EQ, "__name__", "x")]
+    assert len(store.newest(everything, -1, at_ms).frame) == 2
+    new.append(at_ms, columns[:5000], np.full(5000, 1.0))
+    newest = store.newest(everything, -1, at_ms)
+    assert len(newest.frame) == 5002
+    assert sorted(set(newest.values.tolist())) == [1.0, float(at_ms)]
+    assert {labels["k"] for labels in store.series([everything], -1, at_ms)} == {
+        "lasting",
+        "last",
+        *map(str, range(5000)),
+    }
