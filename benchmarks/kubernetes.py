@@ -186,8 +186,8 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("did not happen within 100 s")
 
 
-async def outage(away_s: float, polite: bool) -> None:
-    """One outage with real waits, server and client in this process."""
+async def outage(away_s: float, polite: bool) -> float:
+    """One outage with real waits, server and client in this process: seconds until all is right again."""
     from pyscrape.discovery.kubernetes.cluster import Clusters
     from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer
     from pyscrape.discovery.settings import KubernetesSDConfig
@@ -213,12 +213,14 @@ async def outage(away_s: float, polite: bool) -> None:
         await server.start()
         back_s = time.monotonic()
         await until(lambda: f"pod/{made['metadata']['namespace']}/{made['metadata']['name']}" in found)
+        took_s = time.monotonic() - back_s
         print(
-            f"away {away_s:g} s, {kept} of 500 groups kept; right again after {time.monotonic() - back_s:.2f} s"
+            f"away {away_s:g} s, {kept} of 500 groups kept; right again after {took_s:.2f} s", file=sys.stderr
         )
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await clusters.close()
+    return took_s
 
 
 def main() -> None:

@@ -100,6 +100,8 @@ async def scrape_cost_s(series: int, *, read: bool) -> float:
 class Repeating:
     """A reader that reads nothing."""
 
+    plain = False
+
     def __init__(self, row: Any) -> None:
         self.row = row
 

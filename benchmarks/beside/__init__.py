@@ -1,0 +1,1 @@
+"""Side by side with Prometheus, VictoriaMetrics and vmagent: every figure that has a goal, in one run."""
