@@ -16,7 +16,7 @@ from benchmarks.beside.setting import CALM_CORES, Result, Setting, listed, media
 
 PEERS = ("prometheus", "victoria-metrics", "vmagent")
 GOAL = 0.5
-NEAR, ALIKE = 0.7, 1.2
+NEAR, ALIKE = 0.75, 1.2
 """From this share of the goal on there are more rounds; peers within this factor of the best are in them."""
 ROUNDS = 3
 
@@ -50,7 +50,7 @@ SEALED = {
     "c": Workload(1, 200_000, 0.5, 0, 33),
     "d": Workload(100, 1000, 0.5, 0.1, 50),
 }
-SLOPE = (Workload(20, 5000, 5, 0, 20), Workload(80, 5000, 5, 0, 20))
+SLOPE = (Workload(20, 5000, 5, 0, 12), Workload(80, 5000, 5, 0, 12))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +243,11 @@ def record_node_exporter(setting: Setting, folder: Path, pages: int) -> Path:
 
 
 def bytes_row(setting: Setting) -> list[Result]:
-    """Bytes of a sealed sample: recorded pages where there are some, else two minutes of a node_exporter."""
+    """Bytes of a sealed sample: recorded pages where there are some, else a minute of a node_exporter."""
     from benchmarks.store import measure_replay
 
     with tempfile.TemporaryDirectory() as folder:
-        paths = setting.pages or [record_node_exporter(setting, Path(folder), 20 if setting.quick else 100)]
+        paths = setting.pages or [record_node_exporter(setting, Path(folder), 20 if setting.quick else 60)]
         sealed = measure_replay(paths)[0]
     return [
         Result(
