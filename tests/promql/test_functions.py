@@ -90,6 +90,8 @@ def rows(query: str, at: float = 60) -> list[tuple[str, str]]:
         ("increase(x[30s] anchored)", [("job=a", "1"), ("job=b", "2")]),
         ("increase(x[30s] smoothed)", [("job=a", "0.5"), ("job=b", "1")]),
         ("x smoothed", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
+        ("topk(-9223372036854775808, x)", []),
+        ("bottomk(9223372036854774784, x)", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
         ("limitk(1, x)", [("__name__=x,job=a", "2")]),
         ("limit_ratio(1, x)", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
         (
@@ -114,6 +116,27 @@ def test_two_buckets_that_fall_are_mended() -> None:
     assert "needed to be fixed for monotonicity" in result.infos[0]
 
 
+@pytest.mark.parametrize(
+    ("q", "told"), [("0", True), ("1", True), ("-0.1", False), ("1.1", False), ("NaN", False)]
+)
+def test_mended_buckets_are_told_where_they_gave_an_answer(q: str, told: bool) -> None:
+    storage = MemoryStorage()
+    for bound, count in (("1", 5), ("2", 3), ("+Inf", 6)):
+        storage.append({"__name__": "h_bucket", "le": bound}, [0], [count])
+    infos = Engine(storage).instant(f"histogram_quantile({q}, h_bucket)", 0).infos
+    assert any("needed to be fixed for monotonicity" in info for info in infos) is told
+
+
+def test_a_sample_later_than_the_lookback_smooths_nothing() -> None:
+    storage = MemoryStorage()
+    storage.append({"__name__": "x"}, [0, 400_000], [1.0, 11.0])
+    data = Engine(storage, experimental=True).range("x smoothed", 0, 400, 50).to_prometheus()["result"]
+    assert isinstance(data, list)
+    [row] = data
+    found = {at: float(value) for at, value in row["values"]}
+    assert found == {0: 1.0, 50: 1.0, 100: 3.5, 150: 4.75, 200: 6.0, 250: 7.25, 400: 11.0}
+
+
 def test_smoothed_between_samples() -> None:
     assert rows("x smoothed", 15) == [("__name__=x,job=a", "1.25"), ("__name__=x,job=b", "2.5")]
 
@@ -132,6 +155,8 @@ def test_smoothed_between_samples() -> None:
         ("topk(NaN, x)", "Parameter value is NaN"),
         ("limit_ratio(NaN, x)", "Ratio value is NaN"),
         ("topk(1e20, x)", "Scalar value 1e+20 overflows int64"),
+        ("topk(9223372036854775808, x)", "Scalar value 9.223372036854776e+18 overflows int64"),
+        ("topk(-9223372036854777856, x)", "Scalar value -9.223372036854778e+18 underflows int64"),
         (
             "double_exponential_smoothing(x[5m], 0, 0.5)",
             "invalid smoothing factor. Expected: 0 < sf < 1, got: 0.0",

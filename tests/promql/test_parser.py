@@ -159,6 +159,8 @@ def test_vector_matching() -> None:
         ("x offset 1m offset 1m", "1:1: parse error: offset may not be set multiple times"),
         ("x @ 1 @ 1", "1:1: parse error: @ <timestamp> may not be set multiple times"),
         ("x @ start", "1:10: parse error: unexpected end of input in @, expected timestamp"),
+        ("x @ 9223372036854775808", "1:1: parse error: timestamp out of bounds for @ modifier: 9223372036854775808.000000"),  # noqa: E501
+        ("x @ -9223372036854775808", "1:1: parse error: timestamp out of bounds for @ modifier: -9223372036854775808.000000"),  # noqa: E501
         ("sum(x) @ 1", "1:1: parse error: @ modifier must be preceded by an instant vector selector or range vector selector or a subquery"),  # noqa: E501
         ("1 or x", '1:1: parse error: set operator "or" not allowed in binary scalar expression'),
         ("x and on() group_left y", '1:1: parse error: no grouping allowed for "and" operation'),
@@ -205,7 +207,7 @@ def test_metric_selectors() -> None:
         '__name__="up"',
     ]
     assert parse_metric_selector("{}") == ()
-    for text in ("up offset 1m", "sum(up)", "", "up +"):
+    for text in ("up offset 1m", "sum(up)", "", "up +", "up{a=~'('}"):
         with pytest.raises(QueryParseError):
             parse_metric_selector(text)
 
@@ -264,6 +266,22 @@ def test_every_function_has_a_sound_signature() -> None:
         assert function.name == name
         assert function.return_type in (ValueType.SCALAR, ValueType.VECTOR)
         assert function.variadic == 0 or function.arg_types
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (r'"a\x41\101b"', "aAAb"),
+        (r'"\u00e9\U0001F600"', "é😀"),
+        (r"'\n\t\\\''", "\n\t\\'"),
+        (r'"\xff"', "\ufffd"),
+        (r"`\x41`", r"\x41"),
+    ],
+)
+def test_escapes(written: str, text: str) -> None:
+    literal = parse_expr(written)
+    assert isinstance(literal, ast.StringLiteral)
+    assert literal.value == text
 
 
 def test_numbers() -> None:

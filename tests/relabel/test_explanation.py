@@ -126,6 +126,8 @@ def test_describe_rule(rule: str, line: str) -> None:
         ("{action: labelkeep, regex: a}", {"a": "1", "b": "2"}, "removes b, not matching `a`"),
         ("{action: labelkeep, regex: a}", {"a": "1"}, "every label name matches `a`"),
         ("{action: keep}", {"a": "1"}, "there are no source labels"),
+        ("{source_labels: [a, b], action: keep}", {}, 'a and b give ";" (a and b are not set)'),
+        ("{source_labels: [a, b], action: keep}", {"a": "1"}, 'a and b give "1;" (b is not set)'),
     ],
 )
 def test_reasons(rule: str, labels: dict[str, str], reason: str) -> None:

@@ -66,6 +66,21 @@ def test_every_mistake_has_its_place() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ("{action: hashmod, target_label: a}", "add `modulus`"),
+        ("{action: hashmod, target_label: a, modulus: 0}", ""),
+        ("{action: lowercase, target_label: a, replacement: x}", ""),
+        ("{action: labeldrop, regex: a, source_labels: [b]}", ""),
+    ],
+)
+def test_a_field_that_is_missing_is_named(rule: str, hint: str) -> None:
+    with pytest.raises(RelabelConfigError) as refused:
+        load_relabel_configs(f"- {rule}")
+    assert [problem.hint for problem in refused.value.problems] == [hint]
+
+
+@pytest.mark.parametrize(
     ("written", "field", "value"),
     [
         ("", "replacement", "$1"),
