@@ -9,11 +9,11 @@ export function note(expr) {
   if (expr.trim()) remember("history", [expr, ...recall("history", []).filter((one) => one !== expr)].slice(0, MOST_REMEMBERED));
 }
 
-/** A dialog with a filter over `entries` ({text, detail}); `take` gets the chosen text. */
-function choose(title, entries, empty, take) {
+/** A dialog with a filter over `entries` ({text, kind, detail}); `take` gets the chosen text. */
+function choose(title, hint, entries, empty, take) {
   const list = el("ul", { class: "choices" });
   const count = el("p", { class: "soft small", role: "status" });
-  const field = el("input", { type: "search", "aria-label": t.filterMetrics, placeholder: t.filterMetrics, autofocus: true });
+  const field = el("input", { type: "search", "aria-label": hint, placeholder: hint, autofocus: true, hidden: !entries.length });
   const dialog = el(
     "dialog",
     { class: "chooser", "aria-label": title },
@@ -26,8 +26,18 @@ function choose(title, entries, empty, take) {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = entries.filter(({ text, detail }) => words.every((word) => `${text} ${detail}`.toLowerCase().includes(word)));
     list.replaceChildren(
-      ...found.slice(0, MOST_SHOWN).map(({ text, detail }) =>
-        el("li", {}, el("button", { type: "button", class: "plain", onclick: () => (dialog.close(), take(text)) }, el("code", {}, text), el("span", { class: "soft small" }, detail))),
+      ...found.slice(0, MOST_SHOWN).map(({ text, kind, detail }) =>
+        el(
+          "li",
+          {},
+          el(
+            "button",
+            { type: "button", class: "plain", onclick: () => (dialog.close(), take(text)) },
+            el("code", {}, text),
+            el("span", { class: "soft small kind" }, kind),
+            el("span", { class: "soft small" }, detail),
+          ),
+        ),
       ),
     );
     count.textContent = !entries.length ? empty : found.length > MOST_SHOWN ? fill(t.showing, { n: MOST_SHOWN, all: found.length }) : "";
@@ -42,13 +52,13 @@ function choose(title, entries, empty, take) {
 
 export async function chooseMetric(take) {
   const [names, described] = await Promise.all([read("label/__name__/values"), read("metadata?limit_per_metric=1")]);
-  const detail = (name) => {
-    const known = described[name] ?? described[name.replace(/_(bucket|sum|count|total)$/, "")];
-    return known?.length ? shown(`${known[0].type}  ${known[0].help}`) : "";
+  const entry = (text) => {
+    const [known] = described[text] ?? described[text.replace(/_(bucket|sum|count|total)$/, "")] ?? [];
+    return { text, kind: known?.type ?? "", detail: shown(known?.help ?? "") };
   };
-  choose(t.metricsTitle, names.map((text) => ({ text, detail: detail(text) })), t.noData, take);
+  choose(t.metricsTitle, t.filterMetrics, names.map(entry), t.noMetrics, take);
 }
 
 export function chooseBefore(take) {
-  choose(t.history, recall("history", []).map((text) => ({ text, detail: "" })), t.historyEmpty, take);
+  choose(t.history, t.filterHistory, recall("history", []).map((text) => ({ text, kind: "", detail: "" })), t.historyEmpty, take);
 }
