@@ -28,6 +28,7 @@ class Entry:
     discovered: Mapping[str, str]
     labels: Mapping[str, str] | None
     why: str = ""
+    rule_number: int | None = None  # the template reads it
     health: str = ""
 
     @property
@@ -47,7 +48,9 @@ def entries(pool: Pool) -> list[Entry]:
         Entry("active", loop.target.discovered, dict(loop.target.labels), health=loop.status.health)
         for loop in list(pool.loops.values())
     ]
-    found += [Entry("dropped", dropped.discovered, None, dropped.reason) for dropped in pool.dropped]
+    for dropped in pool.dropped:
+        number = None if dropped.rule_index is None else dropped.rule_index + 1
+        found.append(Entry("dropped", dropped.discovered, None, dropped.reason, number))
     found += [Entry("failed", failed.discovered, None, failed.error) for failed in pool.failed]
     return found
 
