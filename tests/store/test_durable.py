@@ -1,5 +1,7 @@
 """The store on disk: what is promised is kept, and what the disk does to it ends in a log line."""
 
+import errno
+import itertools
 import logging
 import random
 import subprocess
@@ -17,6 +19,8 @@ from pyscrape.store.files import DiskDirectory, LockedError
 from pyscrape.store.journal import NotDurableError
 from tests.properties.test_store import answers
 from tests.store.memory_directory import MemoryDirectory
+
+_ALWAYS = 2**62
 
 
 def opened(directory: MemoryDirectory, **settings: Any) -> Store:
@@ -299,3 +303,69 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
     store.open(tmp_path)
     assert store.stats().series == 1000
     store.close()
+
+
+class ReadOnlyAtTimes(DiskDirectory):
+    """Files on disk; while it is read-only what is open can be written, and nothing else changed."""
+
+    read_only = False
+
+    def append(self, name: str, data: bytes) -> None:
+        if name not in self._open:
+            self._change()
+        super().append(name, data)
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._change()
+        super().replace(name, data)
+
+    def remove(self, name: str) -> None:
+        self._change()
+        super().remove(name)
+
+    def _change(self) -> None:
+        if self.read_only:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_directory_that_becomes_read_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "data"
+    store = Store()
+    directory = ReadOnlyAtTimes(path)
+    store.open_directory(directory)
+    durability(store).start()
+    table = store.table("t")
+    columns = table.add_columns([{"__name__": "x"}])
+    times = itertools.count(0, 300_000)
+
+    def append(rows: int) -> bool:
+        """Whether all were promised."""
+        promises = []
+        for _ in range(rows):
+            now_ms = next(times)
+            table.append(now_ms, columns, np.ones(1))
+            while store.maintain(now_ms, 1.0):
+                pass
+            promises.append(store.commit())
+        return not any(promise.exception(timeout=30) for promise in promises)
+
+    assert append(30)
+    directory.read_only = True
+    assert not append(60)
+    [block] = store.select([], -1, _ALWAYS).blocks
+    assert block.values.shape == (90, 1)
+    directory.read_only = False
+    append(60)
+    assert append(1)
+    store.close()
+    told = [record.message for record in caplog.records if record.name == "pyscrape.store.journal"]
+    assert [text.partition(":")[0] for text in told] == [
+        "Log not written any more, samples are kept in memory only",
+        "Log written again",
+    ]
+    again = Store()
+    again.open(path)
+    [block] = again.select([], -1, _ALWAYS).blocks
+    assert block.values.shape == (151, 1)
+    again.close()
