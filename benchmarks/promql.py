@@ -39,7 +39,13 @@ class Blocks:
         )
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
+        *,
+        ragged: bool = False,
     ) -> Selection:
         return self._selection
 

@@ -4,7 +4,7 @@ No object per series or sample exists on this way. A logical series is in exactl
 the store has joined chunks and, where one series lived in several tables, the tables too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,11 +63,55 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Ragged:
+    """Samples of many small groups of series, each group with times of its own, side by side in one matrix.
+
+    `series`: shape [columns], row of each column in the selection's frame; `owner`: shape [columns], the group of each,
+    ascending from 0. `times_ms`: shape [groups x rows], never decreasing along a row; what is not in (start_ms, end_ms]
+    stands as start_ms or end_ms + 1 and is no part of the selection. `values`: shape [columns x more rows]; that of
+    column c at `times_ms[owner[c], k]` is `values[c, first + k]`. No sample is a NaN of any kind, and what stands at
+    end_ms + 1 is no smaller than the sample before it, or a sample itself. Read-only for the receiver.
+    """
+
+    series: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    times_ms: Times
+    values: Values
+    first: int
+    start_ms: int
+    end_ms: int
+
+    @property
+    def cells(self) -> int:
+        """Samples, about: a row more or less of each group."""
+        columns, rows = len(self.series), len(self.times_ms.T)
+        return columns * rows
+
+    def blocks(self) -> Iterator[Block]:
+        """The same samples, a block for each group."""
+        bounds = np.searchsorted(self.owner, np.arange(len(self.times_ms) + 1)).tolist()
+        for group, times in enumerate(self.times_ms):
+            columns = slice(bounds[group], bounds[group + 1])
+            low, high = np.searchsorted(times, (self.start_ms, self.end_ms), side="right").tolist()
+            if low < high:
+                values = self.values[columns, self.first + low : self.first + high]
+                yield Block(self.series[columns], times[low:high], values.T)
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """The series that some matchers chose, with their samples in (start, end] of the asked range."""
+    """The series that some matchers chose, with their samples in (start, end] of the asked range.
+
+    `ragged`: further series, where the caller said that it can read them so.
+    """
 
     frame: LabelFrame
     blocks: tuple[Block, ...]
+    ragged: Ragged | None = None
+
+    def plain(self) -> tuple[Block, ...]:
+        """All samples as blocks."""
+        return self.blocks if self.ragged is None else (*self.blocks, *self.ragged.blocks())
 
     def to_numpy(self) -> tuple[list[Labels], Times, Values]:
         """(labels, times in ms, values [times x series]) on one axis, NaN where there is no sample: for notebooks."""

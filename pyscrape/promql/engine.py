@@ -16,6 +16,7 @@ from pyscrape.promql.frames import empty_frame, label_order, take
 from pyscrape.promql.limits import Limits
 from pyscrape.promql.parser import parse_expr
 from pyscrape.promql.plan import Plan
+from pyscrape.promql.ragged import flat_panels
 from pyscrape.promql.result import Result, ResultType, SeriesSamples
 from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
@@ -239,7 +240,7 @@ def _result(evaluator: Evaluator, value: Value | Ranges, grid: Grid, *, ranged: 
 def _matrix_of_ranges(ranges: Ranges, times: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> Result:
     """A range vector as it is: every series with the samples in its window."""
     found: dict[int, SeriesSamples] = {}
-    for panel in ranges.panels:
+    for panel in flat_panels(ranges.panels):
         for k, series in enumerate(panel.series.tolist()):
             lo, hi = (panel.lo[0], panel.hi[0]) if panel.dense else (panel.lo[0, k], panel.hi[0, k])
             if hi > lo:

@@ -6,6 +6,7 @@ statistics. Functions, aggregations and operators live in modules of their own a
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -33,13 +34,13 @@ from pyscrape.promql.limits import Limits
 from pyscrape.promql.panels import (
     Mask,
     Panel,
-    build_panels,
     newest_panels,
     panels_of_steps,
     total_samples,
     whole_panels,
 )
 from pyscrape.promql.plan import Matchers, Plan, reads
+from pyscrape.promql.ragged import RaggedPanel, all_panels
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.selectors import latest
 from pyscrape.promql.stats import QueryStats
@@ -48,6 +49,7 @@ from pyscrape.promql.values import Grid, Ranges, Value, Vector
 from pyscrape.promql.windows import Look, Scope, instant_look, range_look, same_at_every_step, subquery_grid
 
 PanelKernel = Callable[[Panel], tuple[Values, Mask]]
+RaggedKernel = Callable[[RaggedPanel], tuple[Values, Mask]]
 
 
 class Evaluator:
@@ -103,9 +105,11 @@ class Evaluator:
                 self._newest[matchers] = newest_panels(newest)
                 self._selections[matchers] = Selection(self._read_frame(newest.frame), ())
             else:
-                selection = self._storage.select(matchers, read.start_ms, read.end_ms, self.limits.room())
-                self.limits.hold(total_samples(selection.blocks))
-                self._selections[matchers] = Selection(self._read_frame(selection.frame), selection.blocks)
+                selection = self._storage.select(
+                    matchers, read.start_ms, read.end_ms, self.limits.room(), ragged=True
+                )
+                self.limits.hold(total_samples(selection))
+                self._selections[matchers] = replace(selection, frame=self._read_frame(selection.frame))
 
     def _read_frame(self, frame: LabelFrame) -> LabelFrame:
         """Labels that were read, on the symbols of this query."""
@@ -197,12 +201,11 @@ class Evaluator:
         look = instant_look(node, grid, self.scope)
         selection = self.selection(node.matchers)
         newest = self._newest.get(node.matchers)
-        panels: Iterable[Panel] = (
-            build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=True)
-            if newest is None
-            else newest
+        panels: Iterable[Panel | RaggedPanel] = (
+            all_panels(selection, look.starts_ms, look.ends_ms, markers=True) if newest is None else newest
         )
-        vector = self.assemble(selection.frame, panels, grid.count, kernel)
+        of_ragged = latest if kernel is latest else None
+        vector = self.assemble(selection.frame, panels, grid.count, kernel, of_ragged=of_ragged)
         self._saw(grid, vector.mask().sum(axis=1))
         return vector.without_empty()
 
@@ -213,10 +216,12 @@ class Evaluator:
         if isinstance(node, SubqueryExpr):
             return self._subquery(node, look, spans, grid)
         selection = self.selection(node.selector.matchers)
-        panels = build_panels(selection.blocks, look.starts_ms, look.ends_ms, markers=False)
+        panels = all_panels(selection, look.starts_ms, look.ends_ms, markers=False)
         return Ranges(selection.frame, self._seen(panels, grid, node, selection.frame), spans)
 
-    def _seen(self, panels: Iterable[Panel], grid: Grid, node: Expr, frame: LabelFrame) -> Iterator[Panel]:
+    def _seen(
+        self, panels: Iterable[Panel | RaggedPanel], grid: Grid, node: Expr, frame: LabelFrame
+    ) -> Iterator[Panel | RaggedPanel]:
         """Panels as they come, their samples counted when it is the query's own steps that see them."""
         if self.stats.detailed:
             entry = self.stats.node(node)
@@ -249,27 +254,32 @@ class Evaluator:
     def assemble(
         self,
         frame: LabelFrame,
-        panels: Iterable[Panel],
+        panels: Iterable[Panel | RaggedPanel],
         steps: int,
         kernel: PanelKernel,
         *,
+        of_ragged: RaggedKernel | None = None,
         whole: bool = False,
     ) -> Vector:
         """`kernel` over all panels as one vector; series without a panel are absent.
 
-        Slice by slice, unless the kernel needs the panels as they are (`whole`).
+        Slice by slice, unless the kernel needs the panels as they are (`whole`). `of_ragged` is the kernel for ragged
+        panels, which else are made flat.
         """
         size = steps * len(frame)
         self.limits.room_for(size)
         values = np.empty((steps, len(frame)))
         present = np.zeros((steps, len(frame)), dtype=np.bool_)
-        for panel in panels:
-            for part in (panel,) if whole else panel.slices():
-                self.limits.check()
+        for part in _parts(panels, ragged=of_ragged is not None, whole=whole):
+            self.limits.check()
+            if isinstance(part, Panel):
                 got, there = kernel(part)
-                where = _as_slice(part.series)
-                values[:, where] = got
-                present[:, where] = there
+            else:
+                assert of_ragged is not None
+                got, there = of_ragged(part)
+            where = _as_slice(part.series)
+            values[:, where] = got
+            present[:, where] = there
         return Vector(frame, values, None if present.all() else present)
 
     def _extended_samples(self, node: MatrixSelector, grid: Grid) -> Ranges:
@@ -299,8 +309,9 @@ class Evaluator:
         selection = self.selection(node.matchers)
         at_ms = look.ends_ms
         ahead = at_ms + self.scope.lookback_ms
-        wide = list(whole_panels(selection.blocks, look.starts_ms, ahead))
-        halves = whole_panels(selection.blocks, look.starts_ms, at_ms - 1)
+        blocks = selection.plain()
+        wide = list(whole_panels(blocks, look.starts_ms, ahead))
+        halves = whole_panels(blocks, look.starts_ms, at_ms - 1)
         from_now = {id(panel): half.hi for panel, half in zip(wide, halves, strict=True)}
         return self.assemble(
             selection.frame,
@@ -314,7 +325,7 @@ class Evaluator:
         """An anchored or smoothed range: the windows widened by the lookback."""
         look = range_look(node, grid, self.scope)
         spans = Spans(grid.times_ms, look.starts_ms, look.ends_ms, look.range_ms / 1000.0)
-        blocks = self.selection(node.selector.matchers).blocks
+        blocks = self.selection(node.selector.matchers).plain()
         back = look.starts_ms - self.scope.lookback_ms
         ahead = look.ends_ms + (self.scope.lookback_ms if node.selector.smoothed else 0)
         wide = whole_panels(blocks, back, ahead)
@@ -373,6 +384,18 @@ def _framed(extended: Extended, spans: Spans, series: int, edges: tuple[float, f
     times = np.concatenate([spans.starts_ms, times, spans.ends_ms])
     values = np.concatenate([[edges[0]], values, [edges[1]]])[:, None]
     return Panel(panel.series[series : series + 1], times, values, np.array([0]), np.array([len(times)]))
+
+
+def _parts(
+    panels: Iterable[Panel | RaggedPanel], *, ragged: bool, whole: bool
+) -> Iterator[Panel | RaggedPanel]:
+    """Panels as a kernel takes them: ragged ones or not, in slices or whole."""
+    for panel in panels:
+        if isinstance(panel, RaggedPanel) and not ragged:
+            for flat in panel.panels():
+                yield from (flat,) if whole else flat.slices()
+        else:
+            yield from (panel,) if whole else panel.slices()
 
 
 def _at_all_steps(value: Value, steps: int) -> Value:

@@ -19,7 +19,7 @@ from pyscrape.promql.dates import DATES
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.extended import ANCHORED, SMOOTHED, counted, growth
 from pyscrape.promql.frames import columns, empty_frame, label_order, with_label
-from pyscrape.promql.over_time import KERNELS
+from pyscrape.promql.over_time import KERNELS, OF_RAGGED
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.selectors import times_of_latest
 from pyscrape.promql.values import Grid, Value, Vector
@@ -86,7 +86,7 @@ def dated(function: Callable[[Values], "np.ndarray[tuple[int, ...], np.dtype[np.
 
 def over_windows(name: str) -> Implementation:
     """A function of each window of a range vector, and of scalars."""
-    kernel = KERNELS[name]
+    kernel, of_ragged = KERNELS[name], OF_RAGGED.get(name)
 
     def implementation(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
         arg, node = _range_argument(ev, call)
@@ -96,7 +96,11 @@ def over_windows(name: str) -> Implementation:
         else:
             ranges = ev.ranges(node, grid)
             vector = ev.assemble(
-                ranges.frame, ranges.panels, grid.count, lambda panel: kernel(panel, ranges.spans, *scalars)
+                ranges.frame,
+                ranges.panels,
+                grid.count,
+                lambda panel: kernel(panel, ranges.spans, *scalars),
+                of_ragged=of_ragged and (lambda panel: of_ragged(panel, ranges.spans)),
             )
         vector = vector.without_empty()
         if name == "quantile_over_time" and len(vector.frame):

@@ -5,7 +5,7 @@ gives [steps x series] values and a mask of where they exist. Kernels that need 
 j-th sample of all windows at once, j after j (`_each`), so that their order of operations is Prometheus'.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyscrape.model.blocks import Times, Values
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.panels import Mask, Panel
+from pyscrape.promql.ragged import RaggedPanel
 from pyscrape.promql.rate import Spans, changed, count_steps, extrapolated, fell, of_last_two
 from pyscrape.promql.sums import settle, sum_first_axis, two_sum, window_extremes, window_sums
 
@@ -88,12 +89,12 @@ def present_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
     return np.ones(panel.shape), _some(panel)
 
 
-def last_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    return panel.at(panel.last()), _some(panel)
+def last_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
+    return panel.at(panel.last()), panel.spread(panel.counts > 0)
 
 
-def first_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    return panel.at(panel.first()), _some(panel)
+def first_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
+    return panel.at(panel.first()), panel.spread(panel.counts > 0)
 
 
 def ts_of_last_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
@@ -274,15 +275,15 @@ def resets(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
     return count_steps(panel, fell(panel.values)), _some(panel)
 
 
-def rate(panel: Panel, spans: Spans) -> tuple[Values, Mask]:
+def rate(panel: Panel | RaggedPanel, spans: Spans) -> tuple[Values, Mask]:
     return extrapolated(panel, spans, counter=True, per_second=True)
 
 
-def increase(panel: Panel, spans: Spans) -> tuple[Values, Mask]:
+def increase(panel: Panel | RaggedPanel, spans: Spans) -> tuple[Values, Mask]:
     return extrapolated(panel, spans, counter=True, per_second=False)
 
 
-def delta(panel: Panel, spans: Spans) -> tuple[Values, Mask]:
+def delta(panel: Panel | RaggedPanel, spans: Spans) -> tuple[Values, Mask]:
     return extrapolated(panel, spans, counter=False, per_second=False)
 
 
@@ -312,3 +313,8 @@ KERNELS: dict[str, Kernel] = {
     )
 }
 """The kernel of every function of a range vector, by the function's name."""
+
+OF_RAGGED: Mapping[str, Kernel] = {
+    kernel.__name__: kernel for kernel in (rate, increase, delta, last_over_time, first_over_time)
+}
+"""Those that take ragged panels as they are."""

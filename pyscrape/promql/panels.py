@@ -15,14 +15,14 @@ blocks it came from.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Block, Newest, Times, Values
+from pyscrape.model.blocks import Block, Newest, Selection, Times, Values
 from pyscrape.model.value import ABSENT_BITS, STALE_BITS
 
 Positions = NDArray[np.int64]
@@ -100,6 +100,15 @@ class Panel:
             ):
                 return self.values[first : last + 1 : apart]
         return self.values[positions]
+
+    def times_at(self, positions: Positions) -> Times:
+        """The times of samples, in a shape that broadcasts over [steps x series]."""
+        return self.wide(self.times_ms[positions])
+
+    @staticmethod
+    def spread(per_window: NDArray[Scalar]) -> NDArray[Scalar]:
+        """What `counts` and `times_at` gave rise to, in a shape that broadcasts over [steps x series]."""
+        return per_window
 
     def sample_count(self) -> Positions:
         """Samples seen by each step, [steps]."""
@@ -285,6 +294,7 @@ def newest_panels(newest: Newest) -> tuple[Panel, ...]:
     return (whole,) if len(place) else ()
 
 
-def total_samples(blocks: Iterable[Block]) -> int:
+def total_samples(selection: Selection) -> int:
     """Cells that a selection holds in memory."""
-    return sum(block.values.size for block in blocks)
+    ragged = 0 if selection.ragged is None else selection.ragged.cells
+    return ragged + sum(block.values.size for block in selection.blocks)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Times, Values
 from pyscrape.promql.panels import Mask, Panel, Positions
+from pyscrape.promql.ragged import RaggedPanel
 
 NEAR_EDGE = 1.1
 """A gap to the window's edge of up to so many mean sample intervals is taken for a series that goes on."""
@@ -26,16 +27,17 @@ class Spans:
     range_s: float
 
 
-def extrapolated(panel: Panel, spans: Spans, *, counter: bool, per_second: bool) -> tuple[Values, Mask]:
+def extrapolated(
+    panel: Panel | RaggedPanel, spans: Spans, *, counter: bool, per_second: bool
+) -> tuple[Values, Mask]:
     """rate (counter, per second), increase (counter) or delta: [steps x series] values and where they exist."""
     counts = panel.counts
-    enough = counts >= 2
     first_at, last_at = panel.first(), panel.last()
     first = panel.at(first_at)
     growth = panel.at(last_at) - first
     if counter:
         _add_resets(panel, growth)
-    first_ms, last_ms = panel.wide(panel.times_ms[first_at]), panel.wide(panel.times_ms[last_at])
+    first_ms, last_ms = panel.times_at(first_at), panel.times_at(last_at)
     sampled_s = (last_ms - first_ms) / 1000.0
     mean_s = sampled_s / (counts - 1)
     to_start_s = (first_ms - spans.starts_ms[:, None]) / 1000.0
@@ -46,14 +48,17 @@ def extrapolated(panel: Panel, spans: Spans, *, counter: bool, per_second: bool)
     factor = (sampled_s + to_start_s + to_end_s) / sampled_s
     if per_second:
         factor = factor / spans.range_s
+    enough, factor = panel.spread(counts >= 2), panel.spread(factor)
     if not counter:
         growth *= factor
         return growth, enough
     # a counter that would have been below 0 at the window's start was 0 some time after it
-    young = first < growth * (to_start_s / sampled_s)
+    young = first < growth * panel.spread(to_start_s / sampled_s)
     if young.any() and (young := young & (first >= 0)).any():
         young_first, young_growth = first[young], growth[young]
-        sampled, to_end = (np.broadcast_to(part, growth.shape)[young] for part in (sampled_s, to_end_s))
+        sampled, to_end = (
+            np.broadcast_to(panel.spread(part), growth.shape)[young] for part in (sampled_s, to_end_s)
+        )
         to_zero = sampled * (young_first / young_growth)
         growth *= factor
         growth[young] = young_growth * (
@@ -64,8 +69,16 @@ def extrapolated(panel: Panel, spans: Spans, *, counter: bool, per_second: bool)
     return growth, enough
 
 
-def _add_resets(panel: Panel, growth: Values) -> None:
+def _add_resets(panel: Panel | RaggedPanel, growth: Values) -> None:
     """Add to `growth` the value before every drop inside each window, in the order of time."""
+    if isinstance(panel, RaggedPanel):
+        seen = panel.rows_seen()
+        columns = np.flatnonzero(np.logical_or.reduce(np.less(seen[:, 1:], seen[:, :-1]), axis=1))
+        if len(columns):
+            some = growth[:, columns]
+            _add_resets(panel.flat(columns), some)
+            growth[:, columns] = some
+        return
     lowest, highest = int(panel.lo.min()), int(panel.hi.max())
     if highest - lowest < 2:
         return

@@ -5,11 +5,14 @@ import numpy as np
 from pyscrape.model.blocks import Values
 from pyscrape.model.value import STALE_BITS
 from pyscrape.promql.panels import Mask, Panel
+from pyscrape.promql.ragged import RaggedPanel
 
 
-def latest(panel: Panel) -> tuple[Values, Mask]:
+def latest(panel: Panel | RaggedPanel) -> tuple[Values, Mask]:
     """The last sample of each lookback window, and where there is one; a staleness marker ends the series."""
     values = panel.at(panel.last())
+    if isinstance(panel, RaggedPanel):  # which has no markers
+        return values, panel.spread(panel.counts > 0)
     fresh: Mask = values.view(np.uint64) != STALE_BITS
     fresh &= panel.counts > 0
     return values, fresh

@@ -15,15 +15,22 @@ class Storage(Protocol):
 
     Both may be called from a worker thread while samples are appended elsewhere. The answer is a snapshot:
     its arrays do not change afterwards and the caller does not change them. Every logical series stands in
-    exactly one block; a series without a sample in (start_ms, end_ms] may be left out.
+    exactly one block or column; a series without a sample in (start_ms, end_ms] may be left out.
     """
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
+        *,
+        ragged: bool = False,
     ) -> Selection:
         """The series that satisfy all `matchers`, with their samples at times start_ms < t <= end_ms.
 
-        `room` is asked before memory is taken, part by part, and what it raises comes out here.
+        `room` is asked before memory is taken, part by part, and what it raises comes out here. With `ragged` some
+        of the series may be in the selection's `ragged` instead of its blocks.
         """
 
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:

@@ -13,6 +13,7 @@ from pyscrape.model.blocks import LabelFrame, Times, Values
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.frames import concat, drop_name, groups_of, reserved, take
 from pyscrape.promql.panels import Mask, Panel
+from pyscrape.promql.ragged import RaggedPanel
 from pyscrape.promql.rate import Spans
 
 SAME_LABELSET = "vector cannot contain metrics with the same labelset"
@@ -163,7 +164,7 @@ class Ranges:
     """A range vector over all steps: its series' labels, their samples as panels (read once), the windows' times."""
 
     frame: LabelFrame
-    panels: Iterable[Panel]
+    panels: Iterable[Panel | RaggedPanel]
     spans: Spans
     unnamed: Mask | None = None
 

@@ -1,168 +1,26 @@
 """Columns that queries have read, kept inflated: a dashboard that comes again unpacks only what is new.
 
-An entry holds some series of one table on one time axis, as one matrix, so that a query is answered by a view. Parts of
-a table are never changed, only replaced, and open rows only grow: an entry remembers which parts it was made of and how
-many rows each had. What has come since is put below the last row where it is newer than all of it; where it is not
-(sealed, merged, deleted, late samples), the entry is made anew. `unite` is the plain way that this must agree with.
+An entry holds some series of one table on one time axis, as one matrix, so that a query is answered by a view
+(`store/entry.py`); a shelf holds those of many small tables (`store/shelf.py`).
 """
 
-import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from pyscrape.model.blocks import Room, unlimited
+from pyscrape.model.blocks import Ragged, Room, unlimited
+from pyscrape.store.entry import Entry
 from pyscrape.store.layout import Columns
-from pyscrape.store.read import Part, Times, Values, find, reads_of, unite
-from pyscrape.store.segment import Segment
+from pyscrape.store.read import Part, Times, Values
+from pyscrape.store.shelf import FEWEST_GROUPS, Group, PartsOf, Shelf, shelvable
 
 INFLATED_BYTES = 64 << 20
 FEWEST_CELLS = 64
 """Less is read as fast as it is looked up."""
-_ENTRY_BYTES, _PART_BYTES = 1200, 120
 _IDLE_MS = 600_000
 
 
-class Entry:
-    """Samples of some series that live in the same tables, in (start_ms, end_ms]; used under its lock."""
-
-    __slots__ = (
-        "_growing",
-        "_rows",
-        "_seen",
-        "end_ms",
-        "idle_since_ms",
-        "ids",
-        "lock",
-        "parts",
-        "start_ms",
-        "times",
-        "values",
-    )
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.idle_since_ms: int | None = None
-        self.parts: Sequence[Part] = ()
-        self.ids = np.zeros(0, np.int32)
-        """Those of the asked series that have a place in any of the parts."""
-        self.times: Times = np.zeros(0, np.int64)
-        self.values: Values = np.zeros((0, 0))
-        self.start_ms = self.end_ms = 0
-        self._rows = 0
-        self._seen: set[int] = set()
-        self._growing: list[tuple[Segment, int]] = []
-
-    @property
-    def nbytes(self) -> int:
-        return self.values.nbytes + self.times.nbytes + _ENTRY_BYTES + _PART_BYTES * len(self._seen)
-
-    def view(self, start_ms: int, end_ms: int) -> tuple[Columns, Times, Values]:
-        """(series, times, values) of the rows in (start_ms, end_ms]."""
-        rows = self._rows
-        times = self.times[:rows]
-        low = int(times.searchsorted(start_ms, side="right"))
-        to_the_end = not rows or end_ms >= times.item(-1)  # as a rule
-        high = rows if to_the_end else int(times.searchsorted(end_ms, side="right"))
-        values = self.values[low:high]
-        values.flags.writeable = False
-        return self.ids, times[low:high], values
-
-    def make(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int, room: Room) -> None:
-        """Read everything from the parts."""
-        growing = _open_rows(parts)  # counted first: rows that come while others are read are seen next time
-        ids, found = reads_of(parts, asked, start_ms, end_ms)
-        if found:
-            times, values = unite(found, len(ids), room)
-        else:
-            times, values = np.zeros(0, np.int64), np.zeros((0, len(ids)))
-        self.ids, self.times, self.values = ids, times, values
-        self._rows = len(self.times)
-        self.start_ms, self.end_ms = start_ms, end_ms
-        self._remember(parts, growing)
-
-    def has(self, parts: Sequence[Part], start_ms: int, end_ms: int) -> bool:
-        """Whether nothing has come since, and (start_ms, end_ms] is in what was read."""
-        return (
-            self._rows > 0
-            and self.start_ms <= start_ms
-            and end_ms <= self.end_ms
-            and _same(parts, self.parts)
-            and all(part.count == rows for part, rows in self._growing)
-        )
-
-    def follow(self, parts: Sequence[Part], asked: Columns, start_ms: int, end_ms: int) -> bool:
-        """Take in what has come since, as far as (start_ms, end_ms] needs it; False where that is not enough."""
-        if start_ms < self.start_ms or not self._rows:
-            return False
-        end_ms = max(end_ms, self.end_ms)
-        last_ms = int(self.times[self._rows - 1])
-        growing = _open_rows(parts)
-        if not self._only_newer(parts, asked, last_ms):
-            return False
-        ids, found = reads_of(parts, asked, last_ms, end_ms)
-        if found:
-            if len(self.ids) != len(asked) and not np.isin(ids, self.ids, assume_unique=True).all():
-                return False
-            if sum(len(one.times) for one in found) >= self._rows:
-                return False  # as much again: `make` asks whether there is room for it
-            if len(ids) != len(self.ids):
-                found = find(parts, self.ids, last_ms, end_ms)
-            self._put_below(*unite(found, len(self.ids)), start_ms)
-        self.end_ms = end_ms
-        self._remember(parts, growing)
-        return True
-
-    def outdated(self, tables: tuple[int, ...], parts_of: Callable[[int], Sequence[Part]]) -> bool:
-        """Whether the entry keeps parts alive that its tables let go of: sealed, merged, dropped."""
-        if len(tables) == 1 and parts_of(tables[0]) is self.parts:
-            return False
-        there = {id(part) for table in tables for part in parts_of(table)}
-        return any(id(part) not in there for part in self.parts)
-
-    def _remember(self, parts: Sequence[Part], growing: list[tuple[Segment, int]]) -> None:
-        """What the rows up to `end_ms` were made of."""
-        self.parts = parts
-        self._growing = growing
-        self._seen = {
-            id(part) for part in parts if part.min_ms <= self.end_ms and part.max_ms > self.start_ms
-        }
-
-    def _only_newer(self, parts: Sequence[Part], asked: Columns, last_ms: int) -> bool:
-        """Whether all that was taken in still is there, and nothing that is not newer has come beside it.
-
-        Parts that are still held cannot be mistaken for others: `parts` keeps them alive.
-        """
-        known = sum(id(part) in self._seen for part in parts)
-        if known != len(self._seen):
-            return False
-        for segment, rows in self._growing:
-            if segment.count > rows and id(segment) in self._seen and segment.time_of(rows) <= last_ms:
-                return False
-        for part in parts:
-            if part.max_ms <= self.start_ms or part.min_ms > last_ms or id(part) in self._seen:
-                continue
-            if len(part.times(self.start_ms, last_ms)[1]) and (part.layout.positions(asked) >= 0).any():
-                return False
-        return True
-
-    def _put_below(self, times: Times, values: Values, start_ms: int) -> None:
-        """Rows newer than all others; readers of a view never see them."""
-        rows = self._rows + len(times)
-        if rows > len(self.times):
-            first = int(np.searchsorted(self.times[: self._rows], start_ms, side="right"))
-            rows -= first
-            room = rows + max(16, rows // 8)
-            old_times, old_values = self.times[first : self._rows], self.values[first : self._rows]
-            self.times, self.values = np.empty(room, np.int64), np.empty((room, len(self.ids)))
-            self._rows -= first
-            self.times[: self._rows], self.values[: self._rows] = old_times, old_values
-            self.start_ms = max(self.start_ms, start_ms) if first else self.start_ms
-        self.times[self._rows : rows] = times
-        self.values[self._rows : rows] = values
-        self._rows = rows
+_Key = tuple[tuple[int, ...], bytes]
 
 
 class Inflated:
@@ -172,7 +30,8 @@ class Inflated:
         self.max_bytes = max_bytes
         self.nbytes = 0
         self._lock = threading.Lock()
-        self._entries: OrderedDict[tuple[tuple[int, ...], bytes], tuple[Entry, int]] = OrderedDict()
+        self._entries: OrderedDict[_Key, tuple[Entry, int]] = OrderedDict()
+        self._shelves: OrderedDict[bytes, tuple[Shelf, int]] = OrderedDict()
 
     def read(
         self,
@@ -211,6 +70,65 @@ class Inflated:
         self._keep(key, entry)
         return answer
 
+    def read_shelf(
+        self, key: bytes, parts_of: PartsOf, start_ms: int, end_ms: int, room: Room
+    ) -> tuple[Shelf, Ragged] | None:
+        """What the shelf of that name has in (start_ms, end_ms], where there is one that still is right."""
+        with self._lock:
+            known = self._shelves.get(key)
+        if known is None:
+            return None
+        found = known[0].read(parts_of, start_ms, end_ms, room)
+        with self._lock:
+            _, size = self._shelves.pop(key, (None, 0))
+            self.nbytes -= size
+            if found is None:
+                return None
+            size = known[0].nbytes + len(key)
+            self._shelves[key] = known[0], size
+            self.nbytes += size
+            self._bound()
+        return known[0], found
+
+    def lay_on_shelf(self, key: bytes, groups: Sequence[Group], others: Sequence[Group]) -> None:
+        """Put entries of `groups` that were just read side by side, where that can be done with enough of them.
+
+        Groups that cannot be taken in go to `others`, which are read as ever.
+        """
+        places = [(tables, ids.tobytes()) for tables, ids in groups]
+        with self._lock:
+            found = [self._entries.get(place) for place in places]
+        most_rows = max((one[0].rows for one in found if one is not None), default=0)
+        taken: list[tuple[Group, Entry]] = []
+        rest = list(others)
+        for group, one in zip(groups, found, strict=True):
+            if one is not None and shelvable(one[0], group, most_rows):
+                taken.append((group, one[0].copy()))
+            else:
+                rest.append(group)
+        if len(taken) < FEWEST_GROUPS:
+            return
+        shelf = Shelf([group for group, _ in taken], [entry for _, entry in taken], rest)
+        size = shelf.nbytes + len(key)
+        if size > self.max_bytes // 2:
+            return
+        with self._lock:
+            for tables, ids in shelf.groups:
+                _, gone = self._entries.pop((tables, ids.tobytes()), (None, 0))
+                self.nbytes -= gone
+            self._shelves[key] = shelf, size
+            self.nbytes += size
+            self._bound()
+
+    def _bound(self) -> None:
+        """Let go of what was used longest ago while all is too large; for holders of the lock."""
+        while self.nbytes > self.max_bytes:
+            # A shelf serves many tables: entries go first.
+            if self._entries:
+                self.nbytes -= self._entries.popitem(last=False)[1][1]
+            else:
+                self.nbytes -= self._shelves.popitem(last=False)[1][1]
+
     def _keep(self, key: tuple[tuple[int, ...], bytes], entry: Entry) -> None:
         """Count the entry as the one used last, and let go of others while all are too large."""
         with self._lock:
@@ -221,8 +139,7 @@ class Inflated:
                 return
             self._entries[key] = (entry, size)
             self.nbytes += size
-            while self.nbytes > self.max_bytes:
-                self.nbytes -= self._entries.popitem(last=False)[1][1]
+            self._bound()
 
     def tidy(self, now_ms: int, parts_of: Callable[[int], Sequence[Part]]) -> None:
         """Let go of what nobody has asked for in ten minutes, by the clock of the calls of this method.
@@ -236,12 +153,9 @@ class Inflated:
                 if now_ms - entry.idle_since_ms > _IDLE_MS or entry.outdated(key[0], parts_of):
                     del self._entries[key]
                     self.nbytes -= size
-
-
-def _same(parts: Sequence[Part], known: Sequence[Part]) -> bool:
-    return parts is known or (len(parts) == len(known) and all(map(operator.is_, parts, known)))
-
-
-def _open_rows(parts: Sequence[Part]) -> list[tuple[Segment, int]]:
-    """The parts that may still grow, with their rows."""
-    return [(part, part.count) for part in parts if isinstance(part, Segment)]
+            for name, (shelf, size) in list(self._shelves.items()):
+                if shelf.idle_since_ms is None:
+                    shelf.idle_since_ms = now_ms
+                if now_ms - shelf.idle_since_ms > _IDLE_MS or shelf.outdated(parts_of):
+                    del self._shelves[name]
+                    self.nbytes -= size

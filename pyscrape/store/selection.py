@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Block
 from pyscrape.store.read import Part, Times, Values
+from pyscrape.store.shelf import Group
 
 Ids = NDArray[np.int32]
 
@@ -81,41 +82,57 @@ class Companions:
             self._made_ms = now_ms
 
 
-def columns_of(
-    parts: Mapping[int, Sequence[Part]],
-    ids: Ids,
-    homes: NDArray[np.int32],
-    others: Mapping[int, Sequence[int]],
-    start_ms: int,
-    end_ms: int,
-    read: Read,
-    companions: Companions,
-) -> list[_Columns]:
-    """The samples in (start, end] of `ids`; `homes` are their tables, `others` further tables of some."""
+class Places:
+    """Where some series live, at one moment."""
 
-    def of(tables: tuple[int, ...], members: Ids) -> _Columns:
-        joined = (
-            parts.get(tables[0], ())
-            if len(tables) == 1
-            else [part for table in tables for part in parts.get(table, ())]
+    __slots__ = ("homes", "others", "parts")
+
+    def __init__(
+        self,
+        homes: NDArray[np.int32],
+        others: Mapping[int, Sequence[int]],
+        parts: Mapping[int, Sequence[Part]],
+    ) -> None:
+        self.homes = homes
+        """Table of each series."""
+        self.others = others
+        """Further tables of some series, by id."""
+        self.parts = parts
+        """Parts of every table."""
+
+    def parts_of(self, tables: tuple[int, ...]) -> Sequence[Part]:
+        """The parts of tables that are read as one."""
+        if len(tables) == 1:
+            return self.parts.get(tables[0], ())
+        return [part for table in tables for part in self.parts.get(table, ())]
+
+    def groups(self, ids: Ids, companions: Companions) -> list[Group]:
+        """The series by what is read as one."""
+        many = (
+            np.isin(ids, np.fromiter(self.others, np.int32, len(self.others)))
+            if self.others
+            else np.zeros(len(ids), np.bool_)
         )
-        return _Columns(tables, *read(tables, joined, members, start_ms, end_ms))
+        found: list[Group] = []
+        alone, tables = ids[~many], self.homes[~many]
+        for group in groups_of(companions.of(tables)):
+            home = int(tables[group[0]])
+            # Not by asking `companions` again: another thread may have begun them anew.
+            along = (home,) if (tables[group] == home).all() else tuple(sorted(set(tables[group].tolist())))
+            found.append((along, alone[group]))
+        together: dict[tuple[int, ...], list[int]] = {}
+        for one, home in zip(ids[many].tolist(), self.homes[many].tolist(), strict=True):
+            together.setdefault((home, *self.others[one]), []).append(one)
+        found += [(several, np.array(members, np.int32)) for several, members in together.items()]
+        return found
 
-    many = (
-        np.isin(ids, np.fromiter(others, np.int32, len(others))) if others else np.zeros(len(ids), np.bool_)
-    )
-    columns: list[_Columns] = []
-    alone, tables = ids[~many], homes[~many]
-    for group in groups_of(companions.of(tables)):
-        home = int(tables[group[0]])
-        # Not by asking `companions` again: another thread may have begun them anew.
-        along = (home,) if (tables[group] == home).all() else tuple(sorted(set(tables[group].tolist())))
-        columns.append(of(along, alone[group]))
-    together: dict[tuple[int, ...], list[int]] = {}
-    for one, home in zip(ids[many].tolist(), homes[many].tolist(), strict=True):
-        together.setdefault((home, *others[one]), []).append(one)
-    columns += [of(several, np.array(members, np.int32)) for several, members in together.items()]
-    return [one for one in columns if len(one.times)]
+    def columns(self, groups: Sequence[Group], start_ms: int, end_ms: int, read: Read) -> list[_Columns]:
+        """The samples in (start, end], of the groups that have some."""
+        columns = [
+            _Columns(tables, *read(tables, self.parts_of(tables), ids, start_ms, end_ms))
+            for tables, ids in groups
+        ]
+        return [one for one in columns if len(one.times)]
 
 
 def groups_of(tables: NDArray[np.int32]) -> list[NDArray[np.intp]]:
@@ -144,12 +161,17 @@ def alike(columns: list[_Columns]) -> list[list[_Columns]]:
     return list(chain.from_iterable(groups.values()))
 
 
-def blocks_of(groups: list[list[_Columns]]) -> tuple[Ids, tuple[Block, ...]]:
-    """(ids in the order of the frame, blocks); columns with equal times become one block."""
+def lone(groups: Sequence[Group], axes: Sequence[Sequence[_Columns]]) -> tuple[list[Group], list[Group]]:
+    """(the groups whose times are like no others', all others)."""
+    alone = {one[0].tables for one in axes if len(one) == 1}
+    return [one for one in groups if one[0] in alone], [one for one in groups if one[0] not in alone]
+
+
+def blocks_of(groups: list[list[_Columns]], row: int = 0) -> tuple[Ids, tuple[Block, ...]]:
+    """(ids in the order of the frame, blocks); columns with equal times become one block. Rows begin with `row`."""
     ids: list[Ids] = []
     blocks = []
-    row = 0
-    rows = np.arange(sum(len(one.ids) for group in groups for one in group))
+    rows = np.arange(row + sum(len(one.ids) for group in groups for one in group))
     for group in groups:
         if len(group) == 1:
             count, values = len(group[0].ids), group[0].values

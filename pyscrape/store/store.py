@@ -33,14 +33,14 @@ from pyscrape.store.inflated import INFLATED_BYTES, Inflated
 from pyscrape.store.journal import Journal
 from pyscrape.store.latest import Latest
 from pyscrape.store.read import ABSENT_WORD, Part, present
-from pyscrape.store.selection import Companions, Read, alike, blocks_of, columns_of, groups_of
+from pyscrape.store.selection import Companions, Places, Read, alike, blocks_of, groups_of, lone
+from pyscrape.store.shelf import FEWEST_GROUPS
 from pyscrape.store.stats import StoreStats
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.table import NEVER, AppendResult, Table
 from pyscrape.store.upkeep import Upkeep
 
 Ids = NDArray[np.int32]
-_Places = tuple[NDArray[np.int32], Mapping[int, Sequence[int]], Mapping[int, Sequence[Part]]]
 """(first tables of some series, further tables of some of them, the parts of all these tables)."""
 
 DEFAULT_RETENTION_MS = 24 * 3_600_000
@@ -374,21 +374,44 @@ class Store:
     # --- reading ---
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
+        *,
+        ragged: bool = False,
     ) -> Selection:
         """The series that all matchers choose and that have samples in (start, end], with those samples.
 
-        `room` is told of the samples of each table before they are read; what it raises ends the selection.
+        `room` is told of the samples of each table before they are read; what it raises ends the selection. With
+        `ragged` some series may be in the selection's `ragged` instead of its blocks.
         """
         with self._read():
             chosen = self._chosen_by(matchers)
             with self.lock:
                 # Labels, places and parts of one moment: a series that ends later is answered as it was.
                 ids, frame = self._as_they_are(matchers, chosen)
-                homes, others, parts = self._places(ids)
+                places = self._places(ids)
             read = partial(self.inflated.read, room=room)
-            found, blocks = self._blocks(ids, (homes, others, parts), start_ms, end_ms, read)
-            return Selection(replace(frame, codes=frame.codes[np.searchsorted(ids, found)]), blocks)
+            if (
+                ragged
+                and self.inflated.max_bytes
+                and not places.others
+                and len(places.parts) >= FEWEST_GROUPS
+            ):
+                name = ids.tobytes() + places.homes.tobytes()
+                known = self.inflated.read_shelf(name, places.parts_of, start_ms, end_ms, room)
+            else:
+                name, known = b"", None
+            if known is None:
+                found, blocks = self._blocks(ids, places, start_ms, end_ms, read, name)
+                return Selection(_those(frame, ids, found), blocks)
+            shelf, side_by_side = known
+            columns = places.columns(shelf.rest, start_ms, end_ms, read)
+            found, blocks = blocks_of(alike(columns), len(shelf.ids))
+            found = np.concatenate([shelf.ids, found])
+            return Selection(_those(frame, ids, found), blocks, side_by_side)
 
     def _chosen_by(self, matchers: Sequence[Matcher]) -> Chosen:
         """The series that all matchers choose: what they chose the last time, where no series came or went since."""
@@ -413,15 +436,18 @@ class Store:
         return ids, frame
 
     def _blocks(
-        self, ids: Ids, places: _Places, start_ms: int, end_ms: int, read: Read
+        self, ids: Ids, places: Places, start_ms: int, end_ms: int, read: Read, shelf: bytes = b""
     ) -> tuple[Ids, tuple[Block, ...]]:
-        """(ids in the order of the frame, blocks) of some series that live in `places`."""
-        homes, others, parts = places
-        columns = columns_of(parts, ids, homes, others, start_ms, end_ms, read, self.companions)
-        groups = alike(columns)
+        """(ids in the order of the frame, blocks) of some series that live in `places`; what was read is laid on a
+        shelf of that name.
+        """
+        groups = places.groups(ids, self.companions)
+        axes = alike(places.columns(groups, start_ms, end_ms, read))
         if self.inflated.max_bytes:
-            self.companions.learn(groups, parts)
-        return blocks_of(groups)
+            self.companions.learn(axes, places.parts)
+        if shelf:
+            self.inflated.lay_on_shelf(shelf, *lone(groups, axes))
+        return blocks_of(axes)
 
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
         """The newest sample in (start, end] of each series that all matchers choose, where it has one."""
@@ -433,10 +459,9 @@ class Store:
                 if self.homes.others:
                     unsure |= np.isin(ids, np.fromiter(self.homes.others, np.int32))
                 doubtful = ids[unsure]
-                homes, others, parts = self._places(doubtful)
+                places = self._places(doubtful)
             times[unsure] = NEVER
             if len(doubtful):
-                places = homes, others, parts
                 found, blocks = self._blocks(doubtful, places, start_ms, end_ms, self.inflated.read)
                 there = np.searchsorted(ids, found)
                 some_times, some_values, some = newest_of(blocks, len(found))
@@ -473,7 +498,7 @@ class Store:
         finally:
             release()
 
-    def _places(self, ids: Ids) -> _Places:
+    def _places(self, ids: Ids) -> Places:
         """The tables of some series, and those tables' parts as they are now; for holders of the lock."""
         homes = self.homes.first(ids)
         others: dict[int, Sequence[int]] = {}
@@ -482,7 +507,7 @@ class Store:
             others = {one: sorted(self.homes.others[one]) for one in sorted(chosen)}
         numbers = set(np.unique(homes).tolist()).union(*others.values())
         parts = {number: self._tables[number].parts for number in numbers if number in self._tables}
-        return homes, others, parts
+        return Places(homes, others, parts)
 
     def _present(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_tables: int | None = None
@@ -498,13 +523,14 @@ class Store:
             doubtful = np.flatnonzero(~there)
             if not len(doubtful):
                 return ids
-            homes, others, parts = self._places(ids[doubtful])
+            places = self._places(ids[doubtful])
+        parts = places.parts
         if most_tables is not None and len(parts) > most_tables:
             return None
-        for group in groups_of(homes):
-            some = parts.get(int(homes[group[0]]), ())
+        for group in groups_of(places.homes):
+            some = parts.get(int(places.homes[group[0]]), ())
             there[doubtful[group]] = present(some, ids[doubtful[group]], start_ms, end_ms)
-        for one, tables in others.items():
+        for one, tables in places.others.items():
             place = np.searchsorted(ids, one)
             for number in tables:
                 there[place] |= present(parts.get(number, ()), ids[place : place + 1], start_ms, end_ms)[0]
@@ -638,6 +664,11 @@ class Store:
                 "maxTime": stats.max_ms if stats.max_ms is not None else -(2**63),
             }
             return {"headStats": head, **cardinality(self.index, limit)}
+
+
+def _those(frame: LabelFrame, ids: Ids, found: Ids) -> LabelFrame:
+    """The labels of those of `ids` that were found, in their order."""
+    return replace(frame, codes=frame.codes[np.searchsorted(ids, found)])
 
 
 def normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:

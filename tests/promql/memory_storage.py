@@ -31,7 +31,13 @@ class MemoryStorage:
         samples.update(zip(map(int, times_ms), map(float, values), strict=True))
 
     def select(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, room: Room = unlimited
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
+        *,
+        ragged: bool = False,
     ) -> Selection:
         """See promql.storage.Storage."""
         chosen = [

@@ -188,7 +188,7 @@ class Counting(MemoryStorage):
 
     asked = 0
 
-    def select(self, *args: Any) -> Selection:
+    def select(self, *args: Any, **ways: Any) -> Selection:
         self.asked += 1
         return super().select(*args)
 

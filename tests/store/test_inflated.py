@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import ABSENT_BITS
-from pyscrape.store import Store, inflated, read, selection, upkeep
+from pyscrape.store import Store, entry, inflated, read, selection, upkeep
+from pyscrape.store import store as store_module
 from pyscrape.store.inflated import Inflated
 from tests.helpers.examples import examples
 
@@ -46,12 +47,16 @@ def everything_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "MERGED", 3)
     monkeypatch.setattr(selection, "FEWEST_TABLES", 2)
     monkeypatch.setattr(selection, "FEWEST_ROWS", 1)
+    for module in (inflated, store_module):
+        monkeypatch.setattr(module, "FEWEST_GROUPS", 1)
 
 
-def samples(store: Store, which: str, start: int, end: int) -> dict[Any, dict[int, int]]:
-    selection = store.select([Matcher(MatchType.RE, "i", which)], start, end)
+def samples(
+    store: Store, which: str, start: int, end: int, *, ragged: bool = False
+) -> dict[Any, dict[int, int]]:
+    selection = store.select([Matcher(MatchType.RE, "i", which)], start, end, ragged=ragged)
     out: dict[Any, dict[int, int]] = {}
-    for block in selection.blocks:
+    for block in selection.plain():
         for k, series in enumerate(block.series.tolist()):
             words = zip(block.times_ms.tolist(), block.values[:, k].view(np.uint64).tolist(), strict=True)
             found = {at: word for at, word in words if word != ABSENT_BITS}
@@ -76,6 +81,8 @@ class Both:
             case "select", which, start, end:
                 kept, plain = (samples(store, which, start, end) for store in self.stores)
                 assert kept == plain
+                assert samples(self.stores[0], which, start, end, ragged=True) == plain
+                assert samples(self.stores[0], which, start, end, ragged=True) == plain
             case ("seal",):
                 for store in self.stores:
                     for table in store.tables():
@@ -128,6 +135,39 @@ def test_tables_that_go_together_are_read_as_one_and_alone_alike(steps: list[tup
         both.do(step)
     for window in ((-1, 100), (5, 40), (-1, 30), (20, 100)):
         both.do(("select", "[0-3]", *window))
+
+
+def test_tables_with_times_of_their_own_are_laid_side_by_side() -> None:
+    store = Store(seal_rows=8)
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(3)])
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+
+    def scrape(row: int) -> None:
+        for k in range(3):
+            store.table(str(k)).append(row * 10 + k, ids[[k]], np.array([row * 10.0 + k]))
+
+    def seen(start: int, end: int) -> tuple[int, list[list[int]]]:
+        """How many blocks, and the times of each series; values are the times."""
+        selection = store.select(every, start, end, ragged=True)
+        for block in selection.plain():
+            assert block.values[:, 0].tolist() == block.times_ms.tolist()
+        return len(selection.blocks), [block.times_ms.tolist() for block in selection.plain()]
+
+    for row in range(5):
+        scrape(row)
+    assert seen(-1, 99) == (3, [[0, 10, 20, 30, 40], [1, 11, 21, 31, 41], [2, 12, 22, 32, 42]]), (
+        "blocks first"
+    )
+    assert seen(10, 31) == (0, [[20, 30], [11, 21, 31], [12, 22]])
+    for row in range(5, 40):
+        scrape(row)
+        expected = [[k * 10 + late for k in range(row - 3, row + 1)] for late in range(3)]
+        assert seen(row * 10 - 31, 9999) == (0, expected)
+    store.delete([[Matcher(MatchType.EQ, "i", "1")]], 391, 391)
+    assert seen(360, 9999) == (0, [[370, 380, 390], [361, 371, 381], [362, 372, 382, 392]])
+    store.inflated.tidy(0, store.parts_of)
+    store.inflated.tidy(600_001, store.parts_of)
+    assert store.inflated.nbytes == 0
 
 
 def test_small_tables_with_equal_times_are_read_as_one_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,11 +232,16 @@ def test_a_moving_window_reads_only_new_rows(monkeypatch: pytest.MonkeyPatch) ->
     every = [Matcher(MatchType.EQ, "__name__", "m")]
     store.select(every, -1, 4)
     asked: list[tuple[int, int]] = []
-    plain = inflated.reads_of
+    plain = read.reads_of
+
+    def noting(parts: Any, ids: Any, start: int, end: int) -> Any:
+        asked.append((start, end))
+        return plain(parts, ids, start, end)
+
     monkeypatch.setattr(
-        inflated,
+        entry,
         "reads_of",
-        lambda parts, ids, start, end: (asked.append((start, end)), plain(parts, ids, start, end))[1],
+        noting,
     )
     for row in range(5, 20):
         scraped(1, 3, store)

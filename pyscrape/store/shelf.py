@@ -1,0 +1,144 @@
+"""Shelves: entries of many small tables, each with times of its own, side by side in one matrix.
+
+A query over fifty targets with a few series each would spend its time on calls, not on samples, if it looked at one
+table after the other. So what a selector has read of such tables is laid out as one matrix, series by series, and
+stays what it was: entries that are followed one by one (see `inflated`), which write their new rows into their place.
+Tables with gaps within a row, with many series or with few rows compared to others are not taken in. `blocks` of what
+is given here must agree with what the entries give.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyscrape.model.blocks import Ragged, Room
+from pyscrape.store.entry import Entry
+from pyscrape.store.layout import Columns
+from pyscrape.store.read import Part, Times, Values
+
+FEWEST_GROUPS = 6
+"""Less is read as fast one by one."""
+MOST_COLUMNS = 40
+"""A table with more series of one selector is a matrix of its own."""
+_EVER, _NEVER = -(2**62), 2**62
+_ROWS_AHEAD = 1 / 8
+
+Group = tuple[tuple[int, ...], Columns]
+"""(tables that are read as one, series of them)."""
+PartsOf = Callable[[tuple[int, ...]], Sequence[Part]]
+
+
+class Shelf:
+    """What one selector has of many tables; `rest` are the groups that are not taken in."""
+
+    __slots__ = ("_buffer", "_lock", "_owner", "_times", "entries", "groups", "idle_since_ms", "ids", "rest")
+
+    def __init__(self, groups: Sequence[Group], entries: Sequence[Entry], rest: Sequence[Group]) -> None:
+        self.groups = groups
+        self.entries = entries
+        self.rest = rest
+        self.ids = np.concatenate([entry.ids for entry in entries])
+        self.idle_since_ms: int | None = None
+        self._lock = threading.Lock()
+        columns = [len(entry.ids) for entry in entries]
+        self._owner = np.repeat(np.arange(len(entries)), columns)
+        self._times: Times
+        self._buffer: Values
+        self._lay_out(_EVER)
+
+    @property
+    def nbytes(self) -> int:
+        own = sum(entry.nbytes - entry.values.nbytes - entry.times.nbytes for entry in self.entries)
+        return self._buffer.nbytes + self._times.nbytes + self.ids.nbytes + own
+
+    def _lay_out(self, start_ms: int) -> None:
+        """All rows after a time into a new matrix."""
+        kept = []
+        for entry in self.entries:
+            _, times, values = entry.view(start_ms, _NEVER)
+            kept.append((times, values))
+        rows = max(len(times) for times, _ in kept)
+        stride = rows + max(16, int(rows * _ROWS_AHEAD))
+        self._times = np.full((len(kept), stride), _NEVER)
+        # Infinities behind the last sample: no counter has fallen there.
+        self._buffer = np.full((len(self.ids), stride), math.inf)
+        column = 0
+        for group, (entry, (times, values)) in enumerate(zip(self.entries, kept, strict=True)):
+            place = self._buffer[column : column + values.shape[1]].T
+            place[: len(times)] = values
+            self._times[group, : len(times)] = times
+            entry.move(self._times[group], place, len(times), max(entry.start_ms, start_ms))
+            column += values.shape[1]
+
+    def read(self, parts_of: PartsOf, start_ms: int, end_ms: int, room: Room) -> Ragged | None:
+        """The samples in (start, end]; `series` are places in `ids`. None: the entries have to be read anew."""
+        told = 0
+
+        def more(samples: int) -> None:
+            nonlocal told
+            told += samples
+            room(samples)
+
+        with self._lock:
+            self.idle_since_ms = None
+            grown = made = False
+            for (tables, ids), entry in zip(self.groups, self.entries, strict=True):
+                parts = parts_of(tables)
+                if entry.has(parts, start_ms, end_ms):
+                    continue
+                rows = entry.rows
+                if entry.follow(parts, ids, start_ms, end_ms):
+                    good = entry.whole_from(min(rows, entry.rows))
+                    grown |= entry.values.base is not self._buffer
+                else:
+                    entry.make(parts, ids, start_ms, end_ms, more)
+                    good = len(entry.ids) == len(ids) and entry.whole_from(0)
+                    made = True
+                if not good:
+                    return None
+            if grown or made:
+                self._lay_out(start_ms if grown else _EVER)
+                rows_of = [entry.rows for entry in self.entries]
+                if 2 * min(rows_of) < max(rows_of):
+                    return None
+            low, high = _rows_between(self._times, start_ms, end_ms)
+            room(max(0, (high - low) * len(self.ids) - told))
+            times = self._times[:, low:high].clip(start_ms, end_ms + 1)
+            return Ragged(np.arange(len(self.ids)), self._owner, times, self._buffer, low, start_ms, end_ms)
+
+    def outdated(self, parts_of: Callable[[int], Sequence[Part]]) -> bool:
+        """Whether any entry is."""
+        return any(
+            entry.outdated(tables, parts_of)
+            for (tables, _), entry in zip(self.groups, self.entries, strict=True)
+        )
+
+
+def _rows_between(times: Times, start_ms: int, end_ms: int) -> tuple[int, int]:
+    """The rows of a matrix in which any time may be in (start, end], found by halving."""
+
+    def first_row(later: Callable[[NDArray[np.int64]], bool]) -> int:
+        low, high = 0, times.shape[1]
+        while low < high:
+            middle = (low + high) // 2
+            if later(times[:, middle]):
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    low = first_row(lambda row: bool((row > start_ms).any()))
+    return low, max(low, first_row(lambda row: bool((row > end_ms).all())))
+
+
+def shelvable(entry: Entry, group: Group, most_rows: int) -> bool:
+    """Whether a table's entry can stand beside others."""
+    return (
+        len(group[1]) <= MOST_COLUMNS
+        and len(entry.ids) == len(group[1])
+        and 2 * entry.rows >= most_rows
+        and entry.whole_from(0)
+    )

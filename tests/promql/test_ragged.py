@@ -1,0 +1,114 @@
+"""Ragged panels give what the plain ones give, to the bit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyscrape.model.blocks import Newest, Room, Selection, unlimited
+from pyscrape.model.matcher import Matcher
+from pyscrape.promql import Engine
+from pyscrape.store import Store
+from tests.helpers.examples import examples
+
+STEP_MS = 1_000
+TARGETS = 7
+QUERIES = [
+    *(
+        "rate(x[20s])",
+        "increase(x[7s])",
+        "delta(x[13s])",
+        "irate(x[20s])",
+        "x",
+        "x offset 9s",
+        "timestamp(x)",
+    ),
+    *("last_over_time(x[9s])", "first_over_time(x[9s])", "sum_over_time(x[20s])", "avg_over_time(x[8s])"),
+    *("max_over_time(x[20s])", "quantile_over_time(0.3, x[20s])", "changes(x[30s])", "deriv(x[20s])"),
+    *(
+        "sum by (c) (rate(x[20s]))",
+        "rate(x[2m])",
+        "absent_over_time(x[3s])",
+        "max_over_time(rate(x[9s])[30s:7s])",
+    ),
+    *("rate(x[20s] anchored)", "increase(x[20s] smoothed)", "x @ end()"),
+]
+
+
+class Plain:
+    """The same store without the ragged form."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
+        *,
+        ragged: bool = False,
+    ) -> Selection:
+        return self.store.select(matchers, start_ms, end_ms, room)
+
+    def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
+        return self.store.newest(matchers, start_ms, end_ms)
+
+
+def filled(seed: int, *, resets: bool) -> Store:
+    """Seven targets of one to four series, each with a clock of its own, some scrapes missing, counters that fall."""
+    random = np.random.default_rng(seed)
+    store = Store()
+    for target in range(TARGETS):
+        columns = store.index.ids(
+            [{"__name__": "x", "i": str(target), "c": str(k)} for k in range(1 + target % 4)]
+        )
+        times = STEP_MS * np.arange(1, 121) + 131 * target
+        times = times[random.random(len(times)) > 0.05]
+        values = np.cumsum(random.integers(0, 9, (len(times), len(columns))) * 0.1, axis=0)
+        if resets:
+            values[random.random(values.shape) < 0.02] = 0.25
+        store.table(f"t{target}").append_rows(times, columns, values)
+    return store
+
+
+@examples(6)
+@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([1.0, 4.0, 5.0, 0.7]), st.integers(0, 60))
+def test_the_same_to_the_bit(seed: int, resets: bool, step_s: float, start_s: int) -> None:
+    store = filled(seed, resets=resets)
+    fast, plain = Engine(store, experimental=True), Engine(Plain(store), experimental=True)
+    for query in QUERIES:
+        for end in (start_s + 60.0, start_s + 45.0):
+            fast.range(query, start_s, end, step_s)  # lays the tables side by side
+            found, expected = (engine.range(query, start_s, end, step_s) for engine in (fast, plain))
+            assert found.to_prometheus() == expected.to_prometheus(), query
+    for query in ("x[20s]", "rate(x[20s])"):
+        fast.instant(query, start_s + 30.0)
+        found, expected = (engine.instant(query, start_s + 30.0) for engine in (fast, plain))
+        assert found.to_prometheus() == expected.to_prometheus(), query
+
+
+def test_the_ragged_form_is_what_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(1, resets=False)
+    forms: list[bool] = []
+    select = store.select
+
+    def noting(
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        room: Room = unlimited,
+        *,
+        ragged: bool = False,
+    ) -> Selection:
+        selection = select(matchers, start_ms, end_ms, room, ragged=ragged)
+        forms.append(selection.ragged is not None and not selection.blocks)
+        return selection
+
+    monkeypatch.setattr(store, "select", noting)
+    for _ in range(2):
+        Engine(store).range("rate(x[20s])", 30.0, 100.0, 5.0)
+    assert forms == [False, True]
