@@ -40,9 +40,12 @@ async def watch(
     known = await asyncio.to_thread(checksum, files())
     while True:
         await asyncio.sleep(interval_s)
-        found = await asyncio.to_thread(checksum, files())
+        names = files()
+        found = await asyncio.to_thread(checksum, names)
         if found != known:
             logger.info("Configuration file change detected, reloading the configuration.")
             await reload()
-            # A reload may name other files; their sum is the new base.
-            known = await asyncio.to_thread(checksum, files())
+            # What was seen before the reload is the base, so that a change during it is not lost; a reload that
+            # names other files has no such sum.
+            after = files()
+            known = found if after == names else await asyncio.to_thread(checksum, after)
