@@ -360,13 +360,17 @@ class Server:
         """Take over a certificate whose files changed, and users and headers of a changed `--web.config.file`."""
         path = self._flags.text("web.config.file")
         known = await asyncio.to_thread(checksum, [path]) if path else ""
+        refused = ""
         while path:
             await asyncio.sleep(SECURITY_LOOK_S)
             try:
                 if self._security.tls is not None and await asyncio.to_thread(self._security.tls.renew):
                     logger.info("Renewed the server's certificate")
+                refused = ""
             except TLSError as error:
-                logger.error("Cannot renew the server's certificate", extra={"err": str(error)})
+                if refused != str(error):
+                    logger.error("Cannot renew the server's certificate", extra={"err": str(error)})
+                refused = str(error)
             found = await asyncio.to_thread(checksum, [path])
             if found != known:
                 known = found
@@ -377,8 +381,9 @@ class Server:
         changed = await asyncio.to_thread(_start_from, path, "web.config.file", lambda: web_security(path))
         if changed is None:
             return
-        if (changed.tls is None) != (self._security.tls is None):
-            logger.warning("TLS is switched on and off by a restart only", extra={"file": path})
+        before, after = (tls and tls.settings for tls in (self._security.tls, changed.tls))
+        if before != after:
+            logger.warning("A changed tls_server_config needs a restart", extra={"file": path})
         self._security = replace(changed, tls=self._security.tls)
         self._guard.use(self._security)
         logger.info("Completed loading of the web configuration file", extra={"file": path})

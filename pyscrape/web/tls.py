@@ -43,12 +43,12 @@ class ServerTLS:
     """The context that the server listens with. `renew` loads the certificate again when its files changed."""
 
     def __init__(self, settings: TLSServerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self.context = self._build()
         self._stamp = self._files_stamp()
 
     def _build(self) -> ssl.SSLContext:
-        settings = self._settings
+        settings = self.settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = VERSIONS[settings.min_version]
         context.maximum_version = VERSIONS[settings.max_version]
@@ -66,7 +66,7 @@ class ServerTLS:
         return context
 
     def _load(self, context: ssl.SSLContext) -> None:
-        settings = self._settings
+        settings = self.settings
         try:
             if settings.cert_file and settings.key_file:
                 context.load_cert_chain(settings.cert_file, settings.key_file)
@@ -87,7 +87,7 @@ class ServerTLS:
 
     def _load_inline(self, context: ssl.SSLContext) -> None:
         """Certificate or key that stand in the file itself: OpenSSL reads them from files only."""
-        settings = self._settings
+        settings = self.settings
         with tempfile.TemporaryDirectory() as folder:
             cert, key = Path(folder, "cert"), Path(folder, "key")
             cert.write_text(settings.cert or Path(settings.cert_file).read_text())
@@ -96,7 +96,7 @@ class ServerTLS:
             context.load_cert_chain(cert, key)
 
     def _files_stamp(self) -> tuple[tuple[int, int], ...]:
-        names = (self._settings.cert_file, self._settings.key_file, self._settings.client_ca_file)
+        names = (self.settings.cert_file, self.settings.key_file, self.settings.client_ca_file)
         stats = [Path(name).stat() for name in names if name]
         return tuple((stat.st_mtime_ns, stat.st_ino) for stat in stats)
 
@@ -119,7 +119,7 @@ class ServerTLS:
 
     def allows(self, certificate: dict[str, object] | None) -> bool:
         """Whether a client's certificate has one of the allowed names (all do when none are listed)."""
-        allowed = set(self._settings.client_allowed_sans)
+        allowed = set(self.settings.client_allowed_sans)
         if not allowed or certificate is None:
             return not allowed
         names = certificate.get("subjectAltName", ())

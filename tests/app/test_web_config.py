@@ -14,7 +14,8 @@ from starlette.routing import Route
 from pyscrape.app.flags import Flags
 from pyscrape.app.loading import load
 from pyscrape.app.server import Server
-from pyscrape.app.web_config import WebGuard, web_security
+from pyscrape.app.web_config import WebGuard, WebSecurity, web_security
+from pyscrape.web.tls import TLSError
 
 
 def users(path: Path, **passwords: str) -> None:
@@ -55,3 +56,40 @@ async def test_users_change_with_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     server.mode.close()
+
+
+class Unrenewable:
+    """A certificate whose files are gone, and come back at the fourth look."""
+
+    settings = None
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def renew(self) -> bool:
+        self.looks += 1
+        if self.looks != 4:
+            raise TLSError("tls_server_config: no such file")
+        return True
+
+
+async def test_a_certificate_that_cannot_be_renewed_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pyscrape.app.server.SECURITY_LOOK_S", 0.001)
+    (tmp_path / "prometheus.yml").write_text("scrape_configs: []\n")
+    path = tmp_path / "web.yml"
+    users(path, ann="old")
+    flags = Flags({"config.file": str(tmp_path / "prometheus.yml"), "web.config.file": str(path)})
+    tls = Unrenewable()
+    server = Server(flags, load(flags), WebSecurity(tls=tls))  # type: ignore[arg-type]  # a fake
+    with caplog.at_level("INFO", "pyscrape"):
+        watching = asyncio.create_task(server._renew_security())
+        while tls.looks < 8:
+            await asyncio.sleep(0.001)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    server.mode.close()
+    told = [record.getMessage() for record in caplog.records if "certificate" in record.getMessage()]
+    refused = "Cannot renew the server's certificate"
+    assert told == [refused, "Renewed the server's certificate", refused]
