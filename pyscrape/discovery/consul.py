@@ -176,6 +176,10 @@ class ConsulApi:
         except (msgspec.DecodeError, ValueError) as error:
             raise ConsulError(f"{path}: {error}") from error
 
+    async def close(self) -> None:
+        """Close the connections to the agent."""
+        await self._asker.close()
+
     async def datacenter(self) -> str:
         """The datacenter of the config, else the agent's own."""
         if self._config.datacenter:
@@ -222,6 +226,14 @@ class ConsulDiscoverer:
 
     async def run(self, update: UpdateGroups) -> None:
         """Follow the catalog, or only the services that the config names; until cancelled."""
+        try:
+            await self._follow(update)
+        except asyncio.CancelledError:
+            # Only the end of a discoverer comes this way: after a fault it is run again, over the same client.
+            await self._api.close()
+            raise
+
+    async def _follow(self, update: UpdateGroups) -> None:
         self._update, self._awaited, self._held = update, set(), []
         self._datacenter = await self._persist(self._api.datacenter, "datacenter")
         async with asyncio.TaskGroup() as tasks:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 
-from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.groups import TargetGroup, UpdateGroups
 from pyscrape.discovery.network_settings import HTTPSDConfig
 from pyscrape.discovery.refresh import LookError, RefreshDiscoverer, sleep
 from pyscrape.discovery.target_lists import TargetListError, as_groups, read_json
@@ -51,9 +51,22 @@ class HTTPLooker:
     async def wait(self, seconds: float) -> None:
         await sleep(seconds)
 
+    async def close(self) -> None:
+        """Close the connections to the endpoint."""
+        await self._asker.close()
+
 
 class HTTPDiscoverer(RefreshDiscoverer):
     """The discoverer of `http_sd_configs`."""
 
     def __init__(self, config: HTTPSDConfig, asker: Asker | None = None) -> None:
-        super().__init__(HTTPLooker(config, asker))
+        self._endpoint = HTTPLooker(config, asker)
+        super().__init__(self._endpoint)
+
+    async def run(self, update: UpdateGroups) -> None:
+        try:
+            await super().run(update)
+        except asyncio.CancelledError:
+            # Only the end of a discoverer comes this way: after a fault it is run again, over the same client.
+            await self._endpoint.close()
+            raise

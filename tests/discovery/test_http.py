@@ -1,14 +1,16 @@
 """HTTP discovery: which answers are taken, and what of the others is said."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
 
-from pyscrape.discovery.groups import TargetGroup
+from pyscrape.discovery.consul import ConsulDiscoverer
+from pyscrape.discovery.groups import Discoverer, TargetGroup
 from pyscrape.discovery.http import HTTPDiscoverer
-from pyscrape.discovery.network_settings import HTTPSDConfig
+from pyscrape.discovery.network_settings import ConsulSDConfig, HTTPSDConfig
 from pyscrape.model.settings import from_mapping
 from pyscrape.net.ask import Asker
 from pyscrape.net.settings import DEFAULT_HTTP
@@ -75,3 +77,28 @@ async def test_failures_keep_what_was_found_and_are_counted() -> None:
     assert (len(world.given), status.counts["refresh_failures"], status.counts["refresh"]) == (1, 3, 4)
     assert await world.look(json, b'[{"targets": ["a:1"]}]') == ""
     assert world.given[1] == [TargetGroup(f"{URL}:1")], "only what is gone"
+
+
+async def test_the_end_closes_the_connections() -> None:
+    class Transport(httpx.MockTransport):
+        closed = False
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    def discoverer(kind: str, asker: Asker) -> Discoverer:
+        if kind == "http":
+            return HTTPDiscoverer(from_mapping(HTTPSDConfig, {"url": URL}), asker)
+        return ConsulDiscoverer(from_mapping(ConsulSDConfig, {"datacenter": "d"}), asker)
+
+    for kind in ("http", "consul"):
+        transport = Transport(lambda _: httpx.Response(500))
+        running = asyncio.create_task(
+            discoverer(kind, Asker(DEFAULT_HTTP, transport=transport)).run(lambda _: None)
+        )
+        await asyncio.sleep(0)
+        assert not transport.closed
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert transport.closed, kind
