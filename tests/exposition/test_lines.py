@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from pyscrape.exposition.diff import difference
+from pyscrape.exposition.errors import ParseError
+from pyscrape.exposition.floats import parse_milliseconds
 from pyscrape.exposition.lines import CLOCKED, PLAIN, usual_series
 from pyscrape.exposition.unplaced import split_lines
 
@@ -56,3 +58,28 @@ def test_what_differs_is_told_by_sample(
     )
     assert ([] if found.texts is None else np.flatnonzero(found.texts).tolist()) == texts
     assert (np.flatnonzero(found.values).tolist(), found.outside) == (values, outside)
+
+
+@pytest.mark.parametrize(
+    ("digits", "found"),
+    [
+        (b"0", 0),
+        (b"000000000000000000000001", 1),
+        (b"9223372036854775807", 2**63 - 1),
+        (b"9223372036854775808", None),
+        (b"10000000000000000000", None),
+        (b"1" * 5000, None),
+    ],
+    ids=range(6),
+)
+def test_timestamps_are_of_64_bits(digits: bytes, found: int | None) -> None:
+    if found is not None:
+        assert parse_milliseconds(digits) == found
+        return
+    with pytest.raises(ValueError, match="value out of range"):
+        parse_milliseconds(digits)
+
+
+def test_a_place_is_shown_under_what_a_terminal_shows() -> None:
+    shown = ParseError("no", b"a\t\x00b{", 4).explain()
+    assert shown == "no (line 1, column 5)\n  a ?b{\n      ^"

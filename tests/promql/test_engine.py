@@ -142,3 +142,15 @@ def test_a_tree_keeps_its_text_for_annotations() -> None:
         engine.parse(f"up + {number}")
     assert engine.instant(tree, 1800).infos[0].endswith("(unknown position)")
     assert engine.instant(tree, 1800, text="rate(up[5m])").infos[0].endswith(" (1:6)")
+
+
+def test_a_limit_keeps_the_first_series() -> None:
+    engine = Engine(store(), experimental=True)
+    for query in ("requests_total", "requests_total > 200", "rate(requests_total[5m])"):
+        for result in (engine.instant(query, 1800.0), engine.range(query, 1500.0, 1800.0, 60.0)):
+            whole = result.to_prometheus()["result"]
+            assert isinstance(whole, list)
+            short = result.limited(1)
+            assert short.to_prometheus()["result"] == whole[:1]
+            assert (len(short), short.warnings) == (1, ["results truncated due to limit"])
+            assert result.limited(0) is result.limited(len(whole)) is result
