@@ -14,7 +14,7 @@ from typing import Any
 
 from pyscrape.discovery.groups import Discoverer, TargetGroup
 from pyscrape.discovery.make import make_discoverer, supported
-from pyscrape.discovery.manager import Unmade
+from pyscrape.discovery.manager import Unmade, said
 from pyscrape.discovery.static import static_groups
 from pyscrape.targets.groups import TargetBuilder
 from pyscrape.targets.target import Dropped, Failed, Target
@@ -31,6 +31,7 @@ class Source:
     discoverer: Discoverer | None
     groups: dict[str, TargetGroup] = field(default_factory=dict)
     synced: bool = False
+    broken: bool = False
 
     @property
     def kind(self) -> str:
@@ -87,6 +88,15 @@ class Survey:
         source.synced = True
         self.changed.set()
 
+    async def run(self, source: Source, discoverer: Discoverer) -> None:
+        """Run a discovery; a fault of it, or of the plugin that it is, is its last error."""
+        try:
+            await discoverer.run(lambda groups: self.update(source, groups))
+        except Exception as error:
+            discoverer.status.state, discoverer.status.last_error = "failing", said(error)
+            source.broken = True
+            self.changed.set()
+
     @property
     def complete(self) -> bool:
         """Whether every discovery has answered."""
@@ -99,8 +109,8 @@ class Survey:
         while not self.complete:
             now_s = time.monotonic()
             missing = [source for source in self.sources if not source.synced]
-            if any(isinstance(source.discoverer, Unmade) for source in missing):
-                break  # nobody will make it in the meantime
+            if any(isinstance(source.discoverer, Unmade) or source.broken for source in missing):
+                break  # nobody will make or mend it in the meantime
             if not all(source.advice for source in missing):
                 refused_since_s = None
             elif refused_since_s is None:
@@ -137,10 +147,7 @@ async def surveying(job: Any) -> AsyncIterator[Survey]:
     logger.setLevel(logging.CRITICAL)
     survey = Survey(job)
     tasks = [
-        asyncio.create_task(
-            source.discoverer.run(lambda groups, source=source: survey.update(source, groups)),  # type: ignore[misc]
-            name=f"discovery {source.kind}",
-        )
+        asyncio.create_task(survey.run(source, source.discoverer), name=f"discovery {source.kind}")
         for source in survey.sources
         if source.discoverer is not None
     ]

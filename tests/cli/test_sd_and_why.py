@@ -12,6 +12,7 @@ from pyscrape.cli import survey
 from pyscrape.cli.main import main
 from pyscrape.cli.sd import differences
 from pyscrape.config import parse_config
+from pyscrape.discovery.groups import DiscoveryStatus, UpdateGroups
 from pyscrape.discovery.kubernetes.lookup import Wanted, parse_wanted
 from tests.discovery.kubernetes import manifests as make
 from tests.helpers.fake_kubernetes import FakeKubernetes
@@ -241,3 +242,23 @@ def test_names_are_read_as_people_write_them() -> None:
     assert parse_wanted("shop/cart") == Wanted("", "shop", "cart")
     assert parse_wanted("node/n1") == Wanted("nodes", "", "n1")
     assert parse_wanted("10.0.0.1") == Wanted("", "", "10.0.0.1")
+
+
+class Faulty:
+    """A discoverer that falls over, as a plugin may."""
+
+    def __init__(self) -> None:
+        self.status = DiscoveryStatus("dns")
+
+    async def run(self, update: UpdateGroups) -> None:
+        raise ExceptionGroup("tasks", [ValueError("no such zone")])
+
+
+def test_a_discovery_that_falls_over_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(survey, "make_discoverer", lambda config: Faulty())
+    path = tmp_path / "prometheus.yml"
+    path.write_text("scrape_configs: [{job_name: a, dns_sd_configs: [{names: [b.example.]}]}]")
+    assert main(["sd", str(path), "--job", "a", "--timeout", "3600"]) == 1
+    assert "dns: no answer yet: ValueError: no such zone" in capsys.readouterr().out
