@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.config.load import ConfigError, syntax_problem
 from pyscrape.model.settings import Decoder, decode_node
 from pyscrape.model.yaml_nodes import YAMLError, compose, decode_bytes
-from pyscrape.web.passwords import BasicAuth, Passwords
 from pyscrape.web.settings import WebSettings
 from pyscrape.web.tls import ServerTLS
+
+if TYPE_CHECKING:
+    from pyscrape.web.passwords import Passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class WebSecurity:
     """What stands before the application: TLS or none, users or none, headers of every answer."""
 
     tls: ServerTLS | None = None
-    passwords: Passwords | None = None
+    passwords: "Passwords | None" = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
@@ -26,6 +29,8 @@ class WebSecurity:
         if self.headers:
             app = ExtraHeaders(app, self.headers)
         if self.passwords is not None:
+            from pyscrape.web.passwords import BasicAuth
+
             app = BasicAuth(app, self.passwords)
         return app
 
@@ -95,9 +100,14 @@ def web_security(path: str) -> WebSecurity:
         return WebSecurity()
     settings = read_web_settings(path)
     users = {name: hashed.reveal() for name, hashed in settings.basic_auth_users.items()}
+    passwords = None
+    if users:
+        from pyscrape.web.passwords import Passwords
+
+        passwords = Passwords(users)
     headers = settings.http_server_config.headers.items()
     return WebSecurity(
         ServerTLS(settings.tls_server_config) if settings.tls_server_config is not None else None,
-        Passwords(users) if users else None,
+        passwords,
         tuple((name.lower().encode(), value.encode()) for name, value in headers),
     )

@@ -2,14 +2,12 @@
 targets, and why targets were dropped."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
-from pyscrape.promql import QueryParseError, parse_metric_selector
-from pyscrape.relabel import explain
-from pyscrape.relabel.explanation import rule_fields
+from pyscrape.model.matcher import Matcher
 from pyscrape.scrape.loop import Loop
 from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer, ApiError, rows, success
@@ -130,6 +128,8 @@ class TargetsApi:
 
     def relabel_steps(self, call: Call) -> Answer:
         """What each rule of a job makes of the given labels; ends at the first drop."""
+        from pyscrape.relabel.explanation import explain, rule_fields
+
         name = call.params.first("scrapePool")
         if not name:
             raise ApiError.parameter("scrapePool", "scrapePool parameter is required")
@@ -180,11 +180,7 @@ class TargetsApi:
     def targets_metadata(self, call: Call) -> Answer:
         limit = _count(call.params, "limit")
         metric = call.params.first("metric")
-        selector = call.params.first("match_target")
-        try:
-            matchers = parse_metric_selector(selector) if selector else ()
-        except QueryParseError as error:
-            raise ApiError.parameter("match_target", error) from error
+        matchers = _matchers(call.params.first("match_target"))
         rows: list[dict[str, object]] = []
         for _, pool in self._pools():
             for loop in list(pool.loops.values()):
@@ -223,6 +219,18 @@ class TargetsApi:
 
     def _loops(self) -> Iterable[Loop]:
         return (loop for _, pool in self._pools() for loop in list(pool.loops.values()))
+
+
+def _matchers(selector: str) -> Sequence[Matcher]:
+    """The matchers of `match_target`, none where it is not given; the parser is imported by who needs it."""
+    if not selector:
+        return ()
+    from pyscrape.promql import QueryParseError, parse_metric_selector
+
+    try:
+        return parse_metric_selector(selector)
+    except QueryParseError as error:
+        raise ApiError.parameter("match_target", error) from error
 
 
 def _count(params: Params, name: str) -> int:

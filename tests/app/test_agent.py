@@ -57,7 +57,7 @@ def test_a_feature_of_servers_is_refused(tmp_path: Path) -> None:
         assert "field rule_files is not allowed in agent mode" in ended.stdout + ended.stderr
 
 
-def test_no_store_and_no_engine_in_memory(tmp_path: Path) -> None:
+def test_no_store_no_engine_and_no_pages_in_memory(tmp_path: Path) -> None:
     code = """
 import sys
 from pyscrape.app.flags import Flags
@@ -84,8 +84,9 @@ print(*sys.modules)
     engine = {
         f"pyscrape.promql.{name}" for name in ("engine", "evaluator", "functions", "aggregations", "windows")
     }
-    pages = {"pyscrape.web.query_api", "pyscrape.web.federate", "pyscrape.web.pages.query_page"}
-    assert loaded & (store | engine | pages) == set()
+    routes = {"pyscrape.web.query_api", "pyscrape.web.federate"}
+    asked_for = {"pyscrape.promql.parser", "pyscrape.web.pages.render", "jinja2", "bcrypt"}
+    assert loaded & (store | engine | routes | asked_for) == set()
 
 
 def test_what_it_answers_and_sends(tmp_path: Path) -> None:

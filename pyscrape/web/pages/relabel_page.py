@@ -34,14 +34,13 @@ from pyscrape.web.pages.what_if import (
     read_rules,
     series_differences,
 )
-from pyscrape.web.routes import Call, Mount
+from pyscrape.web.routes import Call
 from pyscrape.web.services import AgentServices
 
 MOST_CHOICES = 300
 MOST_DIFFERENCES = 100
 MOST_WEIGHT = 500_000
 MOST_SERIES = 20_000
-MOST_FORM_BYTES = 4 << 20
 MOST_EXPLAINED = 20
 
 
@@ -62,11 +61,6 @@ class RelabelPage:
     def __init__(self, services: AgentServices, renderer: Renderer) -> None:
         self._services = services
         self._render = renderer
-
-    def mounts(self) -> list[Mount]:
-        return [
-            Mount("/relabel", self.show, ("GET", "POST"), place="thread", most_body_bytes=MOST_FORM_BYTES)
-        ]
 
     def show(self, call: Call) -> Answer:
         params = dict(reversed(call.params.items()))

@@ -72,7 +72,3 @@ class Renderer:
             "Cache-Control": "no-store",
         }
         return Answer(text.encode(errors="replace"), 200, "text/html; charset=utf-8", headers)
-
-    def redirect(self, path: str) -> Answer:
-        """An answer that leads to another page; `path` begins with a slash, without the prefix."""
-        return Answer(b"", 302, "text/plain", {"Location": self._services.options.prefix + path})

@@ -1,13 +1,13 @@
 """The status: this process, what it runs with, what it holds in memory, and what it does not do."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages.findings import findings_beside
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.shape import cut, moment, number, size
-from pyscrape.web.routes import Call, Mount
+from pyscrape.web.routes import Call
 from pyscrape.web.services import AgentServices, LogEntry, Services
 
 MOST_RANKED = 10
@@ -16,26 +16,14 @@ MOST_LOGGED = 50
 MOST_CONFIG_CHARACTERS = 1_000_000
 SECTIONS = ("service_log", "runtime", "storage", "remote_write", "cardinality", "config", "flags", "build")
 OF_A_STORE = {"storage", "cardinality"}
-# Prometheus' own pages lead to the section that shows the same.
-ALIASES = {"/config": "config", "/flags": "flags", "/tsdb-status": "cardinality"}
 
 
 class StatusPage:
-    """`/status`, and Prometheus' names of its parts."""
+    """`/status`."""
 
     def __init__(self, services: AgentServices, renderer: Renderer) -> None:
         self._services = services
         self._render = renderer
-
-    def mounts(self) -> list[Mount]:
-        own = [Mount("/status", self.show)]
-        return own + [Mount(path, self._alias(section)) for path, section in ALIASES.items()]
-
-    def _alias(self, section: str) -> Callable[[Call], Answer]:
-        def lead(_call: Call) -> Answer:
-            return self._render.redirect(f"/status#{section}")
-
-        return lead
 
     async def show(self, call: Call) -> Answer:
         """The page; figures of runtime and queues belong to the loop, the store's are counted aside."""

@@ -13,7 +13,7 @@ from pyscrape.web.answers import Answer
 from pyscrape.web.pages.render import Renderer
 from pyscrape.web.pages.search import MOST_PAGE_WEIGHT, PAGE_ROWS, Wanted, cuts, wanted
 from pyscrape.web.pages.shape import cut, label_id, weight
-from pyscrape.web.routes import Call, Mount
+from pyscrape.web.routes import Call
 from pyscrape.web.services import AgentServices
 
 ROWS_WITH_ALL_JOBS = 300
@@ -41,9 +41,6 @@ class TargetsPage:
     def __init__(self, services: AgentServices, renderer: Renderer) -> None:
         self._services = services
         self._render = renderer
-
-    def mounts(self) -> list[Mount]:
-        return [Mount("/targets", self.show, place="thread")]
 
     def show(self, call: Call) -> Answer:
         want = wanted(call.params)
