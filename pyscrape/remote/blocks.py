@@ -21,7 +21,7 @@ import cramjam
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.remote.encode import TIME_BYTES, Values, time_bytes, varint
+from pyscrape.remote.encode import FIRST_SIX_BYTE_MS, TIME_BYTES, Values, series_heads, time_bytes, varint
 
 _VALUE = 8
 _TAIL = _VALUE + 1 + TIME_BYTES
@@ -68,6 +68,11 @@ class Block:
         words[self._values_at] = values.view(np.uint64)
         out[self._times_at] = np.frombuffer(time_bytes(at_ms), np.uint8)[self._time_bytes]
         return Elements(out.tobytes(), self._size)
+
+    def heads(self) -> list[bytes]:
+        """The `encode.series_head` of all series, which are as good as kept in it."""
+        filled = self.fill(FIRST_SIX_BYTE_MS, np.zeros(len(self._values_at)))
+        return series_heads(bytes(cramjam.snappy.decompress_raw(body([filled]))))
 
 
 def make_block(heads: Sequence[bytes]) -> Block | None:

@@ -86,6 +86,25 @@ def series_head(labels: Mapping[str, str]) -> bytes:
     return b"\x0a" + length + pairs + b"\x12" + bytes((_SAMPLE_BYTES,)) + b"\x09"
 
 
+def series_heads(message: bytes) -> list[bytes]:
+    """The `series_head` of each sample of a `write_request`.
+
+    >>> series_heads(write_request([series_head({"a": "b"})], np.array([1 << 40]), np.array([1.0])))
+    [b'\\n\\x1a\\n\\x06\\n\\x01a\\x12\\x01b\\x12\\x10\\t']
+    """
+    heads = []
+    begin = 0
+    while begin < len(message):
+        length, at, shift = 0, begin + 1, 0
+        while message[at] > 127:
+            length |= (message[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+        end = at + 1 + (length | message[at] << shift)
+        heads.append(message[begin : end - _TAIL_BYTES])
+        begin = end
+    return heads
+
+
 def time_bytes(at_ms: int) -> bytes:
     """What follows the value of a sample; `at_ms` is within the six-byte range."""
     return b"\x10" + varint(at_ms)

@@ -106,8 +106,11 @@ class Message1:
             return elements(write_request(piece.heads, piece.times_ms, piece.values))
         part.used += 1
         if part.block is None and part.used > 1 and self._may_build and not part.hopeless:
-            part.block = make_block(piece.heads)
-            part.hopeless = part.block is None
+            block = make_block(piece.heads)
+            if block is None:
+                part.hopeless = True
+            else:
+                piece.batch.row.hold(part, block)
             self._may_build = False
         if part.block is not None:
             return part.block.fill(at_ms, piece.values)

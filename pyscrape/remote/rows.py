@@ -1,8 +1,8 @@
 """What is kept of a target's columns from row to row: the labels as they are sent, and blocks compressed beforehand.
 
 A row is cut into parts, each at most `PART_SAMPLES` long. A part that came twice and came with one time gets a block;
-then the labels themselves are only needed if a sample comes with a time of its own. So labels that are bytes are kept
-compressed: a tenth of the memory of an object for each series.
+then the labels themselves are only needed if a sample comes with a time of its own, and can be had from the block.
+Until then labels that are bytes are kept compressed: a tenth of the memory of an object for each series.
 """
 
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Row:
         self.chosen = chosen
         self.columns = columns
         starts = range(0, len(heads), PART_SAMPLES)
-        self._chunks = [_kept(heads[start : start + PART_SAMPLES]) for start in starts]
+        self._chunks: list[_Chunk] = [_kept(heads[start : start + PART_SAMPLES]) for start in starts]
         self._parts: list[Part] = []
         self._most = 0
 
@@ -66,6 +66,13 @@ class Row:
         begin = first * PART_SAMPLES
         return found[places.start - begin : places.stop - begin]
 
+    def hold(self, part: Part, block: Block) -> None:
+        """`block` is made of the labels of `part`: where they are kept by themselves it takes their place."""
+        part.block = block
+        number, rest = divmod(part.places.start, PART_SAMPLES)
+        if not rest and part.samples == min(PART_SAMPLES, len(self) - part.places.start):
+            self._chunks[number] = block
+
     def parts(self, most: int) -> list[Part]:
         """Its parts, at most so many samples each."""
         most = min(most, PART_SAMPLES)
@@ -81,7 +88,7 @@ class _Packed(NamedTuple):
     ends: NDArray[np.int32]
 
 
-_Chunk = _Packed | list[Any]
+_Chunk = _Packed | Block | list[Any]
 
 
 def _kept(heads: list[Any]) -> _Chunk:
@@ -93,6 +100,8 @@ def _kept(heads: list[Any]) -> _Chunk:
 
 
 def _heads_of(chunk: _Chunk) -> list[Any]:
+    if isinstance(chunk, Block):
+        return chunk.heads()
     if not isinstance(chunk, _Packed):
         return chunk
     data, ends = bytes(cramjam.snappy.decompress_raw(chunk.data)), chunk.ends.tolist()

@@ -45,6 +45,7 @@ def test_a_block_is_the_message(series: list[dict[str, str]], at_ms: int, number
         filled = block.fill(at_ms, values)
         assert filled.size == len(plain)
         assert decoded(filled, elements(plain), filled) == plain * 3
+    assert block.heads() == heads
 
 
 @pytest.mark.parametrize("size", [1, 100, 127, 128, 16_000, 17_000, 70_000])
@@ -56,6 +57,7 @@ def test_labels_of_any_length(size: int, count: int) -> None:
     block = make_block(heads)
     assert block is not None
     assert decoded(block.fill(AT, values)) == plain
+    assert block.heads() == heads
 
 
 @given(st.lists(st.binary(max_size=8) | st.just(bytes(range(90))), max_size=300).map(b"".join))
@@ -99,6 +101,21 @@ def test_labels_are_kept_as_they_were(width: int, start: int, length: int) -> No
         chosen = np.arange(width) % 3 == 0
         kept = row.subset(chosen)
         assert kept.heads(slice(0, len(kept.columns))) == heads[::3]
+
+
+@pytest.mark.parametrize("width", [1, 999, 1000, 1001, 2300])
+@pytest.mark.parametrize("most", [300, 1000, 2000])
+def test_labels_can_be_had_from_blocks(width: int, most: int) -> None:
+    heads = [series_head({"__name__": f"m{k}", "a": "b" * (k % 7)}) for k in range(width)]
+    columns = np.arange(width, dtype=np.int32)
+    row = Row(columns, None, columns, heads)
+    for part in row.parts(most):
+        block = make_block(heads[part.places])
+        assert block is not None
+        row.hold(part, block)
+    assert row.heads(slice(0, width)) == heads
+    assert row.heads(slice(width // 2, width)) == heads[width // 2 :]
+    assert row.subset(columns % 3 == 0).heads(slice(0, len(heads[::3]))) == heads[::3]
 
 
 def row_of(*columns: int) -> Row:
