@@ -109,7 +109,7 @@ class NewestTimes:
     def _reach(self, columns: Columns) -> None:
         most = int(columns.max(initial=0))
         if most >= len(self._times_ms):
-            longer = np.full(2 * most, _NEVER, np.int64)
+            longer = np.full(max(most + 1, len(self._times_ms) * 5 // 4), _NEVER, np.int64)
             longer[: len(self._times_ms)] = self._times_ms
             self._times_ms = longer
 

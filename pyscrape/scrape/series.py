@@ -33,6 +33,8 @@ _MOST_GONE = 1000
 
 Indices = NDArray[np.int64]
 _NO_COLUMNS: Columns = np.empty(0, np.int32)
+# Not an empty view: that would keep what it is a view of, 8 bytes a series.
+_NOT_BORN: Indices = np.empty(0, np.int64)
 
 
 @dataclass(slots=True, eq=False)
@@ -187,7 +189,7 @@ class TargetSeries:
             self._unbind()
         elif self._binding is not None and self._binding.refused is not None:
             self._binding.refused, self._binding.complete = None, False
-            self._binding.born = self._binding.born[:0]
+            self._binding.born = _NOT_BORN
 
     # A page's samples to columns.
 
@@ -268,7 +270,7 @@ class TargetSeries:
         assert binding is not None and binding.layout is row.layout, "bind comes before ingest"
         if binding.refused is not None:
             report.scraped, report.kept = binding.refused_at + 1, binding.kept
-            report.added, binding.born = len(binding.born), binding.born[:0]
+            report.added, binding.born = len(binding.born), _NOT_BORN
             self._seen = binding.column_of[: binding.refused_at]
             raise binding.refused
         report.scraped, report.kept = binding.layout.size, binding.kept
@@ -278,7 +280,7 @@ class TargetSeries:
                 return self._ingest_clocked(binding, row, row.times_ms, clocked, at_ms, report)
         shape = binding.shape
         self._check_limit(binding, binding.first, len(shape.samples), report)
-        report.added, binding.born = len(binding.born), binding.born[:0]
+        report.added, binding.born = len(binding.born), _NOT_BORN
         values = row.values if binding.first is None else row.values[binding.first]
         found = self._append_row(binding, shape, shape.samples, values, at_ms, report)
         found.duplicates += binding.kept - len(shape.samples)
@@ -290,7 +292,7 @@ class TargetSeries:
             within = np.arange(limit) if stored is None else stored[:limit]
             report.added = int(np.isin(binding.born, within).sum())
             self._seen = binding.column_of[within]
-            binding.born = binding.born[:0]
+            binding.born = _NOT_BORN
             raise ScrapeRefusedError("limit", "sample limit exceeded")
 
     def _append_row(
@@ -366,7 +368,7 @@ class TargetSeries:
         if out_of_bounds:
             report.added -= int(np.isin(born, timed[late]).sum())
             own_times, timed, columns = own_times[~late], timed[~late], columns[~late]
-        binding.born = born[:0]
+        binding.born = _NOT_BORN
         found = Accounting(split.duplicates, 0, out_of_bounds)
         present = split.all_columns if self.options.track_timestamps_staleness else split.shape.samples
         # Before the row: a series that had no time of its own until now gets its marker at the scrape's time.

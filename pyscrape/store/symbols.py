@@ -16,6 +16,15 @@ _RENEWED_AT_ONCE = 8192
 _FEW = 4096
 
 
+def side_by_side(texts: list[str]) -> list[str]:
+    """Copies of texts that lie in memory by themselves.
+
+    What lives on keeps the pool and the arena in which all around it dies, for one the labels of a first page.
+    """
+    copies = "\0".join(texts).split("\0")
+    return copies if len(copies) == len(texts) else texts
+
+
 class StoreSymbols(Symbols):
     """Symbols with `codes` for many strings at once, and `retire` before `forget`."""
 
@@ -46,6 +55,7 @@ class StoreSymbols(Symbols):
     def _give(self, new: list[str]) -> int:
         """Give out the next codes, for distinct strings that have none; returns the first."""
         given = len(self._texts)
+        new = side_by_side(new)
         self._texts += new
         for codes in self._writable():
             codes.update(zip(new, range(given, given + len(new)), strict=True))

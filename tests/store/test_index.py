@@ -11,6 +11,7 @@ from pyscrape.model.label_columns import LabelColumns, by_names
 from pyscrape.store import index as index_module
 from pyscrape.store.coded import Coded, keys_of_all
 from pyscrape.store.index import SeriesIndex
+from pyscrape.store.symbols import side_by_side
 from tests.helpers.examples import examples
 
 VALUES = st.sampled_from(["", "a", "b", "c"])
@@ -111,3 +112,8 @@ def test_strings_are_renewed_while_others_come_and_go() -> None:
     assert [symbols.text(code) for code in (*kept[:2], new)] == ["pod-0", "pod-40", "new"]
     assert (symbols.find("pod-0"), symbols.find("new"), symbols.find("pod-1")) == (None, new, None)
     assert list(symbols.renew()) == [], "what is mostly there stays as it is"
+
+
+@given(st.lists(st.text("a\0", max_size=3)))
+def test_copies_of_texts_are_the_texts(texts: list[str]) -> None:
+    assert side_by_side(texts) == texts
