@@ -1,7 +1,13 @@
 """The loop in virtual time: when it scrapes, what it stores, how series end."""
 
-import httpx
+from collections.abc import Iterator
 
+import httpx
+import pytest
+
+from pyscrape.exposition.page import Row
+from pyscrape.scrape import loop
+from pyscrape.scrape.intake import Intake
 from tests.scrape.world import STALE, Page, World, group, play, scrape_config
 
 JOB = {"job": "j", "instance": "a:1"}
@@ -142,3 +148,35 @@ def test_a_fault_of_this_program_fails_the_scrape_and_nothing_else() -> None:
     world = play(script)
     assert world.loop.status.reason == "internal"
     assert world.loop.status.scrapes == 2
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_large_first_pages_are_bound_one_after_the_other(
+    turns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve targets at least two share one of the ten moments of an interval."""
+    size = loop.TAKES_TURNS.start
+    if not turns:
+        monkeypatch.setattr(loop, "TAKES_TURNS", range(0))
+    under_way = most = 0
+    bind = Intake.bind
+
+    def counted(self: Intake, row: Row) -> Iterator[None]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        yield from bind(self, row)
+        under_way -= 1
+
+    monkeypatch.setattr(Intake, "bind", counted)
+    page = "".join(f'm{{k="{k}"}} 1\n' for k in range(size))
+
+    async def script(world: World) -> None:
+        world.pages(page)
+        targets = [group(*(f"a:{port}" for port in range(12)))]
+        await world.start(scrape_config(scrape_interval="10s"), groups={"j": targets})
+        await world.wait(15)
+        assert {one.status.series for one in world.pools.loops} == {size}
+
+    play(script)
+    assert (most == 1) is turns
