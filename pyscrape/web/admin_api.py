@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.series_api import matcher_sets, window_ms
+from pyscrape.web.series_api import any_matcher_sets, window_ms
 from pyscrape.web.services import Services
 
 
@@ -32,7 +32,8 @@ class AdminApi:
         if not call.params.all("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         start_ms, end_ms = window_ms(call.params)
-        self._services.store.delete(matcher_sets(call.params), start_ms, end_ms)
+        sets = [matchers for matchers in any_matcher_sets(call.params, prefixed=True) if matchers]
+        self._services.store.delete(sets, start_ms, end_ms)
         return Answer(b"", 204)
 
     def clean_tombstones(self, call: Call) -> Answer:

@@ -93,12 +93,32 @@ def _of_a_server(services: Services) -> list[Mount]:
     return [mount for part in parts for mount in part(services).mounts()]
 
 
-async def _unknown(request: Request, error: Exception) -> Response:  # Starlette's signature
-    return PlainTextResponse("404 page not found\n", 404)
+class Misses:
+    """What is answered where no route fits: Go's router's answers."""
 
+    def __init__(self, mounts: Sequence[Mount], prefix: str) -> None:
+        self._patterns = [(compile_path(prefix + mount.path)[0], mount) for mount in mounts]
 
-async def _wrong_method(request: Request, error: Exception) -> Response:
-    return PlainTextResponse("Method Not Allowed\n", 405, getattr(error, "headers", None))
+    def _methods(self, path: str) -> set[str]:
+        """The methods of all routes that have the path."""
+        fitting = (mount.methods for pattern, mount in self._patterns if pattern.match(path))
+        return {method for methods in fitting for method in methods}
+
+    async def unknown(self, request: Request, error: Exception) -> Response:  # Starlette's signature
+        """404, but for a slash too many."""
+        path = request.url.path
+        if path.endswith("/") and "/api/" not in path and request.method in self._methods(path[:-1]):
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(path[:-1] + query, 301 if request.method == "GET" else 308)
+        return PlainTextResponse("404 page not found\n", 404)
+
+    async def wrong_method(self, request: Request, error: Exception) -> Response:
+        """405 with the methods that there are; who asks for those gets them."""
+        methods = {*self._methods(request.url.path), "OPTIONS"}
+        headers = {"allow": ", ".join(sorted(methods))}
+        if request.method == "OPTIONS":
+            return Response(b"", 200, headers)
+        return PlainTextResponse("Method Not Allowed\n", 405, headers)
 
 
 def _home(prefix: str) -> Callable[[Request], Awaitable[Response]]:
@@ -164,6 +184,7 @@ def create_app(services: AgentServices) -> ASGIApp:
     routes = [_route(options.prefix, endpoint) for endpoint in endpoints]
     if options.prefix:
         routes += [Route(path, _home(options.prefix), methods=["GET"]) for path in ("/", options.prefix)]
-    app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _wrong_method})
+    misses = Misses(table, options.prefix)
+    app = Starlette(routes=routes, exception_handlers={404: misses.unknown, 405: misses.wrong_method})
     app.router.redirect_slashes = False
     return Cors(Direct(app, endpoints, options.prefix), options)

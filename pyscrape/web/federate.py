@@ -18,7 +18,7 @@ from pyscrape.model.symbols import NAME
 from pyscrape.model.value import STALE_BITS
 from pyscrape.web.answers import Answer, ApiError, in_pieces, text
 from pyscrape.web.routes import Call, Mount
-from pyscrape.web.series_api import matcher_sets
+from pyscrape.web.series_api import any_matcher_sets
 from pyscrape.web.services import Services
 
 ESCAPING_SCHEMES: tuple[EscapingScheme, ...] = ("allow-utf-8", "underscores", "dots", "values")
@@ -122,7 +122,8 @@ class FederateApi:
 
     def federate(self, call: Call) -> Answer:
         try:
-            sets = matcher_sets(call.params)
+            # One without any matcher chooses nothing, as in Prometheus.
+            sets = [matchers for matchers in any_matcher_sets(call.params) if matchers]
         except ApiError as error:
             return text(error.message + "\n", 400)
         now_ms = round(self._services.now_s() * 1000)

@@ -32,12 +32,12 @@ class LifecycleApi:
         return not_ready(self._services.stopping())
 
     def _refused(self, call: Call) -> Answer | None:
-        if not self._services.options.enable_lifecycle:
-            return text("Lifecycle API is not enabled.", 403)
         if call.method not in {"POST", "PUT"}:
             return Answer(
                 b"Only POST or PUT requests allowed", 405, "text/plain; charset=utf-8", {"Allow": "POST, PUT"}
             )
+        if not self._services.options.enable_lifecycle:
+            return text("Lifecycle API is not enabled.", 403)
         return None
 
     async def reload(self, call: Call) -> Answer:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pyscrape.model.duration import DurationError, parse_duration
 from pyscrape.web.answers import ApiError
 
+MOST_MOMENT_S = 2.0**52  # 140 million years: in ms it leaves room for offsets and ranges
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _SENTINELS = {"-292273086-05-16T16:47:06Z": -math.inf, "292277025-08-18T07:12:54.999999999Z": math.inf}
 _MAX_DURATION_S = 2**63 / 1e9
@@ -41,6 +42,13 @@ class Params:
             optional = f"invalid time value for '{name}': " if default is not None else ""
             raise ApiError.parameter(name, f"{optional}{error}") from error
 
+    def moment_s(self, name: str, default: float | None = None) -> float:
+        """A time at which something can be evaluated: not "since ever", and in milliseconds that fit into 64 bits."""
+        at_s = self.time_s(name, default)
+        if abs(at_s) > MOST_MOMENT_S:
+            raise ApiError.parameter(name, f'cannot parse "{self.first(name)}" to a valid timestamp')
+        return at_s
+
     def duration_s(self, name: str, default: float | None = None) -> float:
         """A duration in seconds; without a default the parameter is required."""
         text = self.first(name)
@@ -56,11 +64,22 @@ class Params:
         text = self.first(name)
         if not text:
             return 0
-        if not re.fullmatch(r"[+-]?\d+", text):
-            raise ApiError.parameter(name, f'strconv.Atoi: parsing "{text}": invalid syntax')
-        if int(text) < 0:
+        try:
+            limit = go_int(text)
+        except ValueError as error:
+            raise ApiError.parameter(name, f'strconv.Atoi: parsing "{text}": {error}') from error
+        if limit < 0:
             raise ApiError.parameter(name, "limit must be non-negative")
-        return int(text)
+        return limit
+
+
+def go_int(text: str) -> int:
+    """A whole number as Go reads it: digits with a sign, in 64 bits. Raises ValueError, with Go's reason."""
+    if re.fullmatch(r"[+-]?[0-9]+", text) is None:
+        raise ValueError("invalid syntax")
+    if not -(2**63) <= int(text[:30]) < 2**63:
+        raise ValueError("value out of range")
+    return int(text)
 
 
 def parse_time_s(text: str) -> float:
@@ -105,8 +124,8 @@ def parse_duration_s(text: str) -> float:
 
 
 def _go_float(text: str) -> float:
-    """`float` without what Go's ParseFloat refuses: blanks, underscores, and numbers that are too large."""
-    if text != text.strip() or "_" in text:
+    """`float` without what Go's ParseFloat refuses: blanks, and numbers that are too large."""
+    if text != text.strip():
         raise ValueError(text)
     value = float(text)
     if math.isinf(value) and "i" not in text.lower():

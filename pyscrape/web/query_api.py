@@ -19,7 +19,7 @@ from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
 from pyscrape.web.answers import Answer, ApiError, success, success_of
 from pyscrape.web.encode import result_data
-from pyscrape.web.params import Params
+from pyscrape.web.params import Params, parse_duration_s
 from pyscrape.web.query_log import Span, entry
 from pyscrape.web.quick import MOST_S, Question, QuickQueries
 from pyscrape.web.routes import Call, Mount
@@ -78,7 +78,7 @@ class QueryApi:
     def query(self, call: Call, room: int | None = None) -> Answer:
         params = call.params
         limit = params.limit()
-        at_s = params.time_s("time", self._services.now_s())
+        at_s = params.moment_s("time", self._services.now_s())
         span = Span(at_s, at_s, 0)
         return self._run(
             call, limit, span, lambda tree, options: self._engine.instant(tree, at_s, **options), room
@@ -96,7 +96,7 @@ class QueryApi:
         """
         params = call.params
         ranged = bool(params.first("start"))
-        at_s = 0.0 if ranged else params.time_s("time", self._services.now_s())
+        at_s = 0.0 if ranged else params.moment_s("time", self._services.now_s())
         span = self._span(params) if ranged else Span(at_s, at_s, 0)
 
         def ask(tree: Expr, options: dict[str, Any]) -> Result:
@@ -113,13 +113,14 @@ class QueryApi:
     @staticmethod
     def _span(params: Params) -> Span:
         """start, end and step of a range query; ApiError when they make none."""
-        start_s, end_s = params.time_s("start"), params.time_s("end")
+        start_s, end_s = params.moment_s("start"), params.moment_s("end")
         if end_s < start_s:
             raise ApiError.parameter("end", "end timestamp must not be before start time")
         step_s = params.duration_s("step")
         if step_s <= 0:
             raise ApiError.parameter("step", BAD_STEP)
-        if (end_s - start_s) / step_s > MAX_STEPS:
+        # Whole steps, in nanoseconds, as Go divides durations.
+        if round((end_s - start_s) * 1e9) // max(1, round(step_s * 1e9)) > MAX_STEPS:
             raise ApiError("bad_data", TOO_MANY_POINTS)
         return Span(start_s, end_s, step_s)
 
@@ -237,7 +238,10 @@ def _options(params: Params, call: Call, most_s: float) -> dict[str, Any]:
     if options["timeout_s"] <= 0:
         raise ApiError("timeout", "query timed out in query queue")
     if params.first("lookback_delta"):
-        lookback_s = params.duration_s("lookback_delta")
+        try:
+            lookback_s = parse_duration_s(params.first("lookback_delta"))
+        except ValueError as error:
+            raise ApiError("bad_data", f"error parsing lookback delta duration: {error}") from error
         if lookback_s > 0:
             options["lookback_ms"] = round(lookback_s * 1000)
     return options

@@ -41,25 +41,31 @@ EMPTY_SELECTOR = "match[] must contain at least one non-empty matcher"
 
 
 def matcher_sets(params: Params, *, prefixed: bool = False) -> list[tuple[Matcher, ...]]:
-    """The selectors of `match[]`; `prefixed` as /series words its refusal of one that matches everything.
+    """The selectors of `match[]`; `prefixed` as /series words its refusals, with the parameter's name.
 
     Raises:
         ApiError: one cannot be parsed, or matches every series.
     """
+    found = any_matcher_sets(params, prefixed=prefixed)
+    for matchers in found:
+        if all(matcher.matches_empty for matcher in matchers):
+            raise _refusal(EMPTY_SELECTOR, prefixed=prefixed)
+    return found
+
+
+def any_matcher_sets(params: Params, *, prefixed: bool = False) -> list[tuple[Matcher, ...]]:
+    """The selectors of `match[]`, also those that match every series; ApiError where one cannot be parsed."""
     found = []
     for text in params.all("match[]"):
         try:
-            matchers = _parsed(text) if len(text) < LONG_SELECTOR else tuple(parse_metric_selector(text))
+            found.append(_parsed(text) if len(text) < LONG_SELECTOR else tuple(parse_metric_selector(text)))
         except QueryParseError as error:
-            raise ApiError.parameter("match[]", error) from error
-        if all(matcher.matches_empty for matcher in matchers):
-            raise (
-                ApiError.parameter("match[]", EMPTY_SELECTOR)
-                if prefixed
-                else ApiError("bad_data", EMPTY_SELECTOR)
-            )
-        found.append(matchers)
+            raise _refusal(str(error), prefixed=prefixed) from error
     return found
+
+
+def _refusal(reason: str, *, prefixed: bool) -> ApiError:
+    return ApiError.parameter("match[]", reason) if prefixed else ApiError("bad_data", reason)
 
 
 @lru_cache(MOST_SELECTORS_KEPT)

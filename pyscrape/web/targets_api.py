@@ -11,7 +11,7 @@ from pyscrape.model.matcher import Matcher
 from pyscrape.scrape.loop import Loop
 from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer, ApiError, rows, success
-from pyscrape.web.params import Params, format_time
+from pyscrape.web.params import Params, format_time, go_int
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import AgentServices
 
@@ -62,9 +62,10 @@ class TargetsApi:
         dropped: list[object] = []
         counts: dict[str, int] = {}
         failed: list[object] = []
-        if state not in {"dropped"}:
+        if state in {"", "any", "active"}:
             active = [self._active(name, loop) for name, pool in pools for loop in list(pool.loops.values())]
-        if state not in {"active"}:
+        with_dropped = state in {"", "any", "dropped"}
+        if with_dropped:
             for name, pool in pools:
                 dropped += [
                     {"discoveredLabels": dict(t.discovered), "scrapePool": name} for t in pool.dropped
@@ -78,7 +79,7 @@ class TargetsApi:
             {
                 "activeTargets": rows(active),
                 "droppedTargets": rows(dropped),
-                "droppedTargetCounts": counts if state != "active" else None,
+                "droppedTargetCounts": counts if with_dropped else None,
                 "failedTargets": failed,
             }
         )
@@ -187,9 +188,9 @@ class TargetsApi:
                 labels = loop.target.labels
                 if not all(m.matches(labels.get(m.name, "")) for m in matchers):
                     continue
+                if limit >= 0 and len(rows) >= limit:
+                    return success(rows)  # a target is shown whole, as in Prometheus
                 for family, known in loop.metadata.families().items():
-                    if limit >= 0 and len(rows) >= limit:
-                        return success(rows)
                     if not metric or family == metric:
                         named = {} if metric else {"metric": family}
                         described = {"type": known.type, "help": known.help, "unit": known.unit}
@@ -239,6 +240,6 @@ def _count(params: Params, name: str) -> int:
     if not text:
         return -1
     try:
-        return int(text)
+        return go_int(text)
     except ValueError:
         raise ApiError("bad_data", f"{name} must be a number") from None

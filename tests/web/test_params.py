@@ -14,6 +14,7 @@ from pyscrape.web.params import Params, format_time, parse_duration_s, parse_tim
         ("1435781430.7814", 1435781430.781),
         ("-1.5", -1.5),
         ("1e3", 1000.0),
+        ("1_000", 1000.0),
         ("2026-01-01T00:00:00Z", 1767225600.0),
         ("2026-01-01T00:00:00.25Z", 1767225600.25),
         ("2026-01-01T01:00:00+01:00", 1767225600.0),
@@ -25,11 +26,36 @@ def test_times(text: str, seconds: float) -> None:
     assert parse_time_s(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "x", "2026-13-01T00:00:00Z", "NaN", " 1", "1_000", "2026-01-01", "1h"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "2026-13-01T00:00:00Z", "NaN", " 1", "_1", "1__0", "2026-01-01", "1h"]
+)
 def test_no_times(text: str) -> None:
     with pytest.raises(ApiError) as caught:
         Params([("time", text)]).time_s("time")
     assert caught.value.message == f'invalid parameter "time": cannot parse "{text}" to a valid timestamp'
+
+
+@pytest.mark.parametrize("text", ["Inf", "-Inf", "1e18", "-1e18", "292277025-08-18T07:12:54.999999999Z"])
+def test_times_at_which_nothing_can_be_evaluated(text: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        Params([("time", text)]).moment_s("time")
+    assert caught.value.message == f'invalid parameter "time": cannot parse "{text}" to a valid timestamp'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x", "invalid syntax"),
+        (" 1", "invalid syntax"),
+        ("1_0", "invalid syntax"),
+        ("9" * 20, "value out of range"),
+        ("9" * 5000, "value out of range"),
+    ],
+)
+def test_no_limits(text: str, reason: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        Params([("limit", text)]).limit()
+    assert caught.value.message == f'invalid parameter "limit": strconv.Atoi: parsing "{text}": {reason}'
 
 
 @pytest.mark.parametrize(

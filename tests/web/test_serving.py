@@ -70,12 +70,30 @@ async def test_methods_and_unknown_paths() -> None:
         assert refused.status_code == 405
         assert "GET" in refused.headers["allow"]
         assert refused.text == "Method Not Allowed\n"
-        for path in ("/p/api/v1/nothing", "/api/v1/query", "/p/api/v1/query/"):
+        for path in ("/p/api/v1/nothing", "/api/v1/query", "/p/api/v1/query/", "/p/nothing/"):
             unknown = await client.get(path)
             assert (unknown.status_code, unknown.text) == (404, "404 page not found\n")
         assert (await client.http.head("/p/-/healthy")).status_code == 200
         for path in ("/p/api/v1/query", "/p/metrics", "/p/federate", "/p/api/v1/label/job/values"):
             assert (await client.http.head(path)).status_code == 405
+
+
+async def test_the_methods_that_a_path_has() -> None:
+    async with client_of(make_services()) as client:
+        every = {"/-/ready": "GET, HEAD, OPTIONS", "/federate": "GET, OPTIONS"}
+        for path, methods in every.items():
+            asked = await client.http.options(path)
+            assert (asked.status_code, asked.headers["allow"], asked.content) == (200, methods, b"")
+        refused = await client.http.put("/api/v1/series")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET, OPTIONS, POST")
+
+
+async def test_a_slash_too_many() -> None:
+    async with client_of(make_services(prefix="/p")) as client:
+        led = await client.get("/p/metrics/", x="1")
+        assert (led.status_code, led.headers["location"]) == (301, "/p/metrics?x=1")
+        assert (await client.post("/p/metrics/")).status_code == 404
+        assert (await client.post("/p/-/quit/")).status_code == 308
 
 
 async def test_those_who_leave_the_prefix_out_are_led_to_it() -> None:
