@@ -9,6 +9,8 @@ from pyscrape.web.routes import Call, Mount
 from pyscrape.web.series_api import any_matcher_sets, window_ms
 from pyscrape.web.services import Services
 
+NO_HEAD = "skip_head has no effect: there is no head beside blocks, all samples are in the snapshot"
+
 
 class AdminApi:
     def __init__(self, services: Services) -> None:
@@ -44,6 +46,7 @@ class AdminApi:
     def snapshot(self, call: Call) -> Answer:
         """A copy of everything under <storage.tsdb.path>/snapshots/<name>; the name is the answer."""
         self._check()
+        skip = call.params.boolean("skip_head", "unable to parse boolean")
         path = self._services.options.storage_path
         if not path:
             raise ApiError("unavailable", "there is no --storage.tsdb.path to write a snapshot to")
@@ -52,4 +55,4 @@ class AdminApi:
             self._services.store.snapshot(Path(path, "snapshots", name))
         except OSError as error:
             raise ApiError("internal", f"create snapshot: {error}") from error
-        return success({"name": name})
+        return success({"name": name}, warnings=[NO_HEAD] if skip else [])

@@ -10,6 +10,10 @@ from pyscrape.web.answers import ApiError
 
 MOST_MOMENT_S = 2.0**52  # 140 million years: in ms it leaves room for offsets and ranges
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("", "0", "f", "F", "false", "FALSE", "False"), False),
+}
 _SENTINELS = {"-292273086-05-16T16:47:06Z": -math.inf, "292277025-08-18T07:12:54.999999999Z": math.inf}
 _MAX_DURATION_S = 2**63 / 1e9
 
@@ -58,6 +62,13 @@ class Params:
             return parse_duration_s(text)
         except ValueError as error:
             raise ApiError.parameter(name, error) from error
+
+    def boolean(self, name: str, words: str) -> bool:
+        """A boolean as Go writes them, false where it is not given; `words` begin what is said of one that is none."""
+        text = self.first(name)
+        if text not in _BOOLEANS:
+            raise ApiError.parameter(name, f'{words}: strconv.ParseBool: parsing "{text}": invalid syntax')
+        return _BOOLEANS[text]
 
     def limit(self, name: str = "limit") -> int:
         """A count that is not negative; 0 = no limit."""

@@ -144,7 +144,10 @@ class QueryApi:
         start_s, end_s = params.time_s("start", -math.inf), params.time_s("end", math.inf)
         if end_s < start_s:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
-        selectors = extract_selectors(self._parsed(params))
+        try:
+            selectors = extract_selectors(self._engine.parse(params.first("query")))
+        except QueryParseError as error:
+            raise ApiError("bad_data", str(error)) from error  # without the parameter's name, here alone
         found: dict[Labels, list[dict[str, object]]] = {}
         for exemplar in self._services.exemplars.all():
             series = exemplar.series

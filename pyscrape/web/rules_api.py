@@ -10,9 +10,6 @@ NOT_EVALUATED = "rules are not evaluated by pyscrape yet"
 NOT_SENT = "alerts are not sent by pyscrape yet"
 
 
-BOOLEANS = {"1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"}
-
-
 def _check(params: Params) -> None:
     """Refuse what cannot be asked of /rules, as it will be refused once there are rules.
 
@@ -23,10 +20,7 @@ def _check(params: Params) -> None:
     if kind not in {"", "alert", "record"}:
         raise ApiError.parameter("type", f'not supported value "{kind}"')
     any_matcher_sets(params)
-    exclude = params.first("exclude_alerts")
-    if exclude and exclude not in BOOLEANS:
-        reason = f'error converting exclude_alerts: strconv.ParseBool: parsing "{exclude}": invalid syntax'
-        raise ApiError.parameter("exclude_alerts", reason)
+    params.boolean("exclude_alerts", "error converting exclude_alerts")
     limit = params.first("group_limit")
     if limit:
         try:

@@ -1,7 +1,7 @@
 """`/api/v1/status/*`: configuration, flags, runtime, build, what the store holds."""
 
 from pyscrape.web.answers import Answer, ApiError, success
-from pyscrape.web.params import format_time
+from pyscrape.web.params import format_time, go_int
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import AgentServices, Services
 
@@ -78,12 +78,12 @@ class StoreStatusApi:
     def tsdb(self, call: Call) -> Answer:
         limit = 10
         if call.params.first("limit"):
-            limit = call.params.limit()
-            if not 1 <= limit <= MOST_TSDB_ROWS:
-                raise ApiError(
-                    "bad_data",
-                    "limit must be a positive number"
-                    if limit < 1
-                    else f"limit must not exceed {MOST_TSDB_ROWS}",
-                )
+            try:
+                limit = go_int(call.params.first("limit"))
+            except ValueError:
+                limit = 0
+            if limit < 1:
+                raise ApiError("bad_data", "limit must be a positive number")
+            if limit > MOST_TSDB_ROWS:
+                raise ApiError("bad_data", f"limit must not exceed {MOST_TSDB_ROWS}")
         return success(self._services.store.cardinality(limit))

@@ -31,7 +31,27 @@ async def test_samples_are_deleted() -> None:
         assert (await client.http.post(DELETE, params=asked)).status_code == 204
         assert (await client.http.post("/api/v1/admin/tsdb/clean_tombstones")).status_code == 204
         assert (await client.http.post(DELETE)).json()["error"] == "no match[] parameter provided"
-    assert [times.tolist()[:3] for _, times, _ in store.samples([])] == [[0, 1000, 5000], [0, 1000, 2000]]
+        broken = (await client.http.post(DELETE, params={"match[]": "up{"})).json()
+        assert broken["error"].startswith('invalid parameter "match[]": 1:4: parse error')
+        assert (await client.http.post(DELETE, params={"match[]": "{}"})).status_code == 204
+        assert [times.tolist()[:3] for _, times, _ in store.samples([])] == [
+            [0, 1000, 5000],
+            [0, 1000, 2000],
+        ]
+        assert (await client.http.post(DELETE, params={"match[]": '{none=~".*"}'})).status_code == 204
+    assert [len(times) for _, times, _ in store.samples([])] == []
+
+
+async def test_skip_head_is_a_boolean_without_a_meaning(tmp_path: Path) -> None:
+    services = make_services(store_of_two(), enable_admin_api=True, storage_path=str(tmp_path))
+    async with client_of(services) as client:
+        wrong = (await client.http.post(SNAPSHOT, params={"skip_head": "x"})).json()
+        made = (await client.http.post(SNAPSHOT, params={"skip_head": "true"})).json()
+    reason = 'unable to parse boolean: strconv.ParseBool: parsing "x": invalid syntax'
+    assert wrong["error"] == f'invalid parameter "skip_head": {reason}'
+    assert made["status"] == "success" and made["warnings"] == [
+        "skip_head has no effect: there is no head beside blocks, all samples are in the snapshot"
+    ]
 
 
 async def test_a_snapshot_can_be_opened(tmp_path: Path) -> None:

@@ -191,6 +191,12 @@ async def test_errors(path: str, params: dict[str, str], code: int, kind: str, t
         assert text in found[2]
 
 
+async def test_a_part_of_a_step_is_no_point() -> None:
+    async with client_of(services()) as client:
+        data = await client.data("/api/v1/query_range", query="1", start="0", end="11000.5", step="1")
+    assert len(data["result"][0]["values"]) == 11_001
+
+
 async def test_series_and_labels() -> None:
     async with client_of(services()) as client:
         assert await client.data("/api/v1/labels") == ["__name__", "instance", "job"]
@@ -207,6 +213,9 @@ async def test_lifecycle() -> None:
     async with client_of(services()) as client:
         assert (await client.get("/-/healthy")).text == "Prometheus Server is Healthy.\n"
         assert (await client.get("/-/ready")).text == "Prometheus Server is Ready.\n"
+        for path in ("/-/reload", "/-/quit"):
+            wrong = await client.get(path)
+            assert (wrong.status_code, wrong.text) == (405, "Only POST or PUT requests allowed")
         refused = await client.post("/-/reload")
         assert (refused.status_code, refused.text) == (403, "Lifecycle API is not enabled.")
     async with client_of(services(enable_lifecycle=True, ready=lambda: False)) as client:
@@ -278,7 +287,10 @@ async def test_federation() -> None:
         at_ms = int(NOW_S * 1000)
         assert answer.text == f'# TYPE up untyped\nup{{instance="x:1",job="a",region="eu"}} 1 {at_ms}\n'
         assert (await client.get("/federate", **{"match[]": "up{"})).status_code == 400
+        assert (await client.get("/federate", **{"match[]": "up{"})).text.startswith("1:4: parse error")
         assert (await client.get("/federate")).text == ""
+        assert (await client.get("/federate", **{"match[]": "{}"})).text == ""
+        assert (await client.get("/federate", **{"match[]": '{none=~".*"}'})).text.count("\nup{") == 2
 
 
 @pytest.mark.parametrize(

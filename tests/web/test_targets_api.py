@@ -53,6 +53,12 @@ async def test_the_configuration_of_a_pool() -> None:
     assert "other" in data["yaml"]
 
 
+async def test_states_that_there_are_not() -> None:
+    async with site_of(CONFIG, {"node": TARGETS}) as site:
+        data = await site.client.data("/api/v1/targets", state="up")
+    assert (data["activeTargets"], data["droppedTargets"], data["droppedTargetCounts"]) == ([], [], None)
+
+
 async def test_targets_of_one_pool_beside_the_counts_of_all() -> None:
     async with site_of(CONFIG, {"node": TARGETS}) as site:
         node = await site.client.data("/api/v1/targets", scrapePool="node")
