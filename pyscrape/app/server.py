@@ -259,6 +259,7 @@ class Server:
             self._guard,
             sockets,
             tls=self._security.tls.context if self._security.tls is not None else None,
+            admits=self._security.tls.admits if self._security.tls is not None else None,
             idle_s=self._flags.number("web.read-timeout") / 1000,
             most_connections=self._flags.number("web.max-connections"),
         )

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +17,10 @@ HEAD_S = 20.0
 DATE_S = 1.0
 MOST_HEAD_BYTES = 1 << 17
 LONG_BYTES = 1 << 16
+
+
+Admits = Callable[[Mapping[str, object] | None], bool]
+"""Whether a client may connect that showed this certificate, in the form of `ssl.SSLSocket.getpeercert`, or none."""
 
 
 class ListenError(OSError):
@@ -92,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
     uvicorn bounds idle time between requests; a client that never finishes its first line would stay for ever.
     """
 
+    admits: Admits | None = None
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
@@ -111,6 +116,10 @@ class GuardedProtocol(HttpToolsProtocol):
         # asyncio does this only where the socket names its protocol, which accepted ones do not. Head and body of an
         # answer are two writes: without it the second waits 40 ms for the client's delayed acknowledgement.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        shown = transport.get_extra_info("ssl_object")
+        if self.admits is not None and shown is not None and not self.admits(shown.getpeercert()):
+            transport.abort()
+            return
         self.transport = Together(transport, self.loop)  # type: ignore[assignment]  # as much of one as uvicorn uses
         self._arm()
 
@@ -176,11 +185,17 @@ class WebServer:
         idle_s: float,
         most_connections: int,
         tls: ssl.SSLContext | None = None,
+        admits: Admits | None = None,
     ) -> None:
+        class Protocol(GuardedProtocol):
+            """uvicorn makes one a connection, and hands it nothing of ours."""
+
+        if admits is not None:
+            Protocol.admits = staticmethod(admits)
         config = uvicorn.Config(
             app,
             lifespan="off",
-            http=GuardedProtocol,
+            http=Protocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -3,6 +3,8 @@
 import re
 import ssl
 import tempfile
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from pyscrape.web.settings import TLSServerSettings
@@ -117,10 +119,21 @@ class ServerTLS:
         self._stamp = stamp
         return True
 
-    def allows(self, certificate: dict[str, object] | None) -> bool:
-        """Whether a client's certificate has one of the allowed names (all do when none are listed)."""
-        allowed = set(self.settings.client_allowed_sans)
-        if not allowed or certificate is None:
-            return not allowed
+    def admits(self, certificate: Mapping[str, object] | None) -> bool:
+        """Whether a client's certificate has one of `client_allowed_sans` (all do when none are listed).
+
+        A client that showed none was let through by the handshake: `client_auth_type` says whether it may.
+        """
+        allowed = {_name(name) for name in self.settings.client_allowed_sans}
+        if not allowed or not certificate:
+            return True
         names = certificate.get("subjectAltName", ())
-        return isinstance(names, tuple) and any(name[1] in allowed for name in names)
+        return isinstance(names, tuple) and any(_name(name[1]) in allowed for name in names)
+
+
+def _name(text: str) -> str:
+    """A subject's name; an IP address in its one form, which OpenSSL does not print."""
+    try:
+        return str(ip_address(text.strip()))
+    except ValueError:
+        return text

@@ -29,6 +29,19 @@ class Authority:
 
     def server(self, *names: str) -> ssl.SSLContext:
         """The context of a server that answers to these DNS names and IP addresses."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate(*names))
+        return context
+
+    def client(self, *names: str) -> ssl.SSLContext:
+        """The context of a client that trusts the authority, and shows a certificate of these names if there are."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        if names:
+            context.load_cert_chain(self.certificate(*names))
+        return context
+
+    def certificate(self, *names: str) -> Path:
+        """A file with a key and a certificate of these DNS names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         alternatives = [x509.IPAddress(ip_address(n)) if n[-1].isdigit() else x509.DNSName(n) for n in names]
@@ -47,9 +60,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def _begin(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
