@@ -1,11 +1,12 @@
 """The counters of the parts as families of /metrics: one function a part."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pyscrape.app.metrics import Family, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
+from pyscrape.model.problems import Problem
 from pyscrape.net.urls import redacted_url
 from pyscrape.remote.writer import RemoteWriter
 from pyscrape.remote.writers import RemoteWriters
@@ -239,26 +240,38 @@ def web_families(stats: WebStats) -> Iterable[Family]:
     )  # fmt: skip
 
 
+MOST_PROBLEMS = 20
+
+
 class ReloadState:
     """Whether the last configuration was taken, and when the one in force was."""
 
     def __init__(self, notifications: Notifications) -> None:
         self.ok = True
         self.at_s = time.time()
+        self.error = ""
+        self._problems: Sequence[Problem] = ()
         self._notifications = notifications
 
     def succeeded(self) -> None:
         """A configuration was taken in."""
         self.ok, self.at_s = True, time.time()
+        self.error, self._problems = "", ()
         self._notifications.delete(RELOAD_FAILED)
 
-    def failed(self) -> None:
-        """One was refused."""
+    def failed(self, reason: str, problems: Sequence[Problem]) -> None:
+        """One was refused, for errors among `problems`."""
         self.ok = False
+        self.error = reason
+        self._problems = [one for one in problems if one.severity == "error"][:MOST_PROBLEMS]
         self._notifications.add(RELOAD_FAILED)
 
     def families(self) -> Iterable[Family]:
         text = "Whether the last configuration reload attempt was successful."
         yield single("gauge", "prometheus_config_last_reload_successful", text, float(self.ok))
+        found = dict.fromkeys((one.file, str(one.line), str(one.column), one.id) for one in self._problems)
+        places = [(dict(zip(("file", "line", "column", "id"), one, strict=True)), 1.0) for one in found]
+        text = "Where the configuration is broken that the last reload refused."
+        yield Family("gauge", "pyscrape_config_last_reload_problem", text, places)
         text = "Timestamp of the last successful configuration reload."
         yield single("gauge", "prometheus_config_last_reload_success_timestamp_seconds", text, self.at_s)

@@ -26,7 +26,7 @@ BUILD = {
 
 
 def runtime_info(
-    *, start_s: float, now_s: float, reload_ok: bool, last_config_s: float, flags: Flags
+    *, start_s: float, now_s: float, reload_ok: bool, reload_error: str, last_config_s: float, flags: Flags
 ) -> dict[str, object]:
     """The fields of Prometheus' runtime information; Go's own have their nearest meaning here."""
     retention = BY_NAME["storage.tsdb.retention.time"]
@@ -36,6 +36,7 @@ def runtime_info(
         "hostname": socket.gethostname(),
         "serverTime": format_time(now_s),
         "reloadConfigSuccess": reload_ok,
+        "reloadConfigError": reload_error,
         "lastConfigTime": format_time(last_config_s),
         "corruptionCount": 0,
         "goroutineCount": len(asyncio.all_tasks()),

@@ -329,7 +329,7 @@ class Server:
 
     def _refuse(self, path: str, reason: str, problems: list[Problem]) -> ReloadOutcome:
         text = f'couldn\'t load configuration (--config.file="{path}"): {reason}'
-        self._reload_state.failed()
+        self._reload_state.failed(reason, problems)
         logger.error("Error reloading config", extra={"err": text})
         return ReloadOutcome(text, tuple(p._asdict() for p in problems))
 
@@ -422,6 +422,7 @@ class Server:
             start_s=self._start_s,
             now_s=time.time(),
             reload_ok=self._reload_state.ok,
+            reload_error=self._reload_state.error,
             last_config_s=self._reload_state.at_s,
             flags=self._flags,
         )

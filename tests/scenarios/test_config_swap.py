@@ -1,5 +1,6 @@
 """A ConfigMap's swap of symbolic links: good configurations take effect in time, broken ones are refused."""
 
+import re
 from pathlib import Path
 
 from tests.helpers.processes import fetch, pyscrape, wait_for
@@ -38,15 +39,28 @@ def test_five_swaps_two_of_them_broken(tmp_path: Path) -> None:
                 line for line in lines if line.startswith("prometheus_config_last_reload_successful ")
             )
 
+        def place() -> list[tuple[str, str]]:
+            """Lines and columns of the metric that says what is wrong."""
+            text = fetch(server.url + "/metrics")[1].decode()
+            samples = re.findall(r"^pyscrape_config_last_reload_problem\{(.*)\} 1\.0$", text, re.MULTILINE)
+            found = [dict(re.findall(r'(\w+)="([^"]*)"', labels)) for labels in samples]
+            return [(labels["line"], labels["column"]) for labels in found]
+
         assert pools() == ["swap-0"]
         for number, text in enumerate([GOOD, BAD, GOOD, BAD, GOOD], start=1):
             before = pools()
             publish(tmp_path, number, text.format(name=f"swap-{number}") if text is GOOD else text)
             if text is GOOD:
                 wait_for("the new job", lambda n=number: pools() == [f"swap-{n}"], 5)
-                assert metric().endswith(" 1.0")
+                assert metric().endswith(" 1.0") and place() == []
+                assert server.get("/api/v1/status/runtimeinfo")["data"]["reloadConfigError"] == ""
                 continue
             wait_for("the refusal", lambda: metric().endswith(" 0.0"), 5)
             assert pools() == before
-            assert server.get("/api/v1/status/runtimeinfo")["data"]["reloadConfigSuccess"] is False
+            runtime = server.get("/api/v1/status/runtimeinfo")["data"]
+            assert runtime["reloadConfigSuccess"] is False
+            assert "prometheus.yml:4:5: " in runtime["reloadConfigError"]
+            entries = server.get("/api/v1/status/log", part="config")["data"]["entries"]
+            assert any(entry["fields"].get("place", "").endswith("prometheus.yml:4:5") for entry in entries)
+            assert place() == [("4", "5")]
             assert "prometheus.yml:4:5" in server.logged()
