@@ -1,14 +1,23 @@
 """Clients that mean no good, on real sockets: clear refusals, memory that stays flat, everyone else served."""
 
+import base64
 import http.client
+import itertools
+import json
 import socket
+import sys
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import bcrypt
 import pytest
 
-from tests.helpers.processes import HOST, Process, fetch, pyscrape
+from tests.helpers.processes import HOST, Process, fetch, free_port, pyscrape, started, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +110,93 @@ def test_many_open_connections_do_not_keep_others_out_for_long(server: Process) 
         assert time.monotonic() < end
         time.sleep(0.1)
     assert rss_mib(server) < 300
+
+
+PASSWORD = "secret"
+ABSURD = [
+    "query?query=up&time=1e18", "query?query=up&limit=" + "9" * 40, "query?query=up&timeout=-1e300",
+    "query_range?query=up&start=-1e300&end=1e300&step=1e-300", "query_range?query=up&start=0&end=1e15&step=1",
+    "query?query=" + "-" * 30_000 + "1", "query?query=" + "sum(" * 5_000, "query?query=%7B__name__%3D~%22(a%7Ca)*b%22",
+    "series?match[]=" + "x" * 50_000 + "%7B", "label/" + "%41" * 3_000 + "%20/values?limit=x", "status/tsdb?limit=1e9",
+    "query?query=up%5B99999999999999y%5D", "query_exemplars?query=up%7B&start=x", "metadata?limit=x",
+]  # fmt: skip
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[Process]:
+    """A server with a user, that scrapes two pages of its own every second."""
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+    (folder / "web.yml").write_text(f"basic_auth_users: {{ann: {hashed}}}\n")
+    port = free_port()
+    config = folder / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+        + "".join(
+            f"  - {{job_name: {job}, basic_auth: {{username: ann, password: {PASSWORD}}},"
+            f" static_configs: [{{targets: ['{HOST}:{port}']}}]}}\n"
+            for job in ("one", "two")
+        )
+    )
+    command = [
+        sys.executable, "-m", "pyscrape", "run", f"--config.file={config}", "--web.max-connections=1000",
+        f"--web.listen-address={HOST}:{port}", f"--web.config.file={folder / 'web.yml'}",
+    ]  # fmt: skip
+    with started(command, folder, port, ready="", name="pyscrape") as process:
+        wait_for("an answer", lambda: raw(process, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+        yield process
+
+
+def asked(server: Process, paths: Sequence[str], password: str) -> list[int]:
+    """The codes of the answers, over connections that are kept as long as the server keeps them."""
+    token = base64.b64encode(f"ann:{password}".encode()).decode()
+    codes = []
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
+    for path in paths:
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Basic {token}"})
+            answer = connection.getresponse()
+            answer.read()
+            codes.append(answer.status)
+        except (http.client.HTTPException, ConnectionError):
+            connection.close()
+    connection.close()
+    return codes
+
+
+def test_all_of_it_at_once_and_scrapes_are_on_time(tmp_path: Path) -> None:
+    """Slow heads, open connections by the thousand, long bodies, wrong passwords by the thousand, absurd parameters."""
+    with guarded(tmp_path) as server, ExitStack() as opened, ThreadPoolExecutor(8) as clients:
+        time.sleep(3)  # a real clock: the first scrapes
+        before, begun_s = rss_mib(server), time.time()
+        for number in range(600):
+            idler = opened.enter_context(socket.create_connection((HOST, server.port), timeout=10))
+            if number % 2:
+                idler.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        wrong = [
+            clients.submit(asked, server, ["/api/v1/query?query=up"] * 250, f"wrong {number % 4}")
+            for number in range(8)
+        ]
+        absurd = asked(server, [f"/api/v1/{path}" for path in ABSURD], PASSWORD)
+        for _ in range(1400):  # beyond the limit: let in, and refused when they ask
+            idler = opened.enter_context(socket.create_connection((HOST, server.port), timeout=10))
+        beyond = raw(server, b"GET /api/v1/query?query=up HTTP/1.1\r\nHost: x\r\n\r\n")
+        refused = Counter(code for each in wrong for code in each.result())
+        opened.close()
+        lasted_s = time.time() - begun_s
+        wait_for("an answer", lambda: asked(server, ["/api/v1/query?query=up"], PASSWORD) == [200])
+        after = rss_mib(server)
+        token = base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(
+            f"{server.url}/api/v1/query?query=up[{int(lasted_s) + 3}s]",
+            headers={"Authorization": f"Basic {token}"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            rows = json.loads(answer.read())["data"]["result"]
+    assert len(absurd) == len(ABSURD) and set(absurd) <= {400, 414, 422, 431, 503}, absurd
+    assert sum(refused.values()) > 1000 and set(refused) <= {401, 429, 503}, refused
+    assert b" 503 " in beyond[:20] or beyond == b"", beyond
+    assert after < before + 60, (before, after)
+    assert len(rows) == 2
+    for row in rows:
+        times = [at_s for at_s, _ in row["values"]]
+        assert len(times) >= lasted_s and max(b - a for a, b in itertools.pairwise(times)) < 1.5, times
