@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.config.load import ConfigError, syntax_problem
 from pyscrape.model.settings import Decoder, decode_node
 from pyscrape.model.yaml_nodes import YAMLError, compose, decode_bytes
+from pyscrape.web.server import AtOnce, Reply
 from pyscrape.web.settings import WebSettings
 from pyscrape.web.tls import ServerTLS
 
@@ -40,11 +41,16 @@ class WebGuard:
 
     def __init__(self, app: ASGIApp, security: WebSecurity) -> None:
         self._app = app
+        self._quick = app if isinstance(cast("object", app), AtOnce) else None
         self.use(security)
 
     def use(self, security: WebSecurity) -> None:
         """Put users and headers of `security` in force."""
         self._guarded = security.wrap(self._app)
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """See `AtOnce`; where users or headers are configured, requests go the ordinary way."""
+        return self._quick.at_once(scope) if self._quick and self._guarded is self._app else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guarded(scope, receive, send)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyscrape.model.regex import RegexTimeout
 from pyscrape.web.agent_api import AgentApi
+from pyscrape.web.answers import Answer
 from pyscrape.web.features_api import FeaturesApi
 from pyscrape.web.lifecycle_api import LifecycleApi
 from pyscrape.web.notifications import NotificationsApi
@@ -18,6 +19,7 @@ from pyscrape.web.openapi import OpenApi
 from pyscrape.web.pages.site import Pages
 from pyscrape.web.routes import Endpoint, Mount, Runner
 from pyscrape.web.self_metrics import SelfMetricsApi
+from pyscrape.web.server import Reply
 from pyscrape.web.services import AgentServices, Services, WebOptions
 from pyscrape.web.status_api import StatusApi
 from pyscrape.web.targets_api import TargetsApi
@@ -30,7 +32,7 @@ WEB_THREADS = 2
 class Cors:
     """The headers by which a browser lets pages of other origins read the API (`--web.cors.origin`)."""
 
-    def __init__(self, app: ASGIApp, options: WebOptions) -> None:
+    def __init__(self, app: "Direct", options: WebOptions) -> None:
         self._app = app
         self._options = options
 
@@ -50,6 +52,15 @@ class Cors:
         if allowed:
             headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
         return headers
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """See `server.AtOnce`. A page of another origin goes the ordinary way."""
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            return None
+        answer = self._app.at_once(scope)
+        return (
+            None if answer is None else Reply(answer, self._headers("") if "/api/" in scope["path"] else [])
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or "/api/" not in scope["path"]:
@@ -148,6 +159,11 @@ class Direct:
             for method in endpoint.mount.methods:
                 self._fixed[method, path] = endpoint
 
+    def at_once(self, scope: Scope) -> Answer | None:
+        """See `server.AtOnce`."""
+        endpoint = self._find(scope)
+        return None if endpoint is None else endpoint.at_once(scope)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._find(scope) if scope["type"] == "http" else None
         await (endpoint or self._app)(scope, receive, send)
@@ -173,7 +189,7 @@ def _route(prefix: str, endpoint: Endpoint) -> Route:
     return route
 
 
-def create_app(services: AgentServices) -> ASGIApp:
+def create_app(services: AgentServices) -> Cors:
     """The ASGI application over the running parts."""
     options = services.options
     queries = min(QUERY_THREADS, options.max_concurrency)

@@ -40,6 +40,9 @@ _PARAMETER = re.compile(r"\{(\w+)[^}]*\}")
 
 Place = Literal["loop", "thread", "query"]
 
+AT_HAND = "pyscrape.at_hand"
+"""Key of a request's scope: what the mount's glance gave, where it was asked already."""
+
 
 @dataclass(slots=True)
 class Call:
@@ -143,14 +146,17 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
     return Call(Params(items), path, scope["method"], scope["headers"], body, host)
 
 
+def _split(encoded: str, errors: str = "replace") -> list[tuple[str, str]]:
+    return parse_qsl(encoded, keep_blank_values=True, errors=errors, max_num_fields=MOST_FIELDS)
+
+
 async def _pairs(encoded: str, errors: str = "replace") -> list[tuple[str, str]]:
     """Names and values of a query string or form; a long one is taken apart in a thread."""
 
-    def split() -> list[tuple[str, str]]:
-        return parse_qsl(encoded, keep_blank_values=True, errors=errors, max_num_fields=MOST_FIELDS)
-
     try:
-        return await asyncio.to_thread(split) if len(encoded) > LONG_FORM_BYTES else split()
+        if len(encoded) > LONG_FORM_BYTES:
+            return await asyncio.to_thread(_split, encoded, errors)
+        return _split(encoded, errors)
     except UnicodeDecodeError:
         raise
     except ValueError as error:
@@ -204,12 +210,37 @@ class Runner:
         self._stats.prometheus_http_requests_total[mount.handler_name, answer.status] += 1
         return answer
 
+    def at_once(self, mount: Mount, scope: Scope) -> Answer | None:
+        """The answer to a GET without a body, where a glance has it: what `respond` says, without a task. Else None,
+        and `respond` goes on from there.
+        """
+        query = scope["query_string"]
+        if mount.glance is None or len(query) > LONG_FORM_BYTES or (mount.needs_ready and not self._ready()):
+            return None
+        scope[AT_HAND] = None
+        try:
+            host = scope["client"][0] if scope.get("client") else ""
+            path = scope.get("path_params", {})
+            call = Call(Params(_split(query.decode("latin-1"))), path, "GET", scope["headers"], b"", host)
+            glanced = mount.glance(call)
+            found = None if glanced is None else compressed(glanced, call.header("accept-encoding"))
+        except Exception:  # the ordinary way meets it again, and says so
+            return None
+        scope[AT_HAND] = found
+        if found is None or found.pieces:  # pieces are sent one after the other, as the client takes them
+            return None
+        self._stats.prometheus_http_requests_total[mount.handler_name, found.status] += 1
+        return found
+
     async def _answer(self, mount: Mount, call: Call, request: Request) -> Answer | Stream:
         accept = call.header("accept-encoding")
         if inspect.iscoroutinefunction(mount.handler):
             awaited: Answer | Stream = await mount.handler(call)
             return compressed(awaited, accept) if isinstance(awaited, Answer) else awaited
-        at_hand = mount.glance(call) if mount.glance is not None else None
+        if AT_HAND in request.scope:
+            at_hand: Answer | None = request.scope[AT_HAND]
+        else:
+            at_hand = mount.glance(call) if mount.glance is not None else None
         if at_hand is not None:
             return compressed(at_hand, accept)
         if mount.place == "loop":
@@ -259,6 +290,10 @@ class Endpoint:
     def __init__(self, runner: Runner, mount: Mount) -> None:
         self._runner = runner
         self.mount = mount
+
+    def at_once(self, scope: Scope) -> Answer | None:
+        """See `Runner.at_once`."""
+        return self._runner.at_once(self.mount, scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self._runner.respond(self.mount, Request(scope, receive))

@@ -7,16 +7,22 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from pyscrape.web.answers import Answer
 
 BACKLOG = 1024
 HEAD_S = 20.0
 DATE_S = 1.0
 MOST_HEAD_BYTES = 1 << 17
 LONG_BYTES = 1 << 16
+_OF_A_BODY = {b"content-length", b"transfer-encoding", b"expect"}
 
 
 Admits = Callable[[Mapping[str, object] | None], bool]
@@ -51,6 +57,29 @@ def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
             reason = error.strerror or str(error) if unnamed else os.strerror(error.errno or 0)
             raise ListenError(f"cannot listen on {host}:{port}: {reason}{advice}") from error
     return sockets
+
+
+class Reply(NamedTuple):
+    """An answer, and headers beside its own."""
+
+    answer: Answer
+    headers: list[tuple[bytes, bytes]]
+
+    def head(self, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """Status line and headers, as uvicorn writes them."""
+        headers = [*default_headers, *self.answer.raw_headers(), *self.headers]
+        lines = b"".join([b"%s: %s\r\n" % header for header in headers])
+        return b"%s%s\r\n" % (STATUS_LINE[self.answer.status], lines)
+
+
+@runtime_checkable
+class AtOnce(Protocol):
+    """An ASGI application that knows some answers without waiting."""
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """The answer to a GET without a body where it can be had in a millisecond or two: what a call would send. None
+        where it cannot; then the application is called with the same scope.
+        """
 
 
 class Together:
@@ -99,11 +128,15 @@ class GuardedProtocol(HttpToolsProtocol):
     admits: Admits | None = None
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _knows_at_once = False
+    _answered = False
+    """Whether a request of the data at hand was answered at once; the next ones wait for their turn of the loop."""
 
     def data_received(self, data: bytes) -> None:
         waiting = self.cycle is None or self.cycle.response_complete
         if waiting and self._head_timer is None:
             self._arm()
+        self._answered = False
         super().data_received(data)
         # Still waiting for the end of the head: what came may hold none of the body.
         if self._head_timer is not None:
@@ -121,6 +154,7 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.abort()
             return
         self.transport = Together(transport, self.loop)  # type: ignore[assignment]  # as much of one as uvicorn uses
+        self._knows_at_once = isinstance(cast("object", self.config.app), AtOnce)
         self._arm()
 
     def on_response_complete(self) -> None:
@@ -129,7 +163,46 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._disarm()
+        if not self._answered and self._is_plain_get():
+            self._answered = self._answer_at_once()
+            if self._answered:
+                return
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self.cycle is not None:  # None: no request went the ordinary way yet
+            super().on_message_complete()
+
+    def _is_plain_get(self) -> bool:
+        """Whether what came is a GET without a body, on a connection that is kept and has nothing else to do."""
+        parser = self.parser
+        most = self.limit_concurrency
+        return (
+            self._knows_at_once
+            and parser.get_method() == b"GET"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and (most is None or max(len(self.connections), len(self.tasks)) < most)
+            and not parser.should_upgrade()
+            and not any(name in _OF_A_BODY for name, _ in self.headers)
+        )
+
+    def _answer_at_once(self) -> bool:
+        """Answer here what needs no waiting: a task, and uvicorn's turns of it, cost more than a small answer does."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = cast("dict[str, Any]", self.scope)
+        scope |= {"method": "GET", "path": unquote(path) if "%" in path else path}
+        scope |= {"raw_path": url.path, "query_string": url.query or b""}
+        reply = cast("AtOnce", self.config.app).at_once(scope)
+        if reply is None:
+            return False
+        self.transport.write(reply.head(self.server_state.default_headers))
+        self.transport.write(reply.answer.body)
+        self.on_response_complete()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
