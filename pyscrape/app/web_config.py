@@ -41,7 +41,7 @@ class WebGuard:
 
     def __init__(self, app: ASGIApp, security: WebSecurity) -> None:
         self._app = app
-        self._quick = app if isinstance(cast("object", app), AtOnce) else None
+        self._quick = cast("AtOnce", app) if isinstance(cast("object", app), AtOnce) else None
         self.use(security)
 
     def use(self, security: WebSecurity) -> None:
