@@ -122,12 +122,13 @@ class ServerTLS:
     def admits(self, certificate: Mapping[str, object] | None) -> bool:
         """Whether a client's certificate has one of `client_allowed_sans` (all do when none are listed).
 
-        A client that showed none was let through by the handshake: `client_auth_type` says whether it may.
+        Where names are listed and certificates asked for, a client without one has no allowed name: Prometheus ends
+        its connection too, also with `VerifyClientCertIfGiven`. Where none is asked for the list has no effect there.
         """
         allowed = {_name(name) for name in self.settings.client_allowed_sans}
-        if not allowed or not certificate:
+        if not allowed or self.context.verify_mode == ssl.CERT_NONE:
             return True
-        names = certificate.get("subjectAltName", ())
+        names = (certificate or {}).get("subjectAltName", ())
         return isinstance(names, tuple) and any(_name(name[1]) in allowed for name in names)
 
 

@@ -38,7 +38,8 @@ async def first_line(port: int, context: ssl.SSLContext) -> bytes:
         ("client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [a.b, c.d]", ("c.d",), True),
         ("client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [a.b]", ("c.d",), False),
         ("client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: ['::1']", ("x", "::1"), True),
-        ("client_auth_type: VerifyClientCertIfGiven\n  client_allowed_sans: [a.b]", (), True),
+        ("client_auth_type: VerifyClientCertIfGiven\n  client_allowed_sans: [a.b]", (), False),
+        ("client_auth_type: VerifyClientCertIfGiven\n  client_allowed_sans: [a.b]", ("a.b",), True),
         ("client_auth_type: VerifyClientCertIfGiven\n  client_allowed_sans: [a.b]", ("c.d",), False),
     ],
 )
