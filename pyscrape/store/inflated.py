@@ -113,6 +113,8 @@ class Inflated:
         if size > self.max_bytes // 2:
             return
         with self._lock:
+            # Another thread may have laid out the same meanwhile.
+            self.nbytes -= self._shelves.pop(key, (None, 0))[1]
             for tables, ids in shelf.groups:
                 _, gone = self._entries.pop((tables, ids.tobytes()), (None, 0))
                 self.nbytes -= gone

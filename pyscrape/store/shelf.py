@@ -34,7 +34,18 @@ PartsOf = Callable[[tuple[int, ...]], Sequence[Part]]
 class Shelf:
     """What one selector has of many tables; `rest` are the groups that are not taken in."""
 
-    __slots__ = ("_buffer", "_lock", "_owner", "_times", "entries", "groups", "idle_since_ms", "ids", "rest")
+    __slots__ = (
+        "_buffer",
+        "_in_order",
+        "_lock",
+        "_owner",
+        "_times",
+        "entries",
+        "groups",
+        "idle_since_ms",
+        "ids",
+        "rest",
+    )
 
     def __init__(self, groups: Sequence[Group], entries: Sequence[Entry], rest: Sequence[Group]) -> None:
         self.groups = groups
@@ -43,6 +54,7 @@ class Shelf:
         self.ids = np.concatenate([entry.ids for entry in entries])
         self.idle_since_ms: int | None = None
         self._lock = threading.Lock()
+        self._in_order = True  # all entries stand in the matrix
         columns = [len(entry.ids) for entry in entries]
         self._owner = np.repeat(np.arange(len(entries)), columns)
         self._times: Times
@@ -83,7 +95,11 @@ class Shelf:
             room(samples)
 
         with self._lock:
+            if not self._in_order:
+                return None
             self.idle_since_ms = None
+            # Where this ends before its time, by a limit or an entry that does not fit, some entry may stand elsewhere.
+            self._in_order = False
             grown = made = False
             for (tables, ids), entry in zip(self.groups, self.entries, strict=True):
                 parts = parts_of(tables)
@@ -104,6 +120,7 @@ class Shelf:
                 rows_of = [entry.rows for entry in self.entries]
                 if 2 * min(rows_of) < max(rows_of):
                     return None
+            self._in_order = True
             low, high = _rows_between(self._times, start_ms, end_ms)
             room(max(0, (high - low) * len(self.ids) - told))
             times = self._times[:, low:high].clip(start_ms, end_ms + 1)

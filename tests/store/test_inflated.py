@@ -335,3 +335,60 @@ def test_rows_of_the_same_time_take_room_once() -> None:
     asked: list[int] = []
     store.select([Matcher(MatchType.EQ, "__name__", "m")], -1, 9, asked.append)
     assert sum(asked) == 150
+
+
+def test_a_shelf_that_a_limit_stopped_halfway_answers_nothing_false() -> None:
+    """All are read anew for a longer range; a limit that ends this after the first must not leave its old rows."""
+    store = Store()
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(3)])
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+
+    def scrape(row: int) -> None:
+        for k in range(3):
+            store.table(str(k)).append(row * 10 + k, ids[[k]], np.array([row * 10.0 + k]))
+
+    for row in range(20):
+        scrape(row)
+    for _ in range(2):
+        assert len(list(store.select(every, 15, 999, ragged=True).plain())) == 3
+    for row in range(20, 22):
+        scrape(row)
+    told = 0
+
+    def room(cells: int) -> None:
+        nonlocal told
+        told += cells
+        if told > 30:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        store.select(every, -1, 9999, room, ragged=True)
+    for k, block in enumerate(store.select(every, 15, 9999, ragged=True).plain()):
+        assert (
+            block.values[:, 0].tolist() == block.times_ms.tolist() == [k + 10 * row for row in range(2, 22)]
+        )
+
+
+def test_two_that_lay_out_the_same_count_it_once() -> None:
+    store = Store(seal_rows=8)
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(3)])
+    for row in range(5):
+        for k in range(3):
+            store.table(str(k)).append(row * 10 + k, ids[[k]], np.array([1.0]))
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    lay, laid = store.inflated.lay_on_shelf, []
+
+    def twice(*args: Any) -> None:
+        """As where another thread has read the same and comes second."""
+        before = dict(store.inflated._entries)
+        lay(*args)
+        for key, (kept, _) in before.items():
+            store.inflated._keep(key, kept)
+        lay(*args)
+        laid.append(args)
+
+    store.inflated.lay_on_shelf = twice  # type: ignore[method-assign]
+    store.select(every, -1, 99, ragged=True)
+    assert len(laid) == 1
+    [(_, size)] = store.inflated._shelves.values()
+    assert store.inflated.nbytes == size
