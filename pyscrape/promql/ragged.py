@@ -23,6 +23,9 @@ from pyscrape.promql.panels import (
     build_panels,
 )
 
+MOST_SPAN_MS = 2**62
+"""The ranges of all groups one behind the other, with any `start_ms` before them, stay within 64 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class RaggedPanel:
@@ -136,15 +139,21 @@ class RaggedPanel:
             yield self.flat(slice(start, start + width))
 
 
+def _span_ms(samples: Ragged) -> int:
+    """How many moments the times of a group may stand for, the two beyond the selection included."""
+    return samples.end_ms - samples.start_ms + 2
+
+
 def ragged_panel(samples: Ragged, starts_ms: Times, ends_ms: Times) -> RaggedPanel | None:
     """The windows (starts_ms[k], ends_ms[k]], both increasing with k, over samples; None where there are none.
 
-    One search, since the times of group g are moved into a range of their own.
+    One search, since the times of group g are moved into a range of their own; all ranges together are at most
+    `MOST_SPAN_MS` long.
     """
     groups, rows = samples.times_ms.shape
     if not rows or not groups:
         return None
-    span = samples.end_ms - samples.start_ms + 2
+    span = _span_ms(samples)
     shift = (np.arange(groups) * span - samples.start_ms)[:, None]
     edges, apart = _edges(starts_ms, ends_ms)
     wanted = edges.clip(samples.start_ms, samples.end_ms) + shift
@@ -159,10 +168,15 @@ def all_panels(
 ) -> Iterator[Panel | RaggedPanel]:
     """Panels over all that was selected; see `build_panels`."""
     yield from build_panels(selection.blocks, starts_ms, ends_ms, markers=markers)
-    if selection.ragged is not None:
-        panel = ragged_panel(selection.ragged, starts_ms, ends_ms)
-        if panel is not None:
-            yield panel
+    ragged = selection.ragged
+    if ragged is None:
+        return
+    if _span_ms(ragged) > MOST_SPAN_MS // len(ragged.times_ms):
+        yield from build_panels(tuple(ragged.blocks()), starts_ms, ends_ms, markers=markers)
+        return
+    panel = ragged_panel(ragged, starts_ms, ends_ms)
+    if panel is not None:
+        yield panel
 
 
 def flat_panels(panels: Iterable[Panel | RaggedPanel]) -> Iterator[Panel]:

@@ -1,14 +1,13 @@
 """Ragged panels give what the plain ones give, to the bit."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyscrape.model.blocks import Newest, Room, Selection, unlimited
-from pyscrape.model.matcher import Matcher
+from pyscrape.model.blocks import Selection
 from pyscrape.promql import Engine
 from pyscrape.store import Store
 from tests.helpers.examples import examples
@@ -42,20 +41,10 @@ class Plain:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.newest = store.newest
 
-    def select(
-        self,
-        matchers: Sequence[Matcher],
-        start_ms: int,
-        end_ms: int,
-        room: Room = unlimited,
-        *,
-        ragged: bool = False,
-    ) -> Selection:
-        return self.store.select(matchers, start_ms, end_ms, room)
-
-    def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:
-        return self.store.newest(matchers, start_ms, end_ms)
+    def select(self, *asked: Any, ragged: bool = False) -> Selection:
+        return self.store.select(*asked)
 
 
 def filled(seed: int, *, resets: bool) -> Store:
@@ -96,15 +85,8 @@ def test_the_ragged_form_is_what_is_tested(monkeypatch: pytest.MonkeyPatch) -> N
     forms: list[bool] = []
     select = store.select
 
-    def noting(
-        matchers: Sequence[Matcher],
-        start_ms: int,
-        end_ms: int,
-        room: Room = unlimited,
-        *,
-        ragged: bool = False,
-    ) -> Selection:
-        selection = select(matchers, start_ms, end_ms, room, ragged=ragged)
+    def noting(*asked: Any, ragged: bool = False) -> Selection:
+        selection = select(*asked, ragged=ragged)
         forms.append(selection.ragged is not None and not selection.blocks)
         return selection
 
@@ -112,3 +94,13 @@ def test_the_ragged_form_is_what_is_tested(monkeypatch: pytest.MonkeyPatch) -> N
     for _ in range(2):
         Engine(store).range("rate(x[20s])", 30.0, 100.0, 5.0)
     assert forms == [False, True]
+
+
+def test_a_range_as_long_as_numbers_go() -> None:
+    """Times of group after group stand one behind the other in the search: not where that leaves 64 bits."""
+    store = filled(2, resets=False)
+    fast, plain = Engine(store), Engine(Plain(store))
+    asked = ("count_over_time(x[20s])", 60.0, 4e15, 2e15)
+    for _ in range(2):
+        found, expected = (engine.range(*asked) for engine in (fast, plain))
+        assert found.to_prometheus() == expected.to_prometheus()
