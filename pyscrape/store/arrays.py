@@ -77,13 +77,20 @@ class ById(Growing):
     Ids are not renumbered, and after days of churn the series that live on lie among many that are gone.
     """
 
-    __slots__ = ("_pages",)
+    __slots__ = ("_gone_bytes", "_pages")
 
     def __init__(self, dtype: DTypeLike) -> None:
         super().__init__(dtype)
+        self._gone_bytes = 0
         self._pages: mmap.mmap | None = None  # the memory of `data`, where that is large
 
+    @property
+    def nbytes(self) -> int:
+        """Without what the last `release` gave back; some of that may have come again with series since."""
+        return self.data.nbytes - self._gone_bytes
+
     def _zeros(self, room: int) -> NDArray[Any]:
+        self._gone_bytes = 0  # what is copied to the new room is there
         size = room * self.data.itemsize
         if not _LETS_GO or size < _PAGED_BYTES:
             self._pages = None
@@ -92,8 +99,12 @@ class ById(Growing):
         return np.frombuffer(self._pages, self.data.dtype)
 
     def release(self, stretches: Iterable[tuple[int, int]]) -> None:
-        """Make entries zero, those that fill whole pages by giving these back to the system."""
+        """Make entries zero, those that fill whole pages by giving these back to the system.
+
+        `stretches` are all that are not in use: of those of an earlier call some may be in use again.
+        """
         width, pages = self.data.itemsize, self._pages
+        self._gone_bytes = 0
         for start, stop in stretches:
             first, last = -(-start * width // mmap.PAGESIZE), stop * width // mmap.PAGESIZE
             if pages is None or first >= last:
@@ -101,6 +112,7 @@ class ById(Growing):
                 continue
             first, last = first * mmap.PAGESIZE, last * mmap.PAGESIZE
             pages.madvise(mmap.MADV_DONTNEED, first, last - first)
+            self._gone_bytes += last - first
             self.data[start : first // width] = 0
             self.data[last // width : stop] = 0
 

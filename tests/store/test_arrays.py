@@ -1,5 +1,7 @@
 """Vectors by id, of which stretches are given back."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,11 +24,25 @@ def test_what_is_released_is_zero_and_the_rest_is_not(
     for start, stop in stretches:
         plain[start:stop] = 0
     assert (column.view == plain).all()
+    assert plain.nbytes <= column.nbytes + sum(stop - start for start, stop in stretches) * plain.itemsize
     column.resize(2 * size)
+    assert column.nbytes == column.data.nbytes
     assert (column.view[:size] == plain).all()
     assert not column.view[size:].any()
     column.cut(size // 2)
     assert (column.view == plain[: size // 2]).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are given back on Linux only")
+def test_what_is_given_back_does_not_count() -> None:
+    column = ById(np.int64)
+    column.extend(np.ones(100_000, np.int64))
+    whole = column.nbytes
+    for _ in range(2):
+        column.release([(0, 90_000)])
+        assert whole - 90_000 * 8 <= column.nbytes < whole - 85_000 * 8
+    column.release([(0, 10_000)])
+    assert column.nbytes > whole - 10_000 * 8
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 4))
