@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from pyscrape.exposition import parse
-from pyscrape.model.regex import RegexError, compile_re2
+from pyscrape.model.regex import RegexError, RegexTimeout, compile_re2
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import AgentServices
@@ -83,10 +83,21 @@ class SelfMetricsApi:
     async def self_metrics(self, call: Call) -> Answer:
         """All families, or those whose whole name `metric_name_pattern` matches."""
         text = call.params.first("metric_name_pattern")
-        try:
-            pattern = compile_re2(text or ".*")
-        except RegexError as error:
-            raise ApiError.parameter("metric_name_pattern", error) from error
         page, media_type = self._services.metrics()  # on the loop, whose counters they are
-        found = await asyncio.to_thread(families, page, media_type)
-        return success([one for one in found if pattern.fullmatch(one["name"])])
+        return success(await asyncio.to_thread(chosen, page, media_type, text))
+
+
+def chosen(page: bytes, media_type: str, pattern: str) -> list[Family]:
+    """The families of a page whose whole name `pattern` matches, all where it is empty.
+
+    Raises:
+        ApiError: the pattern is none, or takes too long.
+    """
+    found = families(page, media_type)
+    if not pattern:
+        return found
+    try:
+        matches = compile_re2(pattern).matches
+        return [one for one in found if matches(one["name"])]
+    except (RegexError, RegexTimeout) as error:
+        raise ApiError.parameter("metric_name_pattern", error) from error

@@ -1,11 +1,13 @@
 """What the server says of itself: features, its own metrics as JSON, and its routes as an OpenAPI document."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pyscrape.model.regex import RegexTimeout
 from pyscrape.promql.signatures import FUNCTIONS
 from pyscrape.web.app import mounts
 from pyscrape.web.features_api import features
@@ -154,6 +156,23 @@ async def test_own_metrics_by_their_names() -> None:
     assert [one["name"] for one in every] == ["a_total", "s", "h", "g_sum", "bare"]
     assert [one["name"] for one in some] == ["a_total"]  # the whole name
     assert bad[:2] == (400, "bad_data") and bad[2].startswith('invalid parameter "metric_name_pattern": ')
+
+
+async def test_a_pattern_that_takes_too_long_is_refused_and_does_not_hold_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = set()
+
+    class Slow:
+        def matches(self, name: str) -> bool:
+            threads.add(threading.current_thread())
+            raise RegexTimeout("(a*)*b", len(name))
+
+    monkeypatch.setattr("pyscrape.web.self_metrics.compile_re2", lambda _pattern: Slow())
+    async with client_of(make_services(metrics=lambda: (PAGE, MEDIA_TYPE))) as client:
+        bad = await client.error("/api/v1/status/self_metrics", metric_name_pattern="(a*)*b")
+    assert bad[:2] == (400, "bad_data") and "(a*)*b" in bad[2]
+    assert threading.current_thread() not in threads
 
 
 async def test_the_openapi_document_has_every_route() -> None:
