@@ -88,9 +88,12 @@ def go_int(text: str) -> int:
     """A whole number as Go reads it: digits with a sign, in 64 bits. Raises ValueError, with Go's reason."""
     if re.fullmatch(r"[+-]?[0-9]+", text) is None:
         raise ValueError("invalid syntax")
-    if not -(2**63) <= int(text[:30]) < 2**63:
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    # Longer ones are out of range, and Python refuses to read very long ones.
+    number = int(digits[:20]) * (-1 if text.startswith("-") else 1)
+    if not -(2**63) <= number < 2**63:
         raise ValueError("value out of range")
-    return int(text)
+    return number
 
 
 def parse_time_s(text: str) -> float:

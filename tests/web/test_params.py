@@ -50,6 +50,8 @@ def test_times_at_which_nothing_can_be_evaluated(text: str) -> None:
         ("1_0", "invalid syntax"),
         ("9" * 20, "value out of range"),
         ("9" * 5000, "value out of range"),
+        ("0" * 30 + "9" * 20, "value out of range"),
+        ("-" + "0" * 30 + "9" * 5000, "value out of range"),
     ],
 )
 def test_no_limits(text: str, reason: str) -> None:
