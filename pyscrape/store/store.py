@@ -41,7 +41,6 @@ from pyscrape.store.table import NEVER, AppendResult, Table
 from pyscrape.store.upkeep import Upkeep
 
 Ids = NDArray[np.int32]
-"""(first tables of some series, further tables of some of them, the parts of all these tables)."""
 
 DEFAULT_RETENTION_MS = 24 * 3_600_000
 FEW_SERIES = 50_000

@@ -260,15 +260,15 @@ class WebServer:
         tls: ssl.SSLContext | None = None,
         admits: Admits | None = None,
     ) -> None:
-        class Protocol(GuardedProtocol):
+        class Connected(GuardedProtocol):
             """uvicorn makes one a connection, and hands it nothing of ours."""
 
         if admits is not None:
-            Protocol.admits = staticmethod(admits)
+            Connected.admits = staticmethod(admits)
         config = uvicorn.Config(
             app,
             lifespan="off",
-            http=Protocol,
+            http=Connected,
             log_config=None,
             access_log=False,
             server_header=False,
