@@ -129,6 +129,26 @@ async def test_status_shows_all_parts() -> None:
         assert text in page, text
 
 
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/targets", ["Last scrape", "Duration", "Interval", "Samples"]),
+        ("/service-discovery", ["Discovered labels", "Target labels"]),
+        ("/status", ["Behind by", "Shards", "Waiting", "Sent", "Failed", "Dropped"]),
+    ],
+)
+async def test_values_have_their_names_where_a_table_has_no_room_for_a_head(
+    path: str, names: list[str]
+) -> None:
+    fields = ("lagSeconds", "shards", "minShards", "maxShards", "pendingSamples", "sentSamples")
+    endpoint: dict[str, object] = dict.fromkeys((*fields, "failedSamples", "droppedSamples"), 1)
+    endpoint |= {"name": "far", "url": "http://far", "state": "ok", "lastError": ""}
+    async with node_site(remote_write=lambda: [endpoint]) as site:
+        page = await site.text(path)
+    found = re.findall(r'data-name="([^"]+)"', page)
+    assert list(dict.fromkeys(found)) == names
+
+
 async def test_findings_stand_beside_their_lines() -> None:
     config = "scrape_configs:\n- job_name: a\n  scheme: http\n- job_name: b\n  metrics_path: /x\n"
     problems = (

@@ -39,6 +39,19 @@ async def test_every_target_is_explained(address: str, texts: list[str]) -> None
     assert 'id="what-if"' not in page
 
 
+async def test_a_job_without_targets_says_so() -> None:
+    said = "This job has no target to choose from."
+    for targets, stage, expected in (
+        (TARGETS, "", False),
+        (TARGETS[1:], "", False),
+        (TARGETS[1:], "metric", True),
+    ):
+        async with site_of(CONFIG, {"node": targets}) as site:
+            assert (said in await site.text(f"/relabel?job=node&stage={stage}")) is expected
+    async with site_of(CONFIG, {}) as site:
+        assert said in await site.text("/relabel?job=node")
+
+
 POD = """\
 apiVersion: v1
 kind: Pod

@@ -50,6 +50,7 @@ TEXTS: dict[str, str] = {
     # Discovery.
     "service_discovery": "Service discovery",
     "try_rules": "Try other rules",
+    "no_choice": "This job has no target to choose from.",
     "nothing_found": "Nothing was discovered for this job.",
     "found": "found",
     "active": "active",
