@@ -194,6 +194,8 @@ class Packed:
     def _steps(self, one: _Class, at: int, places: NDArray[np.intp], low: int, high: int) -> Ints:
         """Differences of a class' columns that lead to the rows low + 1 to high, shape [rows x places]."""
         rows, width = high - low, one.width
+        if not rows:  # there may be nothing behind the last row to lay an array on
+            return np.zeros((0, len(places)), np.int64)
         at += low * one.columns * width
         if width in (1, 2, 4, 8):
             flat = np.frombuffer(self._data, _SIGNED[width], rows * one.columns, at)
@@ -383,7 +385,7 @@ def _integer_forms(columns: NDArray[np.intp], scales: NDArray[np.uint8], numbers
         bend_widths = _widths(bends)
         # eight bytes for the first difference have to be won back
         second = (widths.astype(np.int32) - bend_widths) * len(steps) > 16
-        for width in np.unique(bend_widths[second]).tolist():
+        for width in _each(bend_widths[second]):
             where = np.flatnonzero(second & (bend_widths == width))
             body = np.zeros((len(steps), len(where)), np.int64)
             body[1:] = bends[:, where]
@@ -422,7 +424,7 @@ def _by_width(
     if widths is None:
         widths = _widths(steps)
     forms = []
-    for width in np.unique(widths).tolist():
+    for width in _each(widths):
         where = np.flatnonzero(widths == width)
         forms.append(
             _Form(
@@ -444,14 +446,24 @@ def _widths(steps: Ints) -> NDArray[np.uint8]:
     return _width(steps.min(axis=0), steps.max(axis=0))
 
 
-_LIMITS = np.array([1] + [1 << (8 * width - 1) for width in range(1, 8)], np.int64)
+_LIMITS = (1, *(1 << (8 * width - 1) for width in range(1, 8)))
 
 
 def _width(low: Ints, high: Ints) -> NDArray[np.uint8]:
-    size = np.maximum(np.where(high < 0, 0, high), np.where(low < 0, ~low, 0))
-    widths = np.searchsorted(_LIMITS, size, side="right").astype(np.uint8)
-    widths[(low < 0) & (widths == 0)] = 1
+    size = np.maximum(high, ~low)
+    size |= low < 0  # -1 needs a byte, though its other bits are none
+    widths = np.zeros(len(size), np.uint8)
+    widest = size.max(initial=0)
+    for limit in _LIMITS:
+        if limit > widest:
+            break
+        widths += size >= limit
     return widths
+
+
+def _each(widths: NDArray[np.uint8]) -> list[int]:
+    """The widths that occur, ascending."""
+    return [int(width) for width in np.bincount(widths).nonzero()[0]]
 
 
 def _native(widths: NDArray[np.uint8]) -> int:
@@ -471,41 +483,56 @@ def _without_runs(
     bits: NDArray[np.uint64],
 ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.uint64]]:
     """(runs of "no sample", stale and NaN; the bits with the number before, or after, in their place)."""
-    values = bits.view(np.float64)
-    nan = np.isnan(values)
     none = (np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
-    some = np.flatnonzero(nan.any(axis=0))
+    some = np.isnan(bits.view(np.float64)).any(axis=0).nonzero()[0]
     if not len(some):
         return none, bits
-    part = bits[:, some]
+    part = bits if len(some) == bits.shape[1] else bits.take(some, axis=1)
     kinds = np.zeros(part.shape, np.uint8)
-    for k, word in enumerate(_KINDS):
-        kinds[part == word] = k + 1
-    rows = len(bits)
-    # run boundaries along each column
-    flat = kinds.T
-    edge = np.ones((len(some), rows), np.bool_)
-    edge[:, 1:] = flat[:, 1:] != flat[:, :-1]
-    at, start = np.nonzero(edge)
-    end = np.where(np.append(at[1:] == at[:-1], False), np.append(start[1:], 0), rows)
-    kind = flat[at, start]
-    special = kind > 0
-    runs = (
-        some[at[special]].astype("<u4"),
-        start[special].astype("<u2"),
-        end[special].astype("<u2"),
-        kind[special] - np.uint8(1),
-    )
-    if not special.any():
+    for k, word in enumerate(_KINDS, start=1):
+        kinds += (part == word) * np.uint8(k)
+    runs = _runs_of(kinds, some)
+    if not len(runs[0]):
         return none, bits
-    ordinary = kinds == 0
-    last = np.maximum.accumulate(np.where(ordinary, np.arange(rows)[:, None], -1), axis=0)
-    source = np.where(last >= 0, last, ordinary.argmax(axis=0)[None, :])
-    filled = np.take_along_axis(part, source, axis=0)
-    filled[:, ~ordinary.any(axis=0)] = 0
+    filled = _filled(part, kinds == 0)
+    if part is bits:
+        return runs, filled
     bits = bits.copy()
     bits[:, some] = filled
     return runs, bits
+
+
+def _runs_of(kinds: NDArray[np.uint8], columns: NDArray[np.intp]) -> tuple[NDArray[np.generic], ...]:
+    """(column, first row, row after the last, kind - 1) of each stretch of one kind; kind 0 is no stretch."""
+    rows = len(kinds)
+    # Down the columns, with a row of another kind before and behind each.
+    down = np.zeros((kinds.shape[1], rows + 2), np.uint8)
+    down[:, 1:-1] = kinds.T
+    flat = down.ravel()
+    edge = flat[1:] != flat[:-1]
+    start = (edge & (flat[1:] != 0)).nonzero()[0]
+    end = (edge & (flat[:-1] != 0)).nonzero()[0]
+    column, row = np.divmod(start, rows + 2)
+    length = end - start
+    kind = flat[start + 1] - np.uint8(1)
+    return columns[column].astype("<u4"), row.astype("<u2"), (row + length).astype("<u2"), kind
+
+
+def _filled(bits: NDArray[np.uint64], ordinary: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """What is not `ordinary` replaced by the last that is, else the first that comes, else 0; [rows x columns]."""
+    rows, columns = bits.shape
+    at = np.where(ordinary, np.arange(rows, dtype=np.int32)[:, None], np.int32(-1))
+    np.maximum.accumulate(at, axis=0, out=at)
+    first = ordinary.argmax(axis=0).astype(np.int32)
+    np.copyto(at, first, where=at < 0)
+    source = at.astype(np.intp)
+    source *= columns
+    source += np.arange(columns)
+    filled = bits.ravel().take(source)
+    never = ~ordinary[first, np.arange(columns)]
+    if never.any():
+        filled[:, never] = 0
+    return filled
 
 
 def _add_up(numbers: Ints) -> None:

@@ -90,3 +90,9 @@ def test_columns_of_many_groups() -> None:
     for some in ([36, 0, 11], list(range(columns)), [5]):
         assert chunk.read(np.array(some), 1, 3).tolist() == values[1:4][:, some].tolist()
     assert chunk.times(1000, 3000)[1].tolist() == [2000, 3000]
+
+
+def test_the_last_row_alone_of_differences_that_no_integer_of_numpy_has() -> None:
+    for step in (1 << 20, 1 << 36, 1 << 44, 1 << 50):
+        values = (np.arange(4, dtype=np.float64) ** 3 * step)[:, None]
+        assert Packed(pack(np.arange(4), values)).read(None, 3, 1).tolist() == [[27.0 * step]]
