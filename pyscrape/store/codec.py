@@ -380,15 +380,18 @@ def _integer_forms(columns: NDArray[np.intp], scales: NDArray[np.uint8], numbers
     widths = _widths(steps)
     forms = []
     second = np.zeros(len(columns), np.bool_)
-    if len(steps) > 2:
-        bends = np.diff(steps, axis=0)
+    # The eight bytes for the first difference have to be won back: by few rows only from wide differences.
+    may = (widths.astype(np.int32) * len(steps) > 16).nonzero()[0] if len(steps) > 2 else ()
+    if len(may):
+        bends = np.diff(steps if len(may) == len(columns) else steps[:, may], axis=0)
         bend_widths = _widths(bends)
-        # eight bytes for the first difference have to be won back
-        second = (widths.astype(np.int32) - bend_widths) * len(steps) > 16
-        for width in _each(bend_widths[second]):
-            where = np.flatnonzero(second & (bend_widths == width))
+        wins = (widths[may].astype(np.int32) - bend_widths) * len(steps) > 16
+        second[may] = wins
+        for width in _each(bend_widths[wins]):
+            chosen = (wins & (bend_widths == width)).nonzero()[0]
+            where = may[chosen]
             body = np.zeros((len(steps), len(where)), np.int64)
-            body[1:] = bends[:, where]
+            body[1:] = bends[:, chosen]
             forms.append(
                 _Form(
                     _INT_2,
@@ -484,7 +487,7 @@ def _without_runs(
 ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.uint64]]:
     """(runs of "no sample", stale and NaN; the bits with the number before, or after, in their place)."""
     none = (np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
-    some = np.isnan(bits.view(np.float64)).any(axis=0).nonzero()[0]
+    some = np.flatnonzero(np.isnan(bits.view(np.float64)).any(axis=0))
     if not len(some):
         return none, bits
     part = bits if len(some) == bits.shape[1] else bits.take(some, axis=1)

@@ -14,8 +14,9 @@ import numpy as np
 
 from pyscrape.store.chunk import GROUP, Chunk
 from pyscrape.store.codec import MAX_ROWS, pack
-from pyscrape.store.layout import Columns, Layout, union
-from pyscrape.store.read import Part, Times, Values, find, on_axis, unite
+from pyscrape.store.join import Joiner, one_layout
+from pyscrape.store.layout import Columns
+from pyscrape.store.read import Part, find, on_axis
 from pyscrape.store.table import NEVER, Table
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ MERGED = 8
 """So many chunks of one size become one of the next."""
 _LAST_LEVEL = 2
 _MOST_MERGED_ROWS = 1024
-_SPARSE = 2
+_GROUP_CELLS = 64 * GROUP
 _IDLE_MS = 600_000
 _GRACE_MS = 600_000
 _SWEEP_EVERY_MS = 300_000
@@ -40,6 +41,7 @@ class Upkeep:
     def __init__(self, store: "Store") -> None:
         self._store = store
         self.waiting: deque[Table] = deque()
+        self._join = Joiner()
         self._removed: deque[tuple[frozenset[int], Columns]] = deque()
         self._symbols_swept_ms = NEVER
         self._symbols_retired: deque[tuple[int, list[int]]] = deque()
@@ -94,16 +96,18 @@ class Upkeep:
     # --- sealing ---
 
     def _seal(self, table: Table) -> Iterator[None]:
-        for batch in _batches(list(table.cut)):
-            layout, times, values = _joined(batch)
+        for batch in self._join.batches(list(table.cut), self._store.index.capacity):
+            layout, times, values = self._join.joined(batch, self._store.index.capacity)
             chunks = []
             for start in range(0, len(times), MAX_ROWS):
                 rows = slice(start, start + MAX_ROWS)
+                # Few rows of many columns, as pages whose series come and go leave them, go faster in wide groups.
+                width = max(GROUP, _GROUP_CELLS // len(times[rows]))
                 groups = []
-                for at in range(0, len(layout), GROUP):
-                    groups.append(pack(times[rows], values[rows, at : at + GROUP]))
+                for at in range(0, len(layout), width):
+                    groups.append(pack(times[rows], values[rows, at : at + width]))
                     yield
-                chunks.append(Chunk(layout, tuple(groups)))
+                chunks.append(Chunk(layout, tuple(groups), width))
             self._swap(table, batch, chunks)
 
     def _swap(self, table: Table, old: Sequence[Part], new: Sequence[Chunk]) -> None:
@@ -128,7 +132,7 @@ class Upkeep:
                     for chunk in batch:
                         chunk.level = _LAST_LEVEL
                     continue
-                layout = _one_layout(batch)
+                layout = one_layout(batch)
                 times = np.unique(np.concatenate([chunk.times(NEVER, _ALWAYS)[1] for chunk in batch]))
                 groups = []
                 for at in range(0, len(layout), GROUP):
@@ -237,37 +241,11 @@ def _chunks(table: Table) -> list[Chunk]:
     return [part for part in table.parts if isinstance(part, Chunk)]
 
 
-def _one_layout(parts: Sequence[Part]) -> Layout:
-    """The layout that all parts share, or a new one with all their series."""
-    first = parts[0].layout
-    if all(part.layout is first for part in parts):
-        return first
-    return Layout(union([part.layout.columns for part in parts]))
-
-
-def _joined(parts: Sequence[Part]) -> tuple[Layout, Times, Values]:
-    layout = _one_layout(parts)
-    return layout, *unite(find(parts, layout.columns, NEVER, _ALWAYS), len(layout))
-
-
-def _batches(parts: list[Part]) -> list[list[Part]]:
-    """Parts by the chunk that they are sealed to; halved until most cells of each chunk would hold a sample."""
-    if len(parts) < 2 or all(part.layout is parts[0].layout for part in parts):
-        return [parts] if parts else []
-    times = [part.times(NEVER, _ALWAYS)[1] for part in parts]
-    cells = sum(len(some) * len(part.layout) for part, some in zip(parts, times, strict=True))
-    rows = len(np.unique(np.concatenate(times)))
-    if rows * len(_one_layout(parts)) <= _SPARSE * cells:
-        return [parts]
-    middle = len(parts) // 2
-    return [*_batches(parts[:middle]), *_batches(parts[middle:])]
-
-
 def _worth_merging(batch: Sequence[Chunk]) -> bool:
     """Whether a merged chunk would not be much emptier than its parts, nor longer than is good for reading."""
     rows = sum(chunk.rows for chunk in batch)
     if all(chunk.layout is batch[0].layout for chunk in batch):
         return rows <= _MOST_MERGED_ROWS
-    width = len(_one_layout(batch))
+    width = len(one_layout(batch))
     distinct = len(np.unique(np.concatenate([chunk.times(NEVER, _ALWAYS)[1] for chunk in batch])))
     return distinct <= _MOST_MERGED_ROWS and width * distinct <= 1.5 * sum(chunk.samples for chunk in batch)
