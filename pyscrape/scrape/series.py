@@ -488,11 +488,11 @@ def make_split(binding: Binding, clocked: NDArray[np.bool_], report: Columns) ->
 
 def carried_over(known: Binding | None, layout: Layout) -> Columns:
     """The columns of a new layout's samples that the layout before had; the rest UNBOUND."""
-    column_of = np.full(layout.size, UNBOUND, np.int32)
     kept = layout.kept
-    if known is not None and kept is not None:
-        old = kept >= 0
-        column_of[old] = known.column_of[kept[old]]
+    if known is None or kept is None or not len(known.column_of):
+        return np.full(layout.size, UNBOUND, np.int32)
+    column_of = known.column_of.take(kept, mode="clip")
+    column_of[kept < 0] = UNBOUND
     return column_of
 
 

@@ -16,8 +16,11 @@ _REMOVED = np.uint64(1)
 _FIRST = 1024
 MISSING = -1
 _MISSING = np.int32(MISSING)
+_WINDOW = 16
+"""Slots that are looked at together: of a table two thirds full, one key in thirty is in none of as many."""
+_AT_ONCE = 2048
 _FEW = 12
-"""Keys that are looked up one by one: a pass of numpy costs as much as that many steps."""
+"""Keys that are placed one by one: a pass of numpy costs as much as that many steps."""
 
 
 class FingerprintTable:
@@ -37,25 +40,34 @@ class FingerprintTable:
 
     def find(self, keys: Keys) -> tuple[Ids, Slots]:
         """The id of every key, MISSING where there is none; and the slot where it is, or may be inserted."""
-        mask = len(self._keys) - 1
-        slots = (keys & np.uint64(mask)).astype(np.intp)
-        there = self._keys[slots]
-        on = there != keys
-        on &= there != _EMPTY
-        waiting = on.nonzero()[0]
-        while len(waiting) > _FEW:
-            places = (slots[waiting] + 1) & mask
-            slots[waiting] = places
-            there = self._keys[places]
-            waiting = waiting[(there != keys[waiting]) & (there != _EMPTY)]
-        for place in waiting.tolist():
-            key, slot = keys.item(place), slots.item(place)
-            while (seen := self._keys.item(slot)) != key and seen:
+        if len(keys) <= _AT_ONCE:
+            return self._find(keys)
+        parts = [self._find(keys[at : at + _AT_ONCE]) for at in range(0, len(keys), _AT_ONCE)]
+        return np.concatenate([ids for ids, _ in parts]), np.concatenate([slots for _, slots in parts])
+
+    def _find(self, keys: Keys) -> tuple[Ids, Slots]:
+        table, mask = self._keys, len(self._keys) - 1
+        wanted = (keys & np.uint64(mask)).astype(np.intp)
+        # Where a key probably is, copied as one item: a dozen passes fewer than a step at a time, half the time.
+        starts = np.minimum(wanted, len(table) - _WINDOW)
+        items: NDArray[np.void] = np.ndarray(
+            (len(table) - _WINDOW + 1,), f"V{_WINDOW * 8}", table, strides=(8,)
+        )
+        windows = items[starts].view(np.uint64).reshape(-1, _WINDOW)
+        ends = windows == keys[:, None]
+        ends |= windows == _EMPTY
+        slots = starts + ends.argmax(axis=1)
+        there = table[slots]
+        known = there == keys
+        far = (there != _EMPTY) > known
+        far |= starts != wanted
+        for place in far.nonzero()[0].tolist():
+            key, slot = keys.item(place), wanted.item(place)
+            while (seen := table.item(slot)) != key and seen:
                 slot = (slot + 1) & mask
-            slots[place] = slot
+            slots[place], known[place] = slot, seen == key
         ids = np.full(len(keys), _MISSING)
-        known = (self._keys[slots] == keys).nonzero()[0]
-        if len(known):
+        if known.any():
             ids[known] = self._ids[slots[known]]
         return ids, slots
 

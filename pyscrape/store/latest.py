@@ -67,6 +67,8 @@ class Latest:
 
     def put(self, place: slice | NDArray[np.integer], at_ms: int, values: Values) -> None:
         """The newest samples of some series; see `Layout.place`."""
+        if not isinstance(place, slice):
+            place = place.astype(np.intp, copy=False)  # else numpy would do it for each vector, and slower
         self._version += 1
         self._values.data[place] = values
         self._times.data[place] = at_ms
