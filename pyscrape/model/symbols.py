@@ -4,7 +4,7 @@ Code 0 is the empty string, which is also "no such label". Code 1 is `__name__`.
 another string while the process lives, so a code read from a block stays true after the store drops series.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 EMPTY = 0
@@ -23,15 +23,18 @@ class SymbolTable(Protocol):
     def text(self, code: int) -> str:
         """The string behind a code."""
 
+    def texts(self, codes: Sequence[int]) -> list[str]:
+        """The strings behind many codes."""
+
 
 class Symbols:
-    """The store's symbol table."""
+    """A symbol table in plain Python objects, for what has no store."""
 
     __slots__ = ("_codes", "_texts")
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {"": EMPTY, "__name__": NAME}
-        self._texts: list[str | None] = ["", "__name__"]
+        self._texts = ["", "__name__"]
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -47,18 +50,10 @@ class Symbols:
         return self._codes.get(text)
 
     def text(self, code: int) -> str:
-        text = self._texts[code]
-        if text is None:
-            raise KeyError(f"symbol {code} was given back")
-        return text
+        return self._texts[code]
 
-    def forget(self, codes: Iterable[int]) -> None:
-        """Give the strings of `codes` back; no series and no running query may still hold one of them."""
-        for code in codes:
-            text = self._texts[code]
-            if text is not None and code > NAME:
-                del self._codes[text]
-                self._texts[code] = None
+    def texts(self, codes: Sequence[int]) -> list[str]:
+        return list(map(self._texts.__getitem__, codes))
 
 
 class LocalSymbols:
@@ -91,3 +86,9 @@ class LocalSymbols:
 
     def text(self, code: int) -> str:
         return self._texts[-code - 1] if code < 0 else self._base.text(code)
+
+    def texts(self, codes: Sequence[int]) -> list[str]:
+        if not self._texts:
+            return self._base.texts(codes)
+        read = iter(self._base.texts([code for code in codes if code >= 0]))
+        return [self._texts[-code - 1] if code < 0 else next(read) for code in codes]

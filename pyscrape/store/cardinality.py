@@ -26,7 +26,7 @@ def cardinality(index: SeriesIndex, limit: int) -> dict[str, Ranking]:
                 values = shape.values.view[place]
                 of_value += np.bincount(values[used], minlength=given)
     text = index.symbols.known
-    lengths = np.array([len(text(code) or "") for code in range(given)], np.int64)
+    lengths = index.symbols.lengths()[:given]
     distinct = {name: int((found > 0).sum()) for name, found in counts.items()}
     size = {name: int((lengths * found).sum()) for name, found in counts.items()}
     pairs: list[tuple[str, int]] = []

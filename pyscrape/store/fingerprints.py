@@ -71,6 +71,16 @@ class FingerprintTable:
             ids[known] = self._ids[slots[known]]
         return ids, slots
 
+    def get(self, key: int) -> int:
+        """`find` for one key, without the slot."""
+        mask = len(self._keys) - 1
+        slot = key & mask
+        while (seen := self._keys.item(slot)) != key:
+            if not seen:
+                return MISSING
+            slot = (slot + 1) & mask
+        return self._ids.item(slot)
+
     def insert(self, keys: Keys, ids: Ids, slots: Slots) -> None:
         """Add keys that are distinct and not in the table; `slots` is what `find` has just said of them."""
         if (self._used + len(keys)) * 3 > len(self._keys) * 2:
@@ -115,6 +125,10 @@ class FingerprintTable:
             on = ~hit & (there != _EMPTY)
             keys, ids = keys[on], ids[on]
             slots = (slots[on] + 1) & mask
+
+    def keys(self) -> Keys:
+        """Those that are in the table, in no order."""
+        return self._keys[self._keys > _REMOVED]
 
     def fit(self) -> None:
         """Give back room when hardly any is used."""

@@ -232,9 +232,10 @@ class SeriesIndex:
     def remove(self, ids: Ids) -> None:
         """Forget series; their ids are reused only after `reuse`."""
         with self.lock:
-            for number in np.unique(self._shape.data[ids]).tolist():
+            numbers = self._shape.data[ids]
+            for number in np.flatnonzero(np.bincount(numbers)).tolist():
                 shape = self.shapes[number]
-                group = ids[self._shape.data[ids] == number]
+                group = ids[numbers == number]
                 rows = self._row.data[group]
                 codes = np.concatenate((self._metric.data[group][None], shape.values.data[:, rows]))
                 self._fingerprints.remove(keys_of(shape, codes), group)
@@ -311,15 +312,15 @@ class SeriesIndex:
             names = {name for shape in self.shapes for name in shape.names}
         return sum(len(self.codes_of(name)) for name in (NAME, *names))
 
-    def unused_symbols(self) -> list[int]:
-        """Codes that no series has, neither as a name nor as a value, and that were not retired."""
+    def unused_symbols(self) -> Codes:
+        """Codes that no series has, neither as a name nor as a value, and that were not retired; ascending."""
         with self.lock:
-            used = self.symbols.retired().copy()
-            used[self._metric.view] = True
+            unused = self.symbols.live.copy()
+            unused[self._metric.view] = False
             for shape in self.shapes:
-                used[list(shape.names)] = True
-                used[shape.values.view] = True
-        return np.flatnonzero(~used).tolist()
+                unused[list(shape.names)] = False
+                unused[shape.values.view] = False
+        return np.flatnonzero(unused).astype(np.int32)
 
     @property
     def nbytes(self) -> int:
@@ -462,8 +463,7 @@ class SeriesIndex:
         if code is None:
             return []
         codes = self.codes_of(code) if ids is None else self._codes_among(code, ids)
-        known = self.symbols.known
-        return sorted(text for one in codes.tolist() if (text := known(one)) is not None)
+        return sorted(filter(None, self.symbols.distinct_texts(codes)))
 
     def _codes_among(self, name: int, ids: Ids) -> Codes:
         with self.lock:
@@ -490,10 +490,12 @@ class SeriesIndex:
             for number in np.unique(shapes).tolist():
                 shape = self.shapes[number]
                 group = ids[shapes == number]
-                texts = [self.symbols.texts(row) for row in shape.values.data[:, self._row.data[group]]]
+                texts = [
+                    self.symbols.texts(row) for row in shape.values.data[:, self._row.data[group]].tolist()
+                ]
                 names = [self.symbols.text(name) for name in shape.names]
                 rows = [
-                    (METRIC_NAME, self.symbols.texts(self._metric.data[group])),
+                    (METRIC_NAME, self.symbols.texts(self._metric.data[group].tolist())),
                     *zip(names, texts, strict=True),
                 ]
                 rows.sort(key=itemgetter(0))

@@ -90,6 +90,10 @@ class Joiner:
             row += len(some)
         return layout, times, out
 
+    def rest(self) -> None:
+        """Give back the room of the last seals; the next take it anew."""
+        self._marks, self._serial = np.zeros(0, np.int32), 0
+
     def _fit(self, capacity: int) -> None:
         if not capacity <= len(self._marks) <= 4 * capacity:
             self._marks = np.zeros(

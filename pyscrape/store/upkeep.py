@@ -14,8 +14,9 @@ import numpy as np
 
 from pyscrape.store.chunk import GROUP, Chunk
 from pyscrape.store.codec import MAX_ROWS, pack
+from pyscrape.store.index import Codes
 from pyscrape.store.join import Joiner, one_layout
-from pyscrape.store.layout import Columns
+from pyscrape.store.layout import Columns, union
 from pyscrape.store.read import Part, find, on_axis
 from pyscrape.store.table import NEVER, Table
 
@@ -44,7 +45,7 @@ class Upkeep:
         self._join = Joiner()
         self._removed: deque[tuple[frozenset[int], Columns]] = deque()
         self._symbols_swept_ms = NEVER
-        self._symbols_retired: deque[tuple[int, list[int]]] = deque()
+        self._symbols_retired: deque[tuple[int, Codes]] = deque()
         self._removed_since_sweep = 0
         self.evicted_samples = 0
         self._evicted_logged_ms = NEVER
@@ -85,7 +86,6 @@ class Upkeep:
         store.companions.tidy(now_ms)
         yield
         self._sweep_symbols(now_ms)
-        yield from store.symbols.renew()
 
     def recount(self) -> None:
         """Count chunks and their bytes afresh."""
@@ -160,7 +160,7 @@ class Upkeep:
             gone = [ids for at_ms, ids in table.retired if at_ms < oldest]
             if gone:
                 table.retired = [entry for entry in table.retired if entry[0] >= oldest]
-                ended = np.unique(np.concatenate(gone))
+                ended = union(gone)
                 for _, ids in table.retired:  # ended again, later
                     ended = ended[~np.isin(ended, ids)]
                 left = store.homes.leave(table.number, ended)
@@ -186,9 +186,8 @@ class Upkeep:
         """Retire strings that no series uses, and forget those that no query can have seen for so long."""
         if self._symbols_swept_ms + _SWEEP_EVERY_MS > now_ms:
             return
-        if not (self._removed_since_sweep or self._symbols_retired):
-            return
         self._symbols_swept_ms = now_ms
+        self._join.rest()
         index = self._store.index
         with self._store.lock:
             while self._symbols_retired and self._symbols_retired[0][0] + _GRACE_MS <= now_ms:
@@ -196,6 +195,7 @@ class Upkeep:
             if self._removed_since_sweep:
                 self._removed_since_sweep = 0
                 self._symbols_retired.append((now_ms, index.symbols.retire(index.unused_symbols())))
+            index.symbols.tidy()
 
     def _evict(self, now_ms: int) -> Iterator[None]:
         """Drop the oldest chunks of all while the store takes more memory than it may."""

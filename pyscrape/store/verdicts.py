@@ -70,14 +70,12 @@ class Verdicts:
         return answers
 
     def _ask(self, matcher: Matcher, answers: NDArray[np.uint8], codes: Codes) -> None:
-        text = self._symbols.known
+        texts = self._symbols.distinct_texts(codes)
         values = matcher.set_values
         if values is not None:
             among = frozenset(values)
-            said = [
-                _YES if (text(code) in among) is not matcher.type.negative else _NO for code in codes.tolist()
-            ]
+            said = [_YES if (text in among) is not matcher.type.negative else _NO for text in texts]
         else:
             matches = matcher.matches
-            said = [_YES if matches(text(code) or "") else _NO for code in codes.tolist()]
+            said = [_YES if matches(text) else _NO for text in texts]
         answers[codes] = said

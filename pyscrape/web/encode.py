@@ -35,7 +35,7 @@ def metric_objects(frame: LabelFrame) -> list[bytes]:
 def _escaped(frame: LabelFrame, column: int) -> list[bytes]:
     """A column's values as the inside of JSON strings; empty where there is no such label."""
     codes, places = np.unique(frame.codes[:, column], return_inverse=True)
-    texts = [frame.symbols.text(code) for code in codes.tolist()]
+    texts = frame.symbols.texts(codes.tolist())
     values = orjson.dumps(texts)
     distinct = values[2:-2].split(b'","')
     if b'\\"' in values:  # a quote inside of a value: `","` need not stand between two of them

@@ -11,7 +11,6 @@ from pyscrape.model.label_columns import LabelColumns, by_names
 from pyscrape.store import index as index_module
 from pyscrape.store.coded import Coded, keys_of_all
 from pyscrape.store.index import SeriesIndex
-from pyscrape.store.symbols import side_by_side
 from tests.helpers.examples import examples
 
 VALUES = st.sampled_from(["", "a", "b", "c"])
@@ -93,27 +92,3 @@ def test_a_text_stands_for_all() -> None:
     columns = LabelColumns(("__name__", "pod", "job"), ("m", ["a", "b"], "j"), (0, 1))
     ids = index.ids_of([columns], 2)
     assert ids.tolist() == index.ids(list(columns.rows())).tolist()
-
-
-def test_strings_are_renewed_while_others_come_and_go() -> None:
-    index = SeriesIndex()
-    symbols = index.symbols
-    ids = index.ids([{"pod": f"pod-{k}"} for k in range(20_000)])
-    kept = symbols.codes([f"pod-{k}" for k in range(0, 20_000, 40)])
-    index.remove(np.setdiff1d(ids, ids[::40]))
-    symbols.forget(symbols.retire(index.unused_symbols()))
-    steps = symbols.renew()
-    next(steps)
-    [new] = symbols.codes(["new"])
-    assert symbols.retire(kept[:1]) == kept[:1]
-    for _ in steps:
-        pass
-    assert symbols.codes([f"pod-{k}" for k in range(40, 20_000, 40)]) == kept[1:]
-    assert [symbols.text(code) for code in (*kept[:2], new)] == ["pod-0", "pod-40", "new"]
-    assert (symbols.find("pod-0"), symbols.find("new"), symbols.find("pod-1")) == (None, new, None)
-    assert list(symbols.renew()) == [], "what is mostly there stays as it is"
-
-
-@given(st.lists(st.text("a\0", max_size=3)))
-def test_copies_of_texts_are_the_texts(texts: list[str]) -> None:
-    assert side_by_side(texts) == texts
