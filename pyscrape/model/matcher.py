@@ -57,10 +57,16 @@ class Matcher:
     name: str
     value: str
     _pattern: Pattern | None = field(init=False, repr=False, compare=False, default=None)
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+    """Matchers are keys of what a store and a query remember, and asked for it several times a query."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.type.value, self.name, self.value)))
         if self.type.regex:
             object.__setattr__(self, "_pattern", _compile(self.value))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def matches(self, text: str) -> bool:
         """Whether a label of this value is chosen; RegexTimeout when the expression takes too long."""

@@ -134,8 +134,8 @@ def _matched(ev: "Evaluator", node: BinaryExpr, left: Vector, right: Vector) -> 
     present = _meet(many.present, one.present, pairs)
     frame = _labels_of_pairs(ev, node, rule, many.frame, one.frame, pairs)
     _refuse_ambiguity(rule, frame, pairs, present, len(many.values))
-    many_values = many.values if _is_all(pairs.many, many) else many.values[:, pairs.many]
-    one_values = one.values if _is_all(pairs.one, one) else one.values[:, pairs.one]
+    many_values = many.values if _is_all(pairs.many, many.frame) else many.values[:, pairs.many]
+    one_values = one.values if _is_all(pairs.one, one.frame) else one.values[:, pairs.one]
     operands = (one_values, many_values) if swapped else (many_values, one_values)
     return _finish(ev, node, frame, operands, present)
 
@@ -155,8 +155,8 @@ def _finish(
     return merge_same(Vector(frame, values, both(present, kept), unnamed).without_empty())
 
 
-def _is_all(rows: Ids, vector: Vector) -> bool:
-    return len(rows) == len(vector.frame) and bool((rows == np.arange(len(rows))).all())
+def _is_all(rows: Ids, frame: LabelFrame) -> bool:
+    return len(rows) == len(frame) and bool((rows == np.arange(len(rows))).all())
 
 
 def _join(many_ids: Ids, one_ids: Ids, count: int) -> Pairs:
@@ -178,7 +178,7 @@ def _labels_of_pairs(
     ev: "Evaluator", node: BinaryExpr, rule: Matching, many: LabelFrame, one: LabelFrame, pairs: Pairs
 ) -> LabelFrame:
     """The labels of the result: those of the many side, less the name, with what `include` copies."""
-    frame = take(many, pairs.many)
+    frame = many if _is_all(pairs.many, many) else take(many, pairs.many)
     if node.op not in COMPARISON_OPERATORS or (node.return_bool and not ev.delayed_names):
         frame = drop_name(frame)  # arithmetic drops it at once, delayed or not
     if rule.card is Cardinality.ONE_TO_ONE:

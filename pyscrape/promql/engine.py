@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from threading import Lock
+from typing import TypeGuard
 
 import numpy as np
 
 from pyscrape.model.regex import RegexTimeout
-from pyscrape.promql.ast import Expr
+from pyscrape.promql.ast import Expr, VectorSelector
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.evaluator import Evaluator
 from pyscrape.promql.explain import render
@@ -18,6 +19,7 @@ from pyscrape.promql.parser import parse_expr
 from pyscrape.promql.plan import Plan
 from pyscrape.promql.ragged import flat_panels
 from pyscrape.promql.result import Result, ResultType, SeriesSamples
+from pyscrape.promql.selectors import of_newest
 from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
 from pyscrape.promql.storage import Storage
@@ -184,6 +186,8 @@ class Engine:
             )
         grid = scope.grid
         stats = QueryStats(detailed=detailed, steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
+        if not ranged and not detailed and _is_plain(expr):
+            return self._newest(expr, scope, limits, stats, begin)
         evaluator = Evaluator(
             plan, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
         )
@@ -201,6 +205,29 @@ class Engine:
         stats.sort_s = time.perf_counter() - begin
         return result.told(evaluator.notes.warnings, evaluator.notes.infos, stats)
 
+    def _newest(
+        self, selector: VectorSelector, scope: Scope, limits: Limits, stats: QueryStats, begin: float
+    ) -> Result:
+        """An instant query that is a selector and nothing else, without an evaluator: its answer, and its counts."""
+        at_ms = scope.grid.start_ms
+        limits.check()
+        asked = time.perf_counter()
+        stats.prepare_s = asked - begin
+        try:
+            newest = self._store.newest(selector.matchers, at_ms - scope.lookback_ms, at_ms)
+        except RegexTimeout as error:
+            raise QueryError(str(error)) from error
+        stats.read_s = time.perf_counter() - asked
+        limits.hold(len(newest.values))
+        limits.room_for(len(newest.values))  # the evaluator holds what was read, and makes as much of it
+        vector = of_newest(newest, newest.frame)
+        stats.series_read = len(newest.frame)
+        stats.saw(np.array([len(vector.frame)]))
+        stats.peak_samples = limits.peak
+        stats.eval_s = time.perf_counter() - asked
+        result = Result(ResultType.VECTOR, vector.frame, scope.grid.times_ms, vector.values)
+        return result.told([], [], stats)
+
     def _limits(
         self, max_samples: int | None, timeout_s: float | None, cancelled: Callable[[], bool] | None
     ) -> Limits:
@@ -211,6 +238,17 @@ class Engine:
         if timeout_s is None or self._timeout_s is None:
             return self._timeout_s if timeout_s is None else timeout_s
         return min(timeout_s, self._timeout_s)
+
+
+def _is_plain(expr: Expr) -> TypeGuard[VectorSelector]:
+    """Whether an expression is a selector of what is newest at the time of the query."""
+    return (
+        isinstance(expr, VectorSelector)
+        and expr.at_ms is None
+        and expr.at_edge is None
+        and expr.offset_expr is None
+        and not (expr.offset_ms or expr.anchored or expr.smoothed)
+    )
 
 
 def _milliseconds(seconds: float) -> int:

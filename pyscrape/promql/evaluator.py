@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from pyscrape.model.blocks import LabelFrame, Selection, Times, Values
+from pyscrape.model.blocks import LabelFrame, Newest, Selection, Times, Values
 from pyscrape.model.symbols import LocalSymbols, Symbols, SymbolTable
 from pyscrape.promql import aggregations, binary, functions
 from pyscrape.promql.annotations import Annotations
@@ -42,7 +42,7 @@ from pyscrape.promql.panels import (
 from pyscrape.promql.plan import Matchers, Plan, reads
 from pyscrape.promql.ragged import RaggedPanel, all_panels
 from pyscrape.promql.rate import Spans
-from pyscrape.promql.selectors import latest
+from pyscrape.promql.selectors import latest, of_newest
 from pyscrape.promql.stats import QueryStats
 from pyscrape.promql.storage import Storage
 from pyscrape.promql.values import Grid, Ranges, Value, Vector
@@ -79,7 +79,7 @@ class Evaluator:
         self._inner_s = 0.0
         self._values: dict[tuple[Expr, Grid], Value] = {}
         self._selections: dict[Matchers, Selection] = {}
-        self._newest: dict[Matchers, tuple[Panel, ...]] = {}
+        self._newest: dict[Matchers, Newest] = {}
 
     def run(self) -> Value | Ranges:
         """The value of the whole expression, Ranges for a range vector; raises QueryError."""
@@ -102,7 +102,7 @@ class Evaluator:
             if read.newest:
                 newest = self._storage.newest(matchers, read.start_ms, read.end_ms)
                 self.limits.hold(len(newest.values))
-                self._newest[matchers] = newest_panels(newest)
+                self._newest[matchers] = newest
                 self._selections[matchers] = Selection(self._read_frame(newest.frame), ())
             else:
                 selection = self._storage.select(
@@ -198,11 +198,18 @@ class Evaluator:
 
     def looked_up(self, node: VectorSelector, grid: Grid, kernel: PanelKernel = latest) -> Vector:
         """An instant selector: `kernel` applied to the lookback windows, markers included."""
+        newest = self._newest.get(node.matchers)
+        if newest is not None and kernel is latest:
+            self.limits.room_for(len(newest.values))
+            fresh = of_newest(newest, self.selection(node.matchers).frame)
+            self._saw(grid, np.array([len(fresh.frame)]))
+            return fresh
         look = instant_look(node, grid, self.scope)
         selection = self.selection(node.matchers)
-        newest = self._newest.get(node.matchers)
         panels: Iterable[Panel | RaggedPanel] = (
-            all_panels(selection, look.starts_ms, look.ends_ms, markers=True) if newest is None else newest
+            all_panels(selection, look.starts_ms, look.ends_ms, markers=True)
+            if newest is None
+            else newest_panels(newest)
         )
         of_ragged = latest if kernel is latest else None
         vector = self.assemble(selection.frame, panels, grid.count, kernel, of_ragged=of_ragged)

@@ -9,9 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Codes, LabelFrame
-from pyscrape.model.symbols import NAME, SymbolTable
+from pyscrape.model.remembered import Remembered
+from pyscrape.model.symbols import NAME, Symbols, SymbolTable
 
 Ids = NDArray[np.int64]
+
+FEW_CODES = 512
+"""So many are looked at one by one in less time than numpy needs to begin."""
+
+KEPT, KEPT_SERIES = 64, 1000
+_GROUPS: Remembered[tuple[Ids, Ids]] = Remembered(KEPT, KEPT_SERIES)
+_SERIES: Remembered[tuple[LabelFrame, Ids]] = Remembered(KEPT, KEPT_SERIES)
+_MATCHES: Remembered[tuple[Ids, Ids, int]] = Remembered(KEPT, KEPT_SERIES)
+_COLUMNS: Remembered[Codes] = Remembered(KEPT, KEPT_SERIES)
+_ORDERS: Remembered[Ids] = Remembered(KEPT, KEPT_SERIES)
+_NO_SYMBOLS = Symbols()
+"""Of what is remembered: those of a query are not to stay in memory."""
 
 # Any odd numbers do; rows with equal sums are compared cell by cell afterwards.
 _MIX = np.random.default_rng(7).integers(1, 2**63, size=64, dtype=np.uint64) | np.uint64(1)
@@ -43,16 +56,20 @@ def take(frame: LabelFrame, rows: NDArray[np.generic] | slice) -> LabelFrame:
 
 def keep(frame: LabelFrame, names: Collection[int]) -> LabelFrame:
     """Only the labels `names`."""
-    kept = [k for k, name in enumerate(frame.names) if name in names]
-    return LabelFrame(tuple(frame.names[k] for k in kept), frame.codes[:, kept], frame.symbols)
+    return _only(frame, tuple(k for k, name in enumerate(frame.names) if name in names))
 
 
 def drop(frame: LabelFrame, names: Collection[int]) -> LabelFrame:
     """All labels but `names`."""
     if not any(name in names for name in frame.names):
         return frame
-    kept = [k for k, name in enumerate(frame.names) if name not in names]
-    return LabelFrame(tuple(frame.names[k] for k in kept), frame.codes[:, kept], frame.symbols)
+    return _only(frame, tuple(k for k, name in enumerate(frame.names) if name not in names))
+
+
+def _only(frame: LabelFrame, kept: tuple[int, ...]) -> LabelFrame:
+    """The labels at some places."""
+    codes = _COLUMNS.of((frame.codes,), kept, lambda: np.ascontiguousarray(frame.codes[:, kept]).copy())
+    return LabelFrame(tuple(frame.names[k] for k in kept), codes, frame.symbols)
 
 
 def reserved(symbols: SymbolTable) -> tuple[int, ...]:
@@ -85,11 +102,17 @@ def concat(frames: Sequence[LabelFrame], symbols: SymbolTable) -> LabelFrame:
 
 def groups_of(codes: Codes) -> tuple[Ids, Ids]:
     """Equal rows of `codes` get one id: (id of each row, a row of each id), ids in the order of first appearance."""
+    return _GROUPS.of((codes,), None, lambda: _grouped(codes))
+
+
+def _grouped(codes: Codes) -> tuple[Ids, Ids]:
     rows, width = codes.shape
     if not rows:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     if not width:
         return np.zeros(rows, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    if codes.size <= FEW_CODES:
+        return _few_groups(codes)
     first, ids = _unique(_hashes(codes))
     if not (codes[first[ids]] == codes).all():  # two rows with one hash: count on the rows themselves
         packed = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.itemsize * width))).reshape(-1)
@@ -98,6 +121,15 @@ def groups_of(codes: Codes) -> tuple[Ids, Ids]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return rank[ids], first[order]
+
+
+def _few_groups(codes: Codes) -> tuple[Ids, Ids]:
+    """The groups of a few rows, row by row."""
+    keys: list[object] = codes[:, 0].tolist() if codes.shape[1] == 1 else [*map(tuple, codes.tolist())]
+    group = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
+    ids = [group[key] for key in keys]
+    return np.array(ids, dtype=np.int64), np.array([first[key] for key in group], dtype=np.int64)
 
 
 def _hashes(codes: Codes) -> NDArray[np.uint64]:
@@ -116,9 +148,16 @@ def _unique(keys: NDArray[np.generic]) -> tuple[Ids, Ids]:
 
 def group_series(frame: LabelFrame, names: Collection[int], *, without: bool) -> tuple[LabelFrame, Ids]:
     """The label sets of `by (names)` or `without (names)`, and the group of each series."""
+    # A name that only this query has a code for is none of the labels, whatever it is.
+    key = without, tuple(names)
+    groups, ids = _SERIES.of((frame.codes,), key, lambda: _grouped_series(frame, names, without=without))
+    return LabelFrame(groups.names, groups.codes, frame.symbols), ids
+
+
+def _grouped_series(frame: LabelFrame, names: Collection[int], *, without: bool) -> tuple[LabelFrame, Ids]:
     kept = drop(frame, {*names, NAME}) if without else keep(frame, names)
     ids, first = groups_of(kept.codes)
-    return take(kept, first), ids
+    return LabelFrame(kept.names, kept.codes[first], _NO_SYMBOLS), ids
 
 
 def match_ids(
@@ -130,12 +169,20 @@ def match_ids(
     else:
         ignored = {*names, NAME}
         used = tuple(dict.fromkeys(n for n in (*left.names, *right.names) if n not in ignored))
+    return _MATCHES.of((left.codes, right.codes), used, lambda: _matched_ids(left, right, used))
+
+
+def _matched_ids(left: LabelFrame, right: LabelFrame, used: Sequence[int]) -> tuple[Ids, Ids, int]:
     ids, first = groups_of(np.concatenate([columns(left, used), columns(right, used)]))
-    return ids[: len(left)], ids[len(left) :], len(first)
+    return ids[: len(left)].copy(), ids[len(left) :].copy(), len(first)
 
 
 def label_order(frame: LabelFrame) -> Ids:
     """The order of the series by their labels, pair by pair in byte order, as results are sorted."""
+    return _ORDERS.of((frame.codes,), None, lambda: _label_order(frame))
+
+
+def _label_order(frame: LabelFrame) -> Ids:
     if len(frame) < 2:
         return np.arange(len(frame))
     text = frame.symbols.text

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from pyscrape.model.blocks import Values
+from pyscrape.model.blocks import LabelFrame, Newest, Values
 from pyscrape.model.value import STALE_BITS
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.ragged import RaggedPanel
+from pyscrape.promql.values import Vector
 
 
 def latest(panel: Panel | RaggedPanel) -> tuple[Values, Mask]:
@@ -16,6 +17,13 @@ def latest(panel: Panel | RaggedPanel) -> tuple[Values, Mask]:
     fresh: Mask = values.view(np.uint64) != STALE_BITS
     fresh &= panel.counts > 0
     return values, fresh
+
+
+def of_newest(newest: Newest, frame: LabelFrame) -> Vector:
+    """What `latest` finds at one step, from the newest samples of the series; `frame` has their labels."""
+    fresh: Mask = newest.values.view(np.uint64) != STALE_BITS
+    values = newest.values[None, :]
+    return Vector(frame, values, None if fresh.all() else fresh[None, :]).without_empty()
 
 
 def times_of_latest(panel: Panel) -> tuple[Values, Mask]:

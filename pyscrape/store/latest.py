@@ -28,7 +28,7 @@ _TRIES = 20
 class Latest:
     """Newest samples by id."""
 
-    __slots__ = ("_times", "_values", "_version", "dropped_ms")
+    __slots__ = ("_times", "_values", "_version", "dropped_ms", "losses")
 
     def __init__(self) -> None:
         self._times = ById(np.int64)
@@ -36,6 +36,8 @@ class Latest:
         self._version = 0
         self.dropped_ms = NEVER
         """Nothing is known of samples until then: chunks that reached so far are gone."""
+        self.losses = 0
+        """Counts up when samples go, by whatever way: a sample that was seen is there until then."""
 
     @property
     def nbytes(self) -> int:
@@ -79,14 +81,21 @@ class Latest:
         newer = at_ms > self._times.data[ids]
         self.put(ids[newer], at_ms, values[newer])
 
+    def drop(self, until_ms: int) -> None:
+        """Chunks whose samples reached so far are gone."""
+        self.losses += 1
+        self.dropped_ms = max(self.dropped_ms, until_ms)
+
     def forget(self, ids: Ids) -> None:
         """Series without a sample."""
+        self.losses += 1
         self._version += 1
         self._times.data[ids] = NEVER
         self._version += 1
 
     def doubt(self, ids: Ids) -> None:
         """Series of which older samples came or newer ones went."""
+        self.losses += 1
         self._version += 1
         self._times.data[ids] = _UNKNOWN
         self._version += 1

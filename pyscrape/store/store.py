@@ -457,17 +457,18 @@ class Store:
                 times, values, unsure = self.latest.of(ids, end_ms)
                 if self.homes.others:
                     unsure |= np.isin(ids, np.fromiter(self.homes.others, np.int32))
+                places = self._places(ids[unsure]) if unsure.any() else None
+            if places is not None:
                 doubtful = ids[unsure]
-                places = self._places(doubtful)
-            times[unsure] = NEVER
-            if len(doubtful):
+                times[unsure] = NEVER
                 found, blocks = self._blocks(doubtful, places, start_ms, end_ms, self.inflated.read)
                 there = np.searchsorted(ids, found)
                 some_times, some_values, some = newest_of(blocks, len(found))
                 times[there[some]], values[there[some]] = some_times[some], some_values[some]
-            kept = np.flatnonzero(times > start_ms)
-            if len(kept) == len(ids):
+            late = times > start_ms
+            if late.all():
                 return Newest(frame, times, values)
+            kept = np.flatnonzero(late)
             return Newest(replace(frame, codes=frame.codes[kept]), times[kept], values[kept])
 
     def samples(
@@ -595,6 +596,21 @@ class Store:
                 found.append(ids)
         return _united(found)
 
+    def matching(self, matcher_sets: Sequence[Sequence[Matcher]]) -> Ids:
+        """Ids of the series that any of the sets chooses, whenever they have samples; ascending."""
+        with self._read():
+            return _united([self.index.match(matchers) for matchers in matcher_sets])
+
+    def newest_are_in(self, ids: Ids, start_ms: int, end_ms: int) -> bool:
+        """Whether each of some series is known at a glance to have its newest sample in (start, end]."""
+        newest_ms, _, unsure = self.latest.of(ids, end_ms)
+        return not unsure.any() and bool((newest_ms > start_ms).all())
+
+    @property
+    def losses(self) -> int:
+        """Another number whenever samples went."""
+        return self.latest.losses
+
     @property
     def series_version(self) -> int:
         """Another number whenever a series came or went."""
@@ -667,6 +683,8 @@ class Store:
 
 def _those(frame: LabelFrame, ids: Ids, found: Ids) -> LabelFrame:
     """The labels of those of `ids` that were found, in their order."""
+    if len(found) == len(ids) and (found == ids).all():
+        return frame
     return replace(frame, codes=frame.codes[np.searchsorted(ids, found)])
 
 

@@ -148,8 +148,7 @@ class Upkeep:
     def _drop(self, table: Table, gone: list[Chunk]) -> None:
         if gone:
             table.drop(gone)
-            latest = self._store.latest
-            latest.dropped_ms = max(latest.dropped_ms, *(chunk.max_ms for chunk in gone))
+            self._store.latest.drop(max(chunk.max_ms for chunk in gone))
             self._count(gone, -1)
 
     def _give_back_series(self, table: Table) -> None:

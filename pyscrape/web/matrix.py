@@ -59,7 +59,7 @@ def sample_texts(values: Matrix) -> list[list[bytes]]:
     text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
     text = text.replace(b".0,", b",").replace(b".0]", b"]")
     texts = [row.split(b",") for row in text[2:-2].split(b"],[")]
-    for row, step in np.argwhere(odd).tolist():
+    for row, step in np.argwhere(odd).tolist() if odd.any() else ():
         texts[row][step] = format_sample(values.item(row, step)).encode()
     return texts
 

@@ -23,10 +23,11 @@ class Params:
 
     def __init__(self, items: Sequence[tuple[str, str]]) -> None:
         self._items = items
+        self._first = dict(reversed(items))
 
     def first(self, name: str) -> str:
         """The first value of `name`, empty where it is absent."""
-        return next((value for key, value in self._items if key == name), "")
+        return self._first.get(name, "")
 
     def items(self) -> list[tuple[str, str]]:
         """All names and values."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 from pyscrape.model.labels import Labels
@@ -18,7 +18,7 @@ from pyscrape.promql.result import Result
 from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.stats import QueryStats
 from pyscrape.web.answers import Answer, ApiError, success, success_of
-from pyscrape.web.encode import result_data
+from pyscrape.web.encode import KeptLabels, result_data
 from pyscrape.web.params import Params, parse_duration_s
 from pyscrape.web.query_log import Span, entry
 from pyscrape.web.quick import MOST_S, Question, QuickQueries
@@ -44,6 +44,7 @@ class QueryApi:
         self._services = services
         self._engine = services.engine
         self._quick = QuickQueries()
+        self._labels = KeptLabels()
 
     def mounts(self) -> list[Mount]:
         both = ("GET", "POST")
@@ -172,15 +173,15 @@ class QueryApi:
             raise ApiError.parameter("query", error) from error
 
     def _run(self, call: Call, limit: int, span: Span, ask: Ask, room: int | None) -> Answer:
-        begin = perf_counter()
+        begin = thread_time()
         params = call.params
         _, result = self._asked(call, span, ask, room)
         result = result.limited(limit)
         wanted = params.first("stats")
         times = result.times_ms if wanted == "all" else None
         stats = result.stats.to_prometheus(times) if wanted else None
-        answer = success_of(result_data(result, stats), result.warnings, result.infos)
-        self._quick.note(_question(params, span), perf_counter() - begin, result.stats)
+        answer = success_of(result_data(result, stats, self._labels), result.warnings, result.infos)
+        self._quick.note(_question(params, span), thread_time() - begin, result.stats)
         return answer
 
     def _asked(self, call: Call, span: Span, ask: Ask, room: int | None = None) -> tuple[Expr, Result]:

@@ -38,7 +38,7 @@ class QuickQueries:
         self._known.pop(question, None)
 
     def note(self, question: Question, seconds: float, stats: QueryStats) -> None:
-        """A query was answered, in so many seconds of the clock."""
+        """A query was answered, in so many seconds of its thread's own time: what others take is no fault of it."""
         quick = seconds <= QUICK_S and stats.peak_samples <= FEW_SAMPLES and stats.series_read <= FEW_SERIES
         if not quick:
             self.forget(question)

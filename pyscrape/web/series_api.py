@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Lock
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from pyscrape.model.matcher import Matcher
 from pyscrape.model.names import unescape_name, valid_label_name
 from pyscrape.promql import QueryParseError, parse_metric_selector
 from pyscrape.store import Store
-from pyscrape.store.store import FEW_TABLES
+from pyscrape.store.store import FEW_SERIES, FEW_TABLES
 from pyscrape.web.answers import Answer, ApiError, rows, success, success_of
 from pyscrape.web.encode import label_data
 from pyscrape.web.params import Params
@@ -103,6 +104,34 @@ class Asked(NamedTuple):
     limit: int
 
 
+class Proof(NamedTuple):
+    """All series of an answer were seen to have samples in (start, end]. It holds for every window around that one
+    until samples go.
+    """
+
+    start_ms: int
+    end_ms: int
+    losses: int
+
+    def holds(self, start_ms: int, end_ms: int, losses: int) -> bool:
+        """Whether it is one for this window, too."""
+        return self.losses == losses and start_ms <= self.start_ms and self.end_ms <= end_ms
+
+
+@dataclass(slots=True)
+class Known:
+    """An answer that was given: `ids` are its series (None: all that there are), while there was this version of them.
+
+    `whole`: they are all that the matchers choose, whatever the window.
+    """
+
+    version: int
+    ids: Ids | None
+    whole: bool
+    answer: Answer
+    proof: Proof | None = None
+
+
 class AtHand:
     """Answers given before, good for as long as no series comes or goes and the window has the same ones: what
     dashboards and completions ask again and again.
@@ -110,30 +139,51 @@ class AtHand:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._answers: dict[Asked, tuple[int, Ids | None, Answer]] = {}
+        self._answers: dict[Asked, Known] = {}
         self._bytes = 0
         self._lock = Lock()
 
     def find(self, asked: Asked, ids: Ids | None) -> Answer | None:
         """The answer for the series `ids` (None: all)."""
-        version, known, answer = self._answers.get(asked, (-1, None, None))
-        if version != self._store.series_version or answer is None:
+        known = self._current(asked)
+        return known.answer if known is not None and _same(ids, known.ids) else None
+
+    def glance(self, asked: Asked, start_ms: int, end_ms: int) -> Answer | None:
+        """The answer for a window, where it can be seen that all of its series have samples in there: what `find`
+        gives for what the store chooses.
+        """
+        known = self._current(asked)
+        if known is None or known.ids is None or not known.whole:
             return None
-        return answer if _same(ids, known) else None
+        if known.proof is not None and known.proof.holds(start_ms, end_ms, self._store.losses):
+            return known.answer
+        proof = Proof(start_ms, end_ms, self._store.losses)
+        if not self._store.newest_are_in(known.ids, start_ms, end_ms):
+            return None
+        known.proof = proof
+        return known.answer
+
+    def _current(self, asked: Asked) -> Known | None:
+        known = self._answers.get(asked)
+        return known if known is not None and known.version == self._store.series_version else None
 
     def __contains__(self, asked: Asked) -> bool:
         return asked in self._answers
 
-    def keep(self, asked: Asked, version: int, ids: Ids | None, answer: Answer) -> None:
-        """Remember what was worked out for `ids` while the series had `version`."""
+    def keep(
+        self, asked: Asked, sets: Sequence[Sequence[Matcher]], version: int, ids: Ids | None, answer: Answer
+    ) -> None:
+        """Remember what was worked out for `ids`, of those that `sets` choose, while the series had `version`."""
         size = answer.size + sum(map(len, asked.matches)) + (0 if ids is None else ids.nbytes)
         if size > MOST_AT_HAND_BYTES // 4:
             return
+        few = ids is not None and len(ids) <= FEW_SERIES
+        whole = few and _same(ids, self._store.matching(sets))
         with self._lock:
             if len(self._answers) >= MOST_AT_HAND or self._bytes + size > MOST_AT_HAND_BYTES:
                 self._answers.clear()
                 self._bytes = 0
-            self._answers[asked] = (version, ids, answer)
+            self._answers[asked] = Known(version, ids, whole, answer)
             self._bytes += size
 
 
@@ -170,18 +220,20 @@ class SeriesApi:
         asked = _asked(what, call)
         if asked not in self._at_hand:
             return None
-        sets = matcher_sets(call.params, prefixed=what == SERIES)
-        if not sets:
+        window = window_ms(call.params)
+        if not asked.matches:
             # To a window that reaches to the present the first table that is alive says yes; else all have a say.
-            if window_ms(call.params)[1] < self._now_s() * 1000 and self._store.table_count > FEW_TABLES:
+            if window[1] < self._now_s() * 1000 and self._store.table_count > FEW_TABLES:
                 return None
-            return self._at_hand.find(asked, self._ids(call, sets))
-        ids = self._store.chosen_at_once(sets, *window_ms(call.params))
+            return self._at_hand.find(asked, self._ids(window, ()))
+        answer = self._at_hand.glance(asked, *window)
+        if answer is not None:
+            return answer
+        ids = self._store.chosen_at_once(matcher_sets(call.params, prefixed=what == SERIES), *window)
         return None if ids is None else self._at_hand.find(asked, ids)
 
-    def _ids(self, call: Call, sets: Sequence[Sequence[Matcher]]) -> Ids | None:
-        """The series that a call is about; None: all of them, as long as its window has a sample."""
-        window = window_ms(call.params)
+    def _ids(self, window: tuple[int, int], sets: Sequence[Sequence[Matcher]]) -> Ids | None:
+        """The series that a call is about; None: all of them, as long as its window, start and end, has a sample."""
         if sets:
             return self._store.chosen(sets, *window)
         return None if self._store.has_samples(*window) else np.zeros(0, np.int32)
@@ -189,16 +241,16 @@ class SeriesApi:
     def _answer(self, what: str, call: Call, work_out: WorkOut) -> Answer:
         """The answer at hand, or what `work_out` makes of selectors, window and limit."""
         limit = call.params.limit()
-        start_ms, end_ms = window_ms(call.params)
+        window = window_ms(call.params)
         sets = matcher_sets(call.params, prefixed=what == SERIES)
         asked = _asked(what, call)
-        version, ids = self._store.series_version, self._ids(call, sets)
+        version, ids = self._store.series_version, self._ids(window, sets)
         known = self._at_hand.find(asked, ids)
         if known is not None:
             return known
-        answer = work_out(sets, start_ms, end_ms, limit)
-        if _same(self._ids(call, sets), ids):  # no sample came into the window meanwhile
-            self._at_hand.keep(asked, version, ids, answer)
+        answer = work_out(sets, *window, limit)
+        if _same(self._ids(window, sets), ids):  # no sample came into the window meanwhile
+            self._at_hand.keep(asked, sets, version, ids, answer)
         return answer
 
     def series(self, call: Call) -> Answer:

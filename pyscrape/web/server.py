@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ HEAD_S = 20.0
 DATE_S = 1.0
 MOST_HEAD_BYTES = 1 << 17
 LONG_BYTES = 1 << 16
+_PLAIN_TARGET = re.compile(rb"""/(?:[!"$-.0-~][!"$-~]*)?""")
+"""A path with or without a query, which every reader of URLs takes apart in the same way."""
 _OF_A_BODY = {b"content-length", b"transfer-encoding", b"expect"}
 
 
@@ -67,9 +70,12 @@ class Reply(NamedTuple):
 
     def head(self, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Status line and headers, as uvicorn writes them."""
-        headers = [*default_headers, *self.answer.raw_headers(), *self.headers]
-        lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        return b"%s%s\r\n" % (STATUS_LINE[self.answer.status], lines)
+        lines = [STATUS_LINE[self.answer.status]]
+        lines += [b"%b: %b\r\n" % header for header in default_headers]
+        lines += [b"%b: %b\r\n" % header for header in self.answer.raw_headers()]
+        lines += [b"%b: %b\r\n" % header for header in self.headers]
+        lines.append(b"\r\n")
+        return b"".join(lines)
 
 
 @runtime_checkable
@@ -99,6 +105,11 @@ class Together:
             self._loop.call_soon(self.flush)
         self._waiting.append(data)
 
+    def send(self, head: bytes, body: bytes) -> None:
+        """Write head and body of an answer, and send them now."""
+        self._waiting += (head, body)
+        self.flush()
+
     def flush(self) -> None:
         """Send what waits."""
         waiting, self._waiting = self._waiting, []
@@ -119,10 +130,44 @@ class Together:
         return self._transport.get_extra_info(name)
 
 
+class Again(NamedTuple):
+    """A request that was answered at once, but for its target: clients send the same head with each of theirs."""
+
+    rest: bytes
+    """What came behind the target."""
+    scope: Scope
+    """What uvicorn says of it; path and query belong to the target."""
+
+    @classmethod
+    def of(cls, data: bytes, scope: Scope) -> "Again | None":
+        """From the bytes of a whole request; None where its target is not a plain one."""
+        line, version, rest = data.partition(b" HTTP/1.1\r\n")
+        plain = line.startswith(b"GET ") and _PLAIN_TARGET.fullmatch(line, 4)
+        return cls(version + rest, scope) if plain and rest.endswith(b"\r\n\r\n") else None
+
+    def scope_of(self, data: bytes) -> Scope | None:
+        """The scope of another request that is the same but for its target; None where that is not what came."""
+        if not data.startswith(b"GET /") or not data.endswith(self.rest):
+            return None
+        target = data[4 : -len(self.rest)]
+        if _PLAIN_TARGET.fullmatch(target) is None:
+            return None
+        path, _, query = target.partition(b"?")
+        return {**self.scope, **_target(path, query)}
+
+
+def _target(path: bytes, query: bytes) -> dict[str, object]:
+    """What a scope says of a request's target."""
+    text = path.decode("ascii")
+    return {"path": unquote(text) if "%" in text else text, "raw_path": path, "query_string": query}
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with a limit on how long, and how large, the head of a request may be.
 
     uvicorn bounds idle time between requests; a client that never finishes its first line would stay for ever.
+    Answers that are at hand are written where their request is read (`AtOnce`); a head that is the same as the one
+    before, but for its target, is not parsed again.
     """
 
     admits: Admits | None = None
@@ -131,13 +176,32 @@ class GuardedProtocol(HttpToolsProtocol):
     _knows_at_once = False
     _answered = False
     """Whether a request of the data at hand was answered at once; the next ones wait for their turn of the loop."""
+    _begun = 0
+    """Requests that began in the data at hand."""
+    _open = False
+    """Whether a request has begun and not ended."""
+    _again: Again | None = None
+    _unasked: Scope | None = None
+    """The scope of the request that was answered at once, as it was before the application saw it."""
+    _asked: Scope | None = None
+    """The scope of the request at hand, where the application was asked already and has nothing at once."""
+    _active_at = 0.0
 
     def data_received(self, data: bytes) -> None:
+        if self._again is not None and self._answer_again(self._again, data):
+            return
         waiting = self.cycle is None or self.cycle.response_complete
         if waiting and self._head_timer is None:
             self._arm()
+        whole = not self._open
         self._answered = False
+        self._begun = 0
         super().data_received(data)
+        self._asked = None
+        if self._answered:
+            alone = whole and self._begun == 1 and not self._open
+            assert self._unasked is not None
+            self._again = Again.of(data, self._unasked) if alone else None
         # Still waiting for the end of the head: what came may hold none of the body.
         if self._head_timer is not None:
             self._head_bytes += len(data)
@@ -159,7 +223,21 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.transport.flush()  # type: ignore[attr-defined]
+        self._active_at = self.loop.time()
         super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; answers that were given at once moved its timer by no more than a note."""
+        left_s = self._active_at + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def on_message_begin(self) -> None:
+        self._begun += 1
+        self._open = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._disarm()
@@ -170,39 +248,68 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._open = False
         if self.cycle is not None:  # None: no request went the ordinary way yet
             super().on_message_complete()
 
     def _is_plain_get(self) -> bool:
         """Whether what came is a GET without a body, on a connection that is kept and has nothing else to do."""
         parser = self.parser
-        most = self.limit_concurrency
         return (
             self._knows_at_once
             and parser.get_method() == b"GET"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.flow.write_paused
-            and (most is None or max(len(self.connections), len(self.tasks)) < most)
+            and self._is_free()
             and not parser.should_upgrade()
             and not any(name in _OF_A_BODY for name, _ in self.headers)
         )
 
+    def _is_free(self) -> bool:
+        """Whether nothing of this connection waits, and the server is not full."""
+        most = self.limit_concurrency
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and (most is None or (len(self.connections) < most and len(self.tasks) < most))
+        )
+
     def _answer_at_once(self) -> bool:
         """Answer here what needs no waiting: a task, and uvicorn's turns of it, cost more than a small answer does."""
+        if self._asked is not None:
+            cast("dict[str, Any]", self.scope).update(self._asked)
+            return False
         url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
         scope = cast("dict[str, Any]", self.scope)
-        scope |= {"method": "GET", "path": unquote(path) if "%" in path else path}
-        scope |= {"raw_path": url.path, "query_string": url.query or b""}
+        scope["method"] = "GET"
+        self._unasked = scope.copy()
+        scope |= _target(url.path, url.query or b"")
         reply = cast("AtOnce", self.config.app).at_once(scope)
         if reply is None:
             return False
-        self.transport.write(reply.head(self.server_state.default_headers))
-        self.transport.write(reply.answer.body)
+        self._send(reply)
         self.on_response_complete()
         return True
+
+    def _answer_again(self, again: Again, data: bytes) -> bool:
+        """Answer a request whose head is known, without parsing it; else the parser has to see it."""
+        if self._open or not self._is_free() or self.transport.is_closing():
+            return False
+        scope = again.scope_of(data)
+        if scope is None:
+            return False
+        reply = cast("AtOnce", self.config.app).at_once(scope)
+        if reply is None:
+            self._asked = scope
+            return False
+        self._send(reply)
+        self.server_state.total_requests += 1
+        self._active_at = self.loop.time()
+        return True
+
+    def _send(self, reply: Reply) -> None:
+        head = reply.head(self.server_state.default_headers)
+        cast("Together", self.transport).send(head, reply.answer.body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()

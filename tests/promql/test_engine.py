@@ -3,8 +3,12 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pyscrape.model.value import STALE
 from pyscrape.promql import Engine, QueryError
+from pyscrape.store import Store
 from tests.promql.memory_storage import MemoryStorage
 
 
@@ -154,3 +158,31 @@ def test_a_limit_keeps_the_first_series() -> None:
             assert short.to_prometheus()["result"] == whole[:1]
             assert (len(short), short.warnings) == (1, ["results truncated due to limit"])
             assert result.limited(0) is result.limited(len(whole)) is result
+
+
+SAMPLE_VALUES = [1.0, -0.5, math.nan, STALE, math.inf]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9), st.sampled_from(SAMPLE_VALUES)), max_size=20),
+    st.integers(0, 12),
+    st.sampled_from([None, 0, 1, 3, 5, 6]),
+)
+def test_a_bare_selector_is_answered_as_by_the_evaluator(
+    samples: list[tuple[int, int, float]], at: int, most: int | None
+) -> None:
+    filled = Store(out_of_order_window_ms=9000)
+    for k, at_s, value in samples:
+        filled.append({"__name__": "m", "k": str(k)}, [at_s * 1000], [value])
+    engine = Engine(filled, lookback_ms=4000)
+
+    def said(query: str, *, detailed: bool = False) -> object:
+        try:
+            result = engine.instant(query, at, max_samples=most, detailed=detailed)
+        except QueryError as error:
+            return str(error)
+        stats = result.stats
+        counts = (stats.samples, stats.peak_samples, stats.series_read, stats.steps, stats.per_step.tolist())
+        return repr(result.to_prometheus()), counts, result.warnings, result.infos
+
+    assert said("m") == said("(m)") == said("m", detailed=True)

@@ -4,10 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pyscrape.app.flags import Flags
 from pyscrape.app.settings import SettingsError, web_options
+from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.store import Store
+from pyscrape.web.params import Params
+from pyscrape.web.routes import Call
+from pyscrape.web.series_api import SeriesApi
 from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
 
 SERIES = {
@@ -359,3 +365,40 @@ async def test_answers_at_hand_follow_the_series_and_ask_no_less() -> None:
         assert (await client.error("/api/v1/labels", **{"match[]": ""}))[0] == 400
         assert (await client.error("/api/v1/labels", start="x"))[0] == 400
         assert (await client.error("/api/v1/series"))[0] == 400
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.sampled_from("abc"), st.integers(0, 9)),
+            st.tuples(st.just("ask"), st.integers(0, 20), st.integers(0, 20)),
+            st.tuples(st.just("delete"), st.sampled_from("abc"), st.integers(0, 20)),
+            st.tuples(st.just("upkeep"), st.just(0), st.integers(0, 20)),
+        ),
+        max_size=30,
+    )
+)
+@example(
+    [("append", "a", 5), ("append", "b", 5), ("ask", 3, 9), ("ask", 3, 9), ("delete", "a", 20), ("ask", 3, 9)]
+)
+def test_an_answer_at_hand_is_what_the_store_says(steps: list[tuple[str, Any, Any]]) -> None:
+    store = Store(seal_rows=4, retention_ms=12_000, out_of_order_window_ms=3000)
+    api = SeriesApi(make_services(store))
+    every = [[Matcher(MatchType.RE, "__name__", "m.*")]]
+    newest = 0
+    for step, first, second in steps:
+        if step == "append":
+            newest = max(newest, second)
+            store.append({"__name__": "m", "job": first}, [second * 1000], [1.0])
+        elif step == "delete":
+            store.delete([[Matcher(MatchType.EQ, "job", first)]], 0, second * 1000)
+        elif step == "upkeep":
+            while store.maintain((newest + second) * 1000):
+                pass
+        else:
+            fields = [("match[]", '{__name__=~"m.*"}'), ("start", str(first)), ("end", str(first + second))]
+            expected = store.label_values("job", every, first * 1000, (first + second) * 1000)
+            for _ in range(3):
+                call = Call(Params(fields), {"name": "job"}, "GET")
+                answer = api.glance("values/", call) or api.values(call)
+                assert json.loads(answer.body)["data"] == expected

@@ -9,7 +9,7 @@ import pytest
 
 from pyscrape.web import answers, query_api, quick
 from pyscrape.web.app import create_app
-from pyscrape.web.server import Reply, WebServer, bind
+from pyscrape.web.server import GuardedProtocol, Reply, WebServer, bind
 from tests.helpers.web_client import NOW_S, make_services, store_with
 
 STORE = store_with({f"up job=j{k} pod=p%é{k}" + "x" * 40: lambda _: 1.0 for k in range(40)})
@@ -135,6 +135,87 @@ async def test_requests_sent_together_are_answered_in_their_order_and_one_of_the
         bodies = [(await answer_of(reader)).partition(b"\r\n\r\n")[2] for _ in range(4)]
     assert [body[:10] for body in bodies] == [b'{"status":'] * 2 + [b"Prometheus"[:10], b'{"status":']
     assert app.at_once_paths == ["/api/v1/labels"] * 2
+
+
+SAME_HEAD = [
+    "/api/v1/labels",
+    "/api/v1/label/pod/values",
+    "/api/v1/label/job/values?limit=2",
+    "/api/v1/labels",
+    f"/api/v1/query?query=up&time={NOW_S}",
+    f"/api/v1/query?query=up{{job=%22j1%22}}&time={NOW_S}",
+    "/api/v1/series?match[]=up&limit=3",
+    "/api/v1/label/%70od/values",
+    "/api/v1/labels#fragment",
+    "//api/v1/labels",
+    "/api/v1/labels?limit=x",
+    "/-/healthy",
+    "/api/v1/label/job/values?limit=2",
+    "/api/v1/labels",
+]
+
+
+@pytest.mark.parametrize("headers", [(), ("Accept-Encoding: gzip", "X-A: b")], ids=["bare", "more"])
+@pytest.mark.usefixtures("patience")
+async def test_a_head_that_is_known_is_answered_as_any_other(headers: tuple[str, ...]) -> None:
+    quickly, ordinary = Ways(), create_app(make_services(STORE))
+
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        await ordinary(scope, receive, send)
+
+    found = []
+    for app in (quickly, plain):
+        async with served(app) as (reader, writer):
+            for path in SAME_HEAD * 3:
+                writer.write(get(path, *headers))
+                found.append(await answer_of(reader))
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
+    assert len(quickly.at_once_paths) > 2 * 7
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 20, 32, 45, -4, -2, -1])
+@pytest.mark.usefixtures("patience")
+async def test_a_known_head_in_pieces_and_with_more_behind_it_is_read_as_it_is(cut: int) -> None:
+    known, other = get("/api/v1/labels"), get("/api/v1/label/job/values?limit=1", "X: y")
+    async with served(Ways()) as (reader, writer):
+
+        async def answers(*parts: bytes, count: int = 1) -> list[bytes]:
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(0.001)
+            return [await answer_of(reader) for _ in range(count)]
+
+        (labels,), (values,) = await answers(known), await answers(other)
+        for _ in range(2):
+            assert await answers(known) == [labels]
+        assert await answers(known[:cut], known[cut:]) == [labels]
+        assert await answers(known + other[:cut], other[cut:], count=2) == [labels, values]
+        assert await answers(b"\r\n" + known) == [labels]
+        assert await answers(known + other, known, count=3) == [labels, values, labels]
+
+
+async def test_an_idle_connection_is_closed_when_its_time_since_the_last_answer_is_over() -> None:
+    sockets = bind([("127.0.0.1", 0)])
+    server = WebServer(create_app(make_services(STORE)), sockets, idle_s=5, most_connections=5)
+    serving = asyncio.create_task(server.serve(), name="server")
+    await server.started()
+    reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+    for _ in range(4):
+        writer.write(get("/api/v1/labels"))
+        await answer_of(reader)
+    (connection,) = server._server.server_state.connections
+    assert isinstance(connection, GuardedProtocol)
+    assert connection._again is not None
+    connection.timeout_keep_alive_handler()  # the timer of the first answer
+    assert not connection.transport.is_closing()
+    assert connection.timeout_keep_alive_task is not None
+    assert connection.timeout_keep_alive_task.when() - connection._active_at == pytest.approx(5)
+    connection._active_at -= 5
+    connection.timeout_keep_alive_handler()
+    assert await reader.read() == b""
+    writer.close()
+    server.stop()
+    await serving
 
 
 @pytest.mark.usefixtures("patience")

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pyscrape.model.blocks import LabelFrame
 from pyscrape.promql.engine import Engine
 from pyscrape.store import Store
 from pyscrape.web.answers import compressed, success_of
-from pyscrape.web.encode import label_data, metric_objects, result_data
-from tests.helpers.web_client import client_of, make_services, store_with
+from pyscrape.web.encode import KeptLabels, label_data, metric_objects, result_data
+from tests.helpers.web_client import NOW_S, client_of, make_services, store_with
 
 NAMES = st.sampled_from(["job", "a%s", 'q"uote', "\\", '","', "ü"])
 VALUES = st.text(st.sampled_from(list('a",\\%s\n\x00\u2028ü😀')), min_size=1, max_size=6) | st.sampled_from(
@@ -80,3 +81,42 @@ async def test_pieces_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
         for path in ("/api/v1/series?match[]=up", "/api/v1/query?query=up"):
             assert len((await client.http.get(path)).json()["data"]) in {2, 100}
         assert len((await client.get("/federate", **{"match[]": "up"})).text.splitlines()) == 101
+
+
+@given(LABEL_SETS, st.integers(0, 70), st.sampled_from(["m", "m[1m]", "m > 1", "-m", "sum by (job) (m)"]))
+@example([{"job": "%s"}, {"job": "%%"}, {}], 0, "m")
+@example([{"job": "a"}], 70, "m")
+def test_labels_that_are_kept_make_the_same_answer(
+    label_sets: list[dict[str, str]], more: int, query: str
+) -> None:
+    store = Store()
+    distinct = {tuple(sorted(one.items())) for one in label_sets} | {(("k", str(k)),) for k in range(more)}
+    for k, labels in enumerate(sorted(distinct)):
+        store.append({"__name__": "m", **dict(labels)}, [1000], [k * 0.5])
+    engine, kept = Engine(store), KeptLabels()
+    for _ in range(3):
+        result = engine.instant(query, 3)
+        plain = b"".join(result_data(result))
+        assert b"".join(result_data(result, labels=kept)) == plain
+        assert json.loads(plain) == result.to_prometheus()
+
+
+def test_labels_of_selectors_are_kept_until_series_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_with({"up job=a": lambda _: 1.0, "up job=b": lambda _: 2.0})
+    engine, kept = Engine(store), KeptLabels()
+    made = 0
+
+    def counting(frame: LabelFrame) -> list[bytes]:
+        nonlocal made
+        made += 1
+        return metric_objects(frame)
+
+    monkeypatch.setattr("pyscrape.web.encode.metric_objects", counting)
+    for _ in range(3):
+        b"".join(result_data(engine.instant("up", NOW_S), labels=kept))
+    assert made == 1
+    store.append({"__name__": "up", "job": "c"}, [int(NOW_S * 1000)], [3.0])
+    for _ in range(2):
+        answer = json.loads(b"".join(result_data(engine.instant("up", NOW_S), labels=kept)))
+        assert [one["metric"]["job"] for one in answer["result"]] == ["a", "b", "c"]
+    assert made == 2
