@@ -347,6 +347,8 @@ def counted(name: str, groups: Mapping[Labels, Vector]) -> Vector:
 
 def absent_labels(node: ast.Expr) -> dict[str, str]:
     """The labels that `absent` invents: from equalities of a selector, each label given once."""
+    while isinstance(node, ast.ParenExpr):
+        node = node.expr
     if not isinstance(node, ast.VectorSelector):
         return {}
     names = [matcher.name for matcher in node.matchers]
