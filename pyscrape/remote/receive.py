@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.names import valid_label_name, valid_metric_name
+from pyscrape.remote.encode import Times, Values, field
 from pyscrape.store.store import Store, normalised
 from pyscrape.store.table import AppendResult
-
-Times = NDArray[np.int64]
-Values = NDArray[np.float64]
 
 MAX_DECODED_BYTES = 32 << 20
 MAX_AHEAD_MS = 600_000
@@ -90,7 +88,10 @@ class Receiver:
         ahead = times > now_ms + MAX_AHEAD_MS
         out_of_bounds = int(ahead.sum())
         if out_of_bounds:
-            counts = np.add.reduceat(np.append(~ahead, False), np.cumsum(counts) - counts)[: len(counts)]
+            # A running count, as sums of slices are not zero where a slice is empty (a series of exemplars alone).
+            left = np.concatenate(([0], np.cumsum(~ahead)))
+            ends = np.cumsum(counts)
+            counts = left[ends] - left[ends - counts]
             times, values = times[~ahead], values[~ahead]
         result = self._append(columns, counts, times, normalised(values))
         self.requests += 1
@@ -302,18 +303,9 @@ def _split_slowly(series: bytes, request: _Request) -> None:
             request.histograms += 1
         if kind == 2 and number in (1, 2) and isinstance(content, bytes):
             part = labels if number == 1 else samples
-            part += bytes((_LABELS if number == 1 else _SAMPLES,)) + _encoded(len(content)) + content
+            part += field(_LABELS if number == 1 else _SAMPLES, content)
     request.labels.append(bytes(labels))
     request.samples.append(bytes(samples))
-
-
-def _encoded(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _labels(data: bytes) -> list[tuple[str, str]]:

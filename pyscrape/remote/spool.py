@@ -78,7 +78,7 @@ class Spool:
         return sum(self._sizes.values())
 
     def append(self, requests: Sequence[Request]) -> Record:
-        """Write a wave behind all others; `sync` makes it last."""
+        """Write a wave behind all others; `begin_sync` makes it last."""
         payload = b"".join(part for request in requests for part in (_head_of(request), request.body))
         if self._file is None or self._size >= self._segment_bytes:
             self._roll()

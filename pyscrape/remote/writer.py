@@ -181,13 +181,16 @@ class RemoteWriter:
 
     async def run(self) -> None:
         """Send until `finish`; what fails unexpectedly is logged and begun again."""
-        helpers: list[Callable[[], Awaitable[None]]] = [self._reshard]
+        helpers: dict[str, Callable[[], Awaitable[None]]] = {"sharding": self._reshard}
         # The messages of 2.0 carry it with each series.
         if self.config.metadata_config.send and self._message.version == 1:
-            helpers.append(self._send_metadata)
+            helpers["metadata"] = self._send_metadata
         if self.spool is not None:
-            helpers.append(self._keep_spool)
-        tasks = [asyncio.create_task(self._lasting(one), name=f"{one} of {self.name}") for one in helpers]
+            helpers["spool"] = self._keep_spool
+        tasks = [
+            asyncio.create_task(self._lasting(work), name=f"{part} of remote write {self.name}")
+            for part, work in helpers.items()
+        ]
         try:
             await self._lasting(self._send_all)
         finally:
@@ -239,7 +242,7 @@ class RemoteWriter:
             for batch in waiting:
                 self.queue.push(batch)
         elif waiting:  # its labels are in the form of the other message
-            self._wave = Wave([*(self._wave or ()), *other._encode(waiting)])
+            self._wave = Wave([*(self._wave or ()), *other._encode(other._young(waiting))])
         if self.config.send_exemplars:
             self.exemplars.inherit(other.exemplars)
         self.queue.newest_ms = max(self.queue.newest_ms, other.queue.newest_ms)
@@ -276,16 +279,19 @@ class RemoteWriter:
 
     def _take(self) -> list[Request]:
         """The oldest rows as requests."""
-        return self._encode(self.queue.take(self._full))
+        return self._encode(self._young(self.queue.take(self._full)))
+
+    def _young(self, batches: list[Batch]) -> list[Batch]:
+        """Without the samples that have become too old, which are counted."""
+        limit = self.config.queue_config.sample_age_limit
+        if not limit:
+            return batches
+        first_ms = round(self._clock() * 1000) - limit
+        young = [one for batch in batches if (one := batch.between(first_ms, LAST_SIX_BYTE_MS)) is not None]
+        self.stats.samples_dropped_total += _samples(batches) - _samples(young)
+        return young
 
     def _encode(self, batches: list[Batch]) -> list[Request]:
-        if limit := self.config.queue_config.sample_age_limit:
-            first_ms = round(self._clock() * 1000) - limit
-            young = [
-                one for batch in batches if (one := batch.between(first_ms, LAST_SIX_BYTE_MS)) is not None
-            ]
-            self.stats.samples_dropped_total += _samples(batches) - _samples(young)
-            batches = young
         most = self.config.queue_config.max_samples_per_send
         return requests_of(batches, self.shards, most, self._message, self.exemplars)
 
@@ -355,12 +361,15 @@ class RemoteWriter:
             if self._wave is not None and self._record is None and (requests := list(self._wave)):
                 self._record = spool.append(requests)
             while self.queue.pending:
-                batches = self.queue.take(self._full)
+                # What is put back is counted as dropped already, where it is too old: not once more.
+                batches = self._young(self.queue.take(self._full))
+                requests = self._encode(batches)
                 try:
-                    if requests := self._encode(batches):
+                    if requests:
                         spool.append(requests)
                 except OSError:
                     self.queue.put_back(batches)
+                    self.stats.exemplars_dropped_total += sum(request.exemplars for request in requests)
                     raise
             self._disk_error = ""
             if self._record is not None and self._wave is not None and not list(self._wave):

@@ -162,6 +162,18 @@ def test_what_is_refused_is_named_as_prometheus_names_it() -> None:
     assert stored(store) == {(("__name__", "x"),): [(AT, bits_of_float(1.0)), (AT + 1, bits_of_float(2.0))]}
 
 
+@pytest.mark.parametrize("places", [(0,), (1,), (2,), (0, 1), (0, 0, 2, 2)], ids=str)
+def test_series_without_samples_beside_samples_of_the_future(places: tuple[int, ...]) -> None:
+    """Senders put exemplars into series of their own, which have no sample."""
+    store = Store()
+    parts = [series({"__name__": "x"}, [(AT, 1.0)]), series({"__name__": "y"}, [(NOW + 600_001, 2.0)])]
+    for number, place in enumerate(places):
+        parts.insert(place, series({"__name__": f"exemplars_{number}"}, []))
+    received = Receiver(store).append(b"".join(parts), NOW)
+    assert (received.appended, received.refused) == (1, {"out of bounds": 1})
+    assert stored(store) == {(("__name__", "x"),): [(AT, bits_of_float(1.0))]}
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [

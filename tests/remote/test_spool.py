@@ -267,6 +267,46 @@ def test_a_full_disk_ends_the_promise_and_not_the_program(
     assert len(said) == 1
 
 
+def test_what_became_too_old_on_a_full_disk_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = StrictReceiver(lambda n: AWAY)
+
+    def full(self: Spool, requests: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Spool, "append", full)
+
+    async def main() -> None:
+        store = Store()
+        writers = RemoteWriters(store, folder=tmp_path, clock=wall_clock, endpoint=receiver.endpoint)
+        await writers.apply(
+            [config(queue_config={"batch_send_deadline": "1s", "sample_age_limit": "10s"})], {}
+        )
+        source = Source(store, [{"__name__": "m"}])
+        for number in range(40):
+            writers.push(*source.row(float(number)))
+            await asyncio.sleep(1)
+        [writer] = writers.writers
+        assert writer.dropped + writer.pending == writer.came == 40
+        assert writer.pending <= 12
+        await writers.stop()
+
+    run_virtual(main())
+
+
+async def test_the_tasks_of_a_writer_say_what_they_do(tmp_path: Path) -> None:
+    writers = RemoteWriters(Store(), folder=tmp_path, endpoint=StrictReceiver(lambda n: OK).endpoint)
+    await writers.apply([config(name="far")], {})
+    await asyncio.sleep(0)
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    await writers.stop()
+    assert names >= {
+        "remote write far",
+        *(f"{part} of remote write far" for part in ("sharding", "metadata", "spool")),
+    }
+
+
 def test_a_reload_during_an_outage_keeps_order_and_sends_nothing_twice(tmp_path: Path) -> None:
     receiver = StrictReceiver(lambda n: AWAY if 3 < receiver.times[n] < 30 else OK)
 
