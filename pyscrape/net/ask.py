@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,23 +55,13 @@ class Asker:
             AskError: there is none.
         """
         limit_s = self._timeout_s if timeout_s is None else timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                response = await self._client.get(
-                    url, params=list(params) or None, headers=self._headers, timeout=limit_s
-                )
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise AskError(
-                f'Get "{redacted_url(url)}": context deadline exceeded after {limit_s:g} s'
-            ) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskError(f'Get "{redacted_url(url)}": {error or type(error).__name__}') from error
-        return _reply(response)
+        asking = self._client.get(url, params=list(params) or None, headers=self._headers, timeout=limit_s)
+        return await _within(limit_s, f'Get "{redacted_url(url)}"', asking)
 
     async def post(self, url: str, body: bytes, attempt: int = 0, own: Pairs = ()) -> Reply:
-        """The answer to a POST, whatever its status; `attempt` counts from 0 and is told to the server.
+        """The answer to a POST, whatever its status; the time is for all of it, as with `get`.
 
-        `own` are headers of this request alone.
+        `attempt` counts from 0 and is told to the server, `own` are headers of this request alone.
 
         Raises:
             AskError: there is none.
@@ -79,13 +69,22 @@ class Asker:
         headers = [*own, *self._headers]
         if attempt:
             headers.append(("Retry-Attempt", str(attempt)))
-        try:
-            return _reply(await self._client.post(url, content=body, headers=headers))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AskError(f'Post "{redacted_url(url)}": {error or type(error).__name__}') from error
+        asking = self._client.post(url, content=body, headers=headers)
+        return await _within(self._timeout_s, f'Post "{redacted_url(url)}"', asking)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+async def _within(limit_s: float, what: str, asking: Awaitable[httpx.Response]) -> Reply:
+    """The answer that `asking` gives in time; AskError, whose text begins with `what`, when there is none."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return _reply(await asking)
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise AskError(f"{what}: context deadline exceeded after {limit_s:g} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise AskError(f"{what}: {error or type(error).__name__}") from error
 
 
 def _reply(response: httpx.Response) -> Reply:

@@ -4,6 +4,7 @@ Secrets in files are read again for every request and stripped, so that a rotate
 in the config itself is joined once. OAuth2 tokens are fetched when needed and kept until shortly before their end.
 """
 
+import asyncio
 import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -124,9 +125,12 @@ def _reads_files(config: HTTPClientConfig) -> bool:
 
 
 class TokenSource:
-    """OAuth2 client credentials: one token, asked for again when it is about to end."""
+    """OAuth2 client credentials: one token, asked for again when it is about to end.
 
-    __slots__ = ("_ends_at_s", "_in_body", "_post_form", "_settings", "_value")
+    All targets of a job have one source, and many scrapes may want the new token at once: the first asks for it.
+    """
+
+    __slots__ = ("_asking", "_ends_at_s", "_in_body", "_post_form", "_settings", "_value")
 
     def __init__(self, settings: OAuth2, post_form: PostForm) -> None:
         self._settings = settings
@@ -134,12 +138,18 @@ class TokenSource:
         self._value = ""
         self._ends_at_s = 0.0
         self._in_body = False
+        self._asking = asyncio.Lock()
 
     async def header(self) -> str:
         """`Bearer <token>`; raises ExchangeError (`credentials`)."""
-        if not self._value or time.monotonic() >= self._ends_at_s:
-            await self._fetch()
+        if self._ended():
+            async with self._asking:
+                if self._ended():
+                    await self._fetch()
         return self._value
+
+    def _ended(self) -> bool:
+        return not self._value or time.monotonic() >= self._ends_at_s
 
     async def _fetch(self) -> None:
         response = await self._ask()
@@ -168,11 +178,7 @@ class TokenSource:
         refuse_references(settings, "client_secret_ref")
         if settings.grant_type not in ("", "client_credentials"):
             raise ExchangeError("credentials", f"oauth2: grant_type {settings.grant_type} is not supported")
-        secret = (
-            read_secret(settings.client_secret_file, "oauth2 client secret")
-            if settings.client_secret_file
-            else settings.client_secret.reveal()
-        )
+        secret = _either(settings.client_secret_file, "oauth2 client secret", settings.client_secret.reveal())
         fields = {"grant_type": "client_credentials"}
         if settings.scopes:
             fields["scope"] = " ".join(settings.scopes)

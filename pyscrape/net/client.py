@@ -58,8 +58,10 @@ class CredentialsAuth(httpx.Auth):
             headers = await self._credentials.headers()
         except ExchangeError as error:
             raise httpx.TransportError(error.text, request=request) from error
-        for name, value in headers:
-            request.headers[name] = value
+        own = [(name.encode(), value.encode()) for name, value in headers]  # a header may have several values
+        names = {name.lower() for name, _ in own}
+        kept = [pair for pair in request.headers.raw if pair[0].lower() not in names]
+        request.headers = httpx.Headers([*kept, *own])
         yield request
 
 
@@ -105,15 +107,14 @@ def connect_text(error: BaseException, host: str, port: int) -> str:
 class ConfiguredTransport(httpx.AsyncBaseTransport):
     """httpx's own transport under a config's TLS and proxy settings, renewed when a TLS file changes."""
 
-    def __init__(self, config: HTTPClientConfig | OAuth2, *, http2: bool = False) -> None:
+    def __init__(self, config: HTTPClientConfig | OAuth2) -> None:
         settings = getattr(config, "tls_config", None) or TLSConfig()
         self._config = config
-        self._http2 = http2
         self._tls = TLSSource(settings)
         # By proxy, and whether TLS is spoken through it.
         self._inner: dict[tuple[str | None, bool], httpx.AsyncHTTPTransport] = {}
         self._context: ssl.SSLContext | None = None
-        # Pools of earlier contexts: a running watch may still read from one.
+        # Pools of the context before: what was asked then may still be read. They are closed at the next change.
         self._retired: list[httpx.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -123,8 +124,10 @@ class ConfiguredTransport(httpx.AsyncBaseTransport):
         except ExchangeError as error:
             raise httpx.TransportError(error.text, request=request) from error
         if context is not self._context:
-            self._retired = [*self._retired[-3:], *self._inner.values()]
+            ended, self._retired = self._retired, list(self._inner.values())
             self._inner, self._context = {}, context
+            for old in ended:
+                await old.aclose()
         encrypted = request.url.scheme == "https"
         inner = self._inner.get((proxy, encrypted))
         if inner is None:
@@ -146,7 +149,6 @@ class ConfiguredTransport(httpx.AsyncBaseTransport):
         try:
             return httpx.AsyncHTTPTransport(
                 verify=context,
-                http2=self._http2,
                 trust_env=False,
                 proxy=httpx.Proxy(proxy, headers=headers) if proxy else None,
                 limits=httpx.Limits(

@@ -14,7 +14,7 @@ import httpx
 
 from pyscrape.model.names import quoted
 from pyscrape.net.client import USER_AGENT, ConfiguredTransport, configured_proxy, make_credentials
-from pyscrape.net.connection import Answered, Connection, Origin, Reply
+from pyscrape.net.connection import REFUSAL_BYTES, Answered, Connection, Origin, Reply
 from pyscrape.net.errors import ExchangeError
 from pyscrape.net.inflate import Inflater
 from pyscrape.net.settings import HTTPClientConfig, TLSConfig
@@ -262,17 +262,19 @@ async def _get_through_httpx(
 
 
 async def _read(response: httpx.Response, limit: int) -> Reply:
-    inflater = Inflater(limit) if response.headers.get("content-encoding", "").lower() == "gzip" else None
+    good = response.status_code == 200
+    packed = response.headers.get("content-encoding", "").strip().lower() == "gzip"
+    inflater = Inflater(limit) if good and packed else None
     pieces: list[bytes] = []
     size = 0
     async for piece in response.aiter_raw():
-        size += len(piece)
         if inflater is not None:
             inflater.feed(piece)
-        elif limit and size >= limit and response.status_code == 200:
+        elif good and limit and size + len(piece) >= limit:
             raise ExchangeError("body_limit", "body size limit exceeded", while_reading=True)
-        else:
-            pieces.append(piece)
+        elif good or size < REFUSAL_BYTES:
+            pieces.append(piece if good else piece[:REFUSAL_BYTES])
+        size += len(piece)
     body = inflater.finish() if inflater is not None else b"".join(pieces)
     headers = [(name.lower(), value) for name, value in response.headers.raw]
     return Reply(response.status_code, response.reason_phrase, headers, body, size)

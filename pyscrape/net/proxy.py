@@ -21,8 +21,10 @@ def proxy_for(
         environment = {name.lower(): value for name, value in os.environ.items() if value}
         proxy_url = environment.get(f"{parts.scheme}_proxy", "")
         no_proxy = environment.get("no_proxy", "")
-        if parts.hostname == "localhost" or _is_loopback(parts.hostname or ""):
-            return None
+    # Go's httpproxy never asks a proxy for this machine; Prometheus uses it for all but a `proxy_url` alone.
+    local = parts.hostname == "localhost" or _is_loopback(parts.hostname or "")
+    if local and (from_environment or no_proxy):
+        return None
     if not proxy_url or excluded(parts.hostname or "", parts.port, no_proxy):
         return None
     return proxy_url if "://" in proxy_url else f"http://{proxy_url}"

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from pyscrape.net.client import ConfiguredTransport, open_client
-from pyscrape.net.proxy import proxy_for
+from pyscrape.net.client import ConfiguredTransport, configured_proxy, open_client
 from pyscrape.net.settings import HTTPClientConfig, TLSConfig
 from pyscrape.net.stream_transport import StreamTransport
 from pyscrape.net.tls import TLSSource
@@ -122,16 +121,10 @@ def open_streams(
 ) -> Streams:
     """Requests to one server by a client config: its credentials, TLS files and proxies are heeded."""
     tls = TLSSource(config.tls_config or TLSConfig())
-
-    def is_direct(url: str) -> bool:
-        return not proxy_for(
-            url,
-            proxy_url=config.proxy_url or "",
-            no_proxy=config.no_proxy or "",
-            from_environment=config.proxy_from_environment,
-        )
-
     transport = StreamTransport(
-        tls=tls.current, server_name=tls.server_name, direct=is_direct, through=ConfiguredTransport(config)
+        tls=tls.current,
+        server_name=tls.server_name,
+        direct=lambda url: configured_proxy(config, url) is None,
+        through=ConfiguredTransport(config),
     )
     return Streams(open_client(config, timeout_s=None, base_url=base_url, transport=transport), extra_headers)

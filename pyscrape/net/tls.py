@@ -16,6 +16,9 @@ VERSIONS = {
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
 
+# Of a file that is there: a folder, one that may not be read, bytes that are no text; of a text: letters beyond ASCII.
+_UNUSABLE = (OSError, UnicodeError, TypeError)
+
 _Stamp = tuple[tuple[str, int, int], ...]
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 _MAX_CONTEXTS = 1024
@@ -97,13 +100,13 @@ def make_context(settings: TLSConfig) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     try:
         _load_authorities(context, settings)
-    except ssl.SSLError as error:
+    except _UNUSABLE as error:
         raise ExchangeError(
             "credentials", f"unable to use specified CA cert {settings.ca_file}: {error}"
         ) from None
     try:
         _load_client_certificate(context, settings)
-    except ssl.SSLError as error:
+    except _UNUSABLE as error:
         text = (
             f"unable to use specified client cert ({settings.cert_file}) & key ({settings.key_file}): {error}"
         )

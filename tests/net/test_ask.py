@@ -63,3 +63,19 @@ async def test_the_time_is_for_the_whole_answer() -> None:
         await asker.get("http://h.example/x")
     assert asyncio.get_running_loop().time() < 25
     await asker.close()
+
+
+@virtually
+async def test_a_post_has_no_more_time_than_it_was_given() -> None:
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await asyncio.sleep(1)
+                yield b" "
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Drip()))
+    asker = Asker(DEFAULT_HTTP, timeout_s=20, transport=transport)
+    with pytest.raises(AskError, match=r'Post "http://h.example/x": context deadline exceeded after 20 s'):
+        await asker.post("http://h.example/x", b"")
+    assert asyncio.get_running_loop().time() < 25
+    await asker.close()

@@ -91,6 +91,25 @@ async def test_headers_of_the_config(tmp_path: Path) -> None:
     assert await sent_by(config, "X-One") == ["a", "b", "c", "from file"]
 
 
+async def test_clients_of_discoveries_send_every_value_of_a_header() -> None:
+    config = from_mapping(HTTPClientConfig, {"http_headers": {"X-One": {"values": ["a", "b"]}}})
+    async with fake_target(answering(b"{}")) as target, open_client(config) as client:
+        await client.get(target.url, headers={"x-one": "replaced", "X-Two": "kept"})
+        [request] = target.requests
+    sent = [line for line in request.decode().split("\r\n") if line.lower().startswith("x-")]
+    assert sent == ["X-Two: kept", "X-One: a", "X-One: b"]
+
+
+async def test_many_scrapes_ask_for_one_token() -> None:
+    async with fake_target(answering(b'{"access_token": "t"}', content_type="application/json")) as tokens:
+        oauth2 = {"client_id": "id", "client_secret": "s", "token_url": tokens.url}
+        client = JobClient(from_mapping(HTTPClientConfig, {"oauth2": oauth2}))
+        found = await asyncio.gather(*(client.credentials.headers() for _ in range(20)))
+        await client.aclose()
+        assert found == [[("Authorization", "Bearer t")]] * 20
+        assert len(tokens.requests) == 1
+
+
 @pytest.mark.parametrize("in_body", [False, True])
 async def test_oauth2_tokens_are_fetched_once(in_body: bool) -> None:
     asked: list[dict[str, list[str]]] = []

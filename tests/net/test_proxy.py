@@ -51,6 +51,27 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("http://a/") is None
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_this_machine_is_asked_directly_where_hosts_are_excluded(host: str) -> None:
+    """So does Prometheus 3.5: a `proxy_url` alone is asked for everything."""
+    assert proxy_for(f"http://{host}/", proxy_url="http://p", no_proxy="example.com") is None
+    assert proxy_for(f"http://{host}/", proxy_url="http://p") == "http://p"
+
+
+async def test_a_refusal_through_a_proxy_is_an_answer_whatever_its_encoding() -> None:
+    async def refusing(exchange: Exchange) -> None:
+        body = b"not gzip, " * 5000
+        head = b"HTTP/1.1 503 Busy\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+        await exchange.send(head % len(body) + body)
+
+    async with fake_target(refusing) as proxy:
+        client = JobClient(from_mapping(HTTPClientConfig, {"proxy_url": f"http://127.0.0.1:{proxy.port}"}))
+        body = await client.fetcher("http://target.test/").fetch(asyncio.get_running_loop().time() + 2)
+        await client.aclose()
+    assert (body.status, body.wire_bytes) == (503, 50_000)
+    assert body.content.startswith(b"not gzip") and len(body.content) < 50_000
+
+
 async def test_a_scrape_goes_through_the_proxy() -> None:
     async with fake_target(answering(b"m 1\n", compress=True)) as proxy:
         config = from_mapping(HTTPClientConfig, {"proxy_url": f"http://127.0.0.1:{proxy.port}"})

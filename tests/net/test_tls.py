@@ -67,6 +67,25 @@ async def test_a_server_that_is_not_trusted(tls: dict[str, object], text: str) -
     assert caught.value.text.startswith(text)
 
 
+@pytest.mark.parametrize(
+    "tls",
+    [
+        {"ca_file": "{folder}"},
+        {"ca": "no pem: é"},
+        {"cert_file": "{folder}", "key_file": "{folder}"},
+        {"cert_file": "{folder}", "key": "k"},
+        {"cert_file": "{folder}/bytes", "key": "k"},
+    ],
+    ids=str,
+)
+def test_what_is_there_and_cannot_be_used_is_said(tls: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    given = {name: text.replace("{folder}", str(tmp_path)) for name, text in tls.items()}
+    with pytest.raises(ExchangeError, match=r"unable to use specified (CA|client) cert") as caught:
+        TLSSource(from_mapping(TLSConfig, given)).current()
+    assert caught.value.reason == "credentials"
+
+
 @pytest.mark.parametrize("inline", [False, True])
 async def test_a_client_certificate(inline: bool) -> None:
     files = {"cert_file": CERTS.client, "key_file": CERTS.client_key}
