@@ -272,14 +272,17 @@ class SeriesIndex:
                 for kept in self.beside:
                     kept.fit(end)
 
-    def release(self) -> None:
-        """Give back the memory of ids that are not in use, where whole pages of the vectors are of such."""
-        with self.lock:
-            stretches = stretches_of(self._shape.view == NO_SHAPE, _LEAST_STRETCH)
-            for column in (self._metric, self._shape, self._row):
-                column.release(stretches)
-            for kept in self.beside:
-                kept.release(stretches)
+    def releases(self) -> Iterator[None]:
+        """Give back the memory of ids that are not in use, where whole pages of the vectors are of such; in steps."""
+        for release in (self.release, *(kept.release for kept in self.beside)):
+            with self.lock:
+                release(stretches_of(self._shape.view == NO_SHAPE, _LEAST_STRETCH))
+            yield
+
+    def release(self, stretches: Stretches) -> None:
+        """No series has these ids."""
+        for column in (self._metric, self._shape, self._row):
+            column.release(stretches)
 
     def copies(self) -> Iterator[tuple[tuple[int, ...], Ids, Codes, Codes]]:
         """(names, ids, metric names, values [names x series]) of all series, a shape at a time, as codes."""

@@ -33,6 +33,7 @@ _GROUP_CELLS = 64 * GROUP
 _IDLE_MS = 600_000
 _GRACE_MS = 600_000
 _SWEEP_EVERY_MS = 300_000
+_MOST_RETIRED = 32_768  # symbols at once, in some 20 ms
 _ALWAYS = 2**63 - 1
 
 
@@ -81,11 +82,11 @@ class Upkeep:
         store.open_bytes = open_bytes
         store.layout_bytes = sum(layouts.values())
         yield from self._evict(now_ms)
-        self._reuse_ids()
+        yield from self._reuse_ids()
         store.inflated.tidy(now_ms, store.parts_of)
         store.companions.tidy(now_ms)
         yield
-        self._sweep_symbols(now_ms)
+        yield from self._sweep_symbols(now_ms)
 
     def recount(self) -> None:
         """Count chunks and their bytes afresh."""
@@ -172,29 +173,44 @@ class Upkeep:
             if table.closed and not table.parts and not table.retired:
                 store.remove_table(table)
 
-    def _reuse_ids(self) -> None:
+    def _reuse_ids(self) -> Iterator[None]:
         """Ids are given to new series when no query that may still hold them is left."""
+        index = self._store.index
         reading = self._store.readers()
         if not self._removed:
             return
+        free: list[Columns] = []
         while self._removed and not self._removed[0][0] & reading:
-            self._store.index.reuse(self._removed.popleft()[1])
-        self._store.index.release()
+            free.append(self._removed.popleft()[1])
+        if free:
+            index.reuse(np.concatenate(free))
+            yield
+        yield from index.releases()
 
-    def _sweep_symbols(self, now_ms: int) -> None:
-        """Retire strings that no series uses, and forget those that no query can have seen for so long."""
+    def _sweep_symbols(self, now_ms: int) -> Iterator[None]:
+        """Retire strings that no series uses, and forget those that no query can have seen for so long.
+
+        Where there are very many, the next round goes on: a look at all series tells which those are by then.
+        """
         if self._symbols_swept_ms + _SWEEP_EVERY_MS > now_ms:
             return
-        self._symbols_swept_ms = now_ms
         self._join.rest()
         index = self._store.index
-        with self._store.lock:
-            while self._symbols_retired and self._symbols_retired[0][0] + _GRACE_MS <= now_ms:
+        while self._symbols_retired and self._symbols_retired[0][0] + _GRACE_MS <= now_ms:
+            with self._store.lock:
                 index.symbols.forget(self._symbols_retired.popleft()[1])
-            if self._removed_since_sweep:
-                self._removed_since_sweep = 0
-                self._symbols_retired.append((now_ms, index.symbols.retire(index.unused_symbols())))
-            index.symbols.tidy()
+            yield
+        more = False
+        if self._removed_since_sweep:
+            with self._store.lock:
+                unused = index.unused_symbols()
+                more = len(unused) > _MOST_RETIRED
+                self._symbols_retired.append((now_ms, index.symbols.retire(unused[:_MOST_RETIRED])))
+            yield
+        index.symbols.tidy()
+        if not more:
+            self._removed_since_sweep = 0
+            self._symbols_swept_ms = now_ms
 
     def _evict(self, now_ms: int) -> Iterator[None]:
         """Drop the oldest chunks of all while the store takes more memory than it may."""

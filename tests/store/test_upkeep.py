@@ -9,6 +9,7 @@ import pytest
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.value import ABSENT_BITS
 from pyscrape.store import Store
+from pyscrape.store import upkeep as upkeep_module
 from pyscrape.store.upkeep import MERGED
 
 HOUR_MS = 3_600_000
@@ -132,6 +133,29 @@ def test_symbols_of_vanished_series_are_given_back() -> None:
     assert store.symbols.find("value") != code
     assert store.series([[Matcher(MatchType.EQ, "pod", "pod-1")]], 0, 10**9)
     assert len(again) == 1
+
+
+def test_symbols_that_are_many_go_in_rounds_and_those_in_use_again_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep_module, "_MOST_RETIRED", 3)
+    store = Store(retention_ms=HOUR_MS)
+    table = store.table("t")
+    gone = table.add_columns([{"gone": f"v-{k}"} for k in range(10)])
+    codes = store.symbols.codes([f"v-{k}" for k in range(10)])
+    table.append(0, gone, np.zeros(10))
+    table.retire(gone)
+    minute = 0
+    while store.symbols.find("v-0") is not None:  # the name goes first
+        minute += 1
+        settle(store, minute * 60_000)
+    assert [store.symbols.find(f"v-{k}") for k in (1, 2, 9)] == [None, codes[2], codes[9]]
+    again = table.add_columns([{"back": "v-9"}])
+    for later in range(minute + 1, minute + 30):
+        table.append(later * 60_000, again, np.zeros(1))
+        settle(store, later * 60_000)
+    assert [store.symbols.known(code) for code in codes] == [None] * 9 + ["v-9"]
+    assert store.series([[Matcher(MatchType.EQ, "back", "v-9")]], 0, 10**9)
 
 
 def test_queries_beside_appends_and_upkeep() -> None:
