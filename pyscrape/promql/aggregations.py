@@ -15,6 +15,7 @@ from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations
 from pyscrape.promql.ast import AggregateExpr
 from pyscrape.promql.errors import QueryError
+from pyscrape.promql.exact import sums_by_group
 from pyscrape.promql.format import format_float, go_number
 from pyscrape.promql.frames import Ids, drop, empty_frame, group_series, keep, take, with_label
 from pyscrape.promql.grouping import Groups
@@ -22,7 +23,7 @@ from pyscrape.promql.histograms import doubt_quantiles
 from pyscrape.promql.labelling import valid_target
 from pyscrape.promql.over_time import mean_of, outside_quantiles, quantile_of_sorted
 from pyscrape.promql.panels import Mask
-from pyscrape.promql.sums import NOTHING, few_sums, sum_first_axis
+from pyscrape.promql.sums import NOTHING, few_sums
 from pyscrape.promql.topk import ranks
 from pyscrape.promql.values import Grid, Vector
 from pyscrape.promql.xxhash import xxhash64
@@ -72,7 +73,7 @@ def _filled(values: Values, present: Mask | None, filler: float) -> Values:
 def _sum(values: Values, present: Mask | None, groups: Groups) -> Values:
     if values.size <= FEW_CELLS:
         return few_sums(_filled(values, present, NOTHING), groups.ids.tolist(), groups.count)
-    return groups.fold(_filled(values, present, NOTHING), NOTHING, sum_first_axis)
+    return sums_by_group(_filled(values, present, NOTHING), groups)
 
 
 def _avg(values: Values, present: Mask | None, groups: Groups) -> Values:

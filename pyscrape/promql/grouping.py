@@ -47,6 +47,12 @@ class Groups:
     def sizes(self) -> Ids:
         return np.bincount(self.ids, minlength=self.count)
 
+    def in_order(self) -> tuple[Ids | None, Ids]:
+        """(the series group by group, None where they stand so; where in that order each group begins)."""
+        order = None if (self.ids[1:] >= self.ids[:-1]).all() else np.argsort(self.ids, kind="stable")
+        sizes = self.sizes()
+        return order, np.cumsum(sizes) - sizes
+
     def cohorts(self) -> Iterator[Cohort]:
         """All groups, those of similar size together; members in the order of the series."""
         sizes = self.sizes()
@@ -76,7 +82,8 @@ class Groups:
         """How many members of each group are present, [steps x groups]."""
         if present is None:
             return np.broadcast_to(self.sizes(), (steps, self.count))
-        order = np.argsort(self.ids, kind="stable")
-        starts = np.searchsorted(self.ids[order], np.arange(self.count))
-        counts: Ids = np.add.reduceat(present[:, order], starts, axis=1, dtype=np.int64)
+        order, starts = self.in_order()
+        counts: Ids = np.add.reduceat(
+            present if order is None else present[:, order], starts, axis=1, dtype=np.int64
+        )
         return counts

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Times, Values
 from pyscrape.promql.errors import QueryError
+from pyscrape.promql.exact import window_sums
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.ragged import RaggedPanel
 from pyscrape.promql.rate import Spans, changed, count_steps, extrapolated, fell, of_last_two
-from pyscrape.promql.sums import settle, sum_first_axis, two_sum, window_extremes, window_sums
+from pyscrape.promql.sums import settle, sum_first_axis, two_sum, window_extremes
 
 Kernel = Callable[..., tuple[Values, Mask]]
 Counts = NDArray[np.int64]

@@ -79,18 +79,18 @@ def _exact_sum(cells: list[float]) -> float:
     return total + NOTHING
 
 
-def window_sums(panel: Panel) -> Floats:
+def compensated_window_sums(panel: Panel) -> Floats:
     """Compensated sum of each window, [steps x series]; an empty window sums to 0.
 
-    No window is ever a difference of longer ones.
+    No window is ever a difference of longer ones. Where `exact` can, it is three times as fast.
     """
     longest = int((panel.hi - panel.lo).max(initial=0))
     cells = panel.shape[0] * panel.shape[1]
     if cells * longest <= (panel.values.size + cells) * longest.bit_length():
         return _gathered_sums(panel, longest)
-    pieces = _pieces(panel)
-    if pieces is not None:
-        return _sums_of_pieces(panel, *pieces)
+    cut = pieces(panel)
+    if cut is not None:
+        return _sums_of_pieces(panel, *cut)
     return _sums_of_runs(panel, longest)
 
 
@@ -128,7 +128,7 @@ def _sums_of_runs(panel: Panel, longest: int) -> Floats:
     return settle(total, lost)
 
 
-def _pieces(panel: Panel) -> tuple[Positions, int] | None:
+def pieces(panel: Panel) -> tuple[Positions, int] | None:
     """Where a range is a whole number of steps: the edges of what lies between two of them, and how many pieces every
     window consists of. None where that is not so, or where a step sees hardly more than a sample.
     """

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from pyscrape.model.blocks import Block
 from pyscrape.model.value import ABSENT, ABSENT_BITS, STALE
+from pyscrape.promql import exact as exact_module
 from pyscrape.promql import sums as sums_module
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.panels import Panel, build_panels
 from pyscrape.promql.rate import Spans
-from pyscrape.promql.sums import few_sums, sum_first_axis, window_extremes, window_sums
+from pyscrape.promql.exact import sums_by_group, window_sums
+from pyscrape.promql.grouping import Groups
+from pyscrape.promql.sums import compensated_window_sums, few_sums, sum_first_axis, window_extremes
 from tests.helpers.examples import examples
 
 NUMBERS = st.one_of(
@@ -53,6 +56,53 @@ def test_few_sums_are_those_of_many(members: list[tuple[int, float]]) -> None:
             assert got[group] != 0 or math.copysign(1, got[group]) == 1  # as Prometheus begins with 0
 
 
+@given(
+    st.lists(st.lists(NUMBERS, min_size=6, max_size=6), min_size=1, max_size=5),
+    st.lists(st.integers(0, 2), min_size=6, max_size=6),
+)
+def test_sums_by_group_are_those_of_each_group(rows: list[list[float]], members: list[int]) -> None:
+    names, ids = np.unique(members, return_inverse=True)
+    values, groups = np.array(rows), Groups(ids.reshape(-1), len(names))
+    with np.errstate(all="ignore"):
+        got, plain = sums_by_group(values, groups), groups.fold(values, 0.0, sum_first_axis)
+    for step, row in enumerate(rows):
+        for group in range(len(names)):
+            cells = [value for value, of in zip(row, ids.tolist(), strict=True) if of == group]
+            size = max((abs(v) for v in cells if math.isfinite(v)), default=0.0)
+            for sums in (got, plain):
+                assert close(float(sums[step, group]), exact(cells), size * 1e-16)
+                assert sums[step, group] != 0 or math.copysign(1, sums[step, group]) == 1
+
+
+@given(
+    st.lists(st.floats(1, 1e6), min_size=90, max_size=90),
+    st.sampled_from((1.0, 1e-30, 1e12)),
+    st.booleans(),
+    st.integers(1, 3),
+    st.lists(st.integers(0, 3), min_size=2, max_size=9),
+)
+def test_sums_without_rounding_are_used(
+    numbers: list[float], size: float, dense: bool, columns: int, apart: list[int]
+) -> None:
+    """Of numbers in life, in windows of all forms: plain additions are proven, and right to the last place."""
+    values = np.array(numbers[: 90 // columns * columns]).reshape(-1, columns)
+    values *= size ** np.arange(columns)  # each series in its own size
+    lo = np.minimum(np.cumsum(apart), len(values))
+    hi = np.minimum(lo + max(apart), len(values))
+    seen = panel(values.tolist(), lo.tolist(), hi.tolist())
+    if not dense:
+        shift = np.arange(columns) * len(values)
+        flat = values.T.reshape(-1)
+        times = np.tile(seen.times_ms, columns)
+        seen = Panel(seen.series, times, flat, seen.lo[:, None] + shift, seen.hi[:, None] + shift)
+    found = exact_module._exact_window_sums(seen)
+    assert found is not None
+    for k, (start, end) in enumerate(zip(lo, hi, strict=True)):
+        for column in range(columns):
+            wanted = math.fsum(values[start:end, column].tolist())
+            assert math.isclose(found[k, column], wanted, rel_tol=3e-16)
+
+
 def panel(values: list[list[float]], lo: list[int], hi: list[int]) -> Panel:
     matrix = np.array(values, dtype=np.float64)
     return Panel(
@@ -72,12 +122,14 @@ def test_window_sums_and_extremes(rows: list[tuple[float, float]], windows: list
     lo, hi = [min(w) for w in windows], [max(w) for w in windows]
     seen = panel([list(row) for row in rows], lo, hi)
     with np.errstate(all="ignore"):
-        sums, least = window_sums(seen), window_extremes(seen, np.fmin)
+        ways = window_sums(seen), compensated_window_sums(seen)
+        least = window_extremes(seen, np.fmin)
     for k, (start, end) in enumerate(zip(lo, hi, strict=True)):
         for column in (0, 1):
             cells = [row[column] for row in rows[start:end]]
             size = max((abs(v) for v in cells if math.isfinite(v)), default=0.0)
-            assert close(float(sums[k, column]), exact(cells) if cells else -0.0, size * 1e-16)
+            for sums in ways:
+                assert close(float(sums[k, column]), exact(cells) if cells else -0.0, size * 1e-16)
             numbers = [v for v in cells if not math.isnan(v)]
             if cells:
                 assert close(float(least[k, column]), min(numbers) if numbers else math.nan, 0)
@@ -105,8 +157,9 @@ def test_windows_of_whole_pieces(
             seen.series, np.tile(seen.times_ms, 2), flat, seen.lo[:, None] + shift, seen.hi[:, None] + shift
         )
     with np.errstate(all="ignore"):
-        answers = [window_sums(seen), sums_module._sums_of_runs(seen, int((seen.hi - seen.lo).max()))]
-        pieces = sums_module._pieces(seen)
+        answers = [window_sums(seen), compensated_window_sums(seen)]
+        answers.append(sums_module._sums_of_runs(seen, int((seen.hi - seen.lo).max())))
+        pieces = sums_module.pieces(seen)
         assert pieces is not None or len(lo) <= number or 2 * edges[-1] < 3 * len(sizes)
         if pieces is not None:
             answers.append(sums_module._sums_of_pieces(seen, *pieces))
