@@ -6,6 +6,7 @@ the store has joined chunks and, where one series lived in several tables, the t
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,23 @@ class LabelFrame:
         return Labels((text(name), text(code)) for name, code in zip(self.names, row, strict=True) if code)
 
 
+class Facts(NamedTuple):
+    """What is known of all samples of a block, because somebody has looked; False where nobody has.
+
+    `whole`: every cell is a sample that is a number. `rising`: and none is smaller than the one before it.
+    """
+
+    whole: bool = False
+    rising: bool = False
+
+    def __and__(self, other: "Facts") -> "Facts":
+        """What is known of two blocks."""
+        return Facts(self.whole and other.whole, self.rising and other.rising)
+
+
+UNKNOWN = Facts()
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Samples of some series of a selection on one time axis.
@@ -60,6 +78,7 @@ class Block:
     series: NDArray[np.int64]
     times_ms: Times
     values: Values
+    facts: Facts = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +89,8 @@ class Ragged:
     ascending from 0. `times_ms`: shape [groups x rows], never decreasing along a row; what is not in (start_ms, end_ms]
     stands as start_ms or end_ms + 1 and is no part of the selection. `values`: shape [columns x more rows]; that of
     column c at `times_ms[owner[c], k]` is `values[c, first + k]`. No sample is a NaN of any kind, and what stands at
-    end_ms + 1 is no smaller than the sample before it, or a sample itself. Read-only for the receiver.
+    end_ms + 1 is no smaller than the sample before it, or a sample itself. Read-only for the receiver. `rising`: it is
+    known that no sample of the selection is smaller than the one before it.
     """
 
     series: NDArray[np.int64]
@@ -80,6 +100,7 @@ class Ragged:
     first: int
     start_ms: int
     end_ms: int
+    rising: bool = False
 
     @property
     def cells(self) -> int:
@@ -95,7 +116,7 @@ class Ragged:
             low, high = np.searchsorted(times, (self.start_ms, self.end_ms), side="right").tolist()
             if low < high:
                 values = self.values[columns, self.first + low : self.first + high]
-                yield Block(self.series[columns], times[low:high], values.T)
+                yield Block(self.series[columns], times[low:high], values.T, Facts(True, self.rising))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ blocks it came from.
 """
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
@@ -50,7 +52,8 @@ class Panel:
     """Windows over samples; see the module for the two forms.
 
     `series`: shape [series], rows in the selection's frame. `times_ms`: [rows] or [samples], increasing within
-    a window. Window k of series s is the half-open range lo..hi of axis 0, empty where lo == hi.
+    a window. Window k of series s is the half-open range lo..hi of axis 0, empty where lo == hi. `rising`: it is known
+    that no sample of a series is smaller than the one before it.
     """
 
     series: NDArray[np.int64]
@@ -58,6 +61,7 @@ class Panel:
     values: Values
     lo: Positions
     hi: Positions
+    rising: bool = False
 
     @property
     def dense(self) -> bool:
@@ -127,7 +131,7 @@ class Panel:
         for start in range(0, series, width):
             part = slice(start, start + width)
             if self.dense:
-                yield Panel(self.series[part], self.times_ms, self.values[:, part], self.lo, self.hi)
+                yield replace(self, series=self.series[part], values=self.values[:, part])
             else:
                 lo, hi = self.lo[:, part], self.hi[:, part]
                 begin = min(int(lo.min()), len(self.values) - 1)
@@ -138,6 +142,7 @@ class Panel:
                     self.values[begin:end],
                     lo - begin,
                     hi - begin,
+                    self.rising,
                 )
 
 
@@ -188,8 +193,8 @@ def _parts(
     low, high = np.searchsorted(block.times_ms, (starts_ms[0], ends_ms[-1]), side="right").tolist()
     if low == high:
         return
-    block = Block(block.series, block.times_ms[low:high], block.values[low:high])
-    usable = _usable(block.values, markers)
+    block = Block(block.series, block.times_ms[low:high], block.values[low:high], block.facts)
+    usable = None if block.facts.whole else _usable(block.values, markers)
     if usable is None:
         yield _dense(block, starts_ms, ends_ms)
         return
@@ -200,7 +205,7 @@ def _parts(
     width = max(1, FLAT_SAMPLES // len(block.times_ms))
     for start in range(0, len(block.series), width):
         part = slice(start, start + width)
-        yield Block(block.series[part], block.times_ms, block.values[:, part])
+        yield Block(block.series[part], block.times_ms, block.values[:, part], block.facts)
 
 
 def panels_of_steps(
@@ -233,7 +238,7 @@ def _usable(values: Values, markers: bool) -> Mask | None:
 
 
 def _columns(block: Block, chosen: Mask) -> Block:
-    return Block(block.series[chosen], block.times_ms, block.values[:, chosen])
+    return Block(block.series[chosen], block.times_ms, block.values[:, chosen], block.facts)
 
 
 def _dense(block: Block, starts_ms: Times, ends_ms: Times) -> Panel:
@@ -244,6 +249,7 @@ def _dense(block: Block, starts_ms: Times, ends_ms: Times) -> Panel:
         block.values,
         np.searchsorted(times, starts_ms, side="right"),
         np.searchsorted(times, ends_ms, side="right"),
+        block.facts.rising,
     )
 
 
@@ -271,7 +277,8 @@ def _flat(
     hi_flat = hi[:, owner] + start
     values = np.concatenate([block.values.T.reshape(-1) for block in blocks])
     times = np.concatenate([_tiled(block.times_ms, len(block.series)) for block in blocks])
-    good = _usable(values, markers) if good is None else good
+    facts = reduce(operator.and_, (block.facts for block in blocks))
+    good = _usable(values, markers) if good is None and not facts.whole else good
     if good is not None:
         before = np.zeros(len(good) + 1, dtype=np.int64)
         before[1:] = np.cumsum(good, dtype=np.int32)  # five times as fast as summing into 64 bits
@@ -280,7 +287,7 @@ def _flat(
     series = np.concatenate([block.series for block in blocks])
     if not len(values):  # nothing but holes: kernels still index, so give them something to index
         values, times = np.full(1, np.nan), np.zeros(1, dtype=np.int64)
-    return Panel(series, times, values, lo_flat, hi_flat)
+    return Panel(series, times, values, lo_flat, hi_flat, facts.rising)
 
 
 def _tiled(times_ms: Times, columns: int) -> Times:

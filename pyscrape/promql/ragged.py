@@ -41,6 +41,11 @@ class RaggedPanel:
         return self.samples.series
 
     @property
+    def rising(self) -> bool:
+        """Whether it is known that no sample is smaller than the one before it."""
+        return self.samples.rising
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(steps, series) of everything a kernel returns."""
         return len(self.lo), len(self.samples.series)
@@ -105,6 +110,7 @@ class RaggedPanel:
             one.first,
             one.start_ms,
             one.end_ms,
+            one.rising,
         )
         return RaggedPanel(samples, self.lo[:, start:end], self.hi[:, start:end])
 
@@ -129,7 +135,7 @@ class RaggedPanel:
         values = one.values[columns, one.first : one.first + rows].reshape(-1)
         start = (np.arange(len(owner)) * rows)[:, None]
         lo, hi = ((edges.T.take(owner, axis=0) + start).T for edges in (self.lo, self.hi))
-        return Panel(one.series[columns], times, values, lo, hi)
+        return Panel(one.series[columns], times, values, lo, hi, one.rising)
 
     def panels(self) -> Iterator[Panel]:
         """All series as flat panels of bounded size."""

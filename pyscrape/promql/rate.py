@@ -71,6 +71,8 @@ def extrapolated(
 
 def _add_resets(panel: Panel | RaggedPanel, growth: Values) -> None:
     """Add to `growth` the value before every drop inside each window, in the order of time."""
+    if panel.rising:
+        return
     if isinstance(panel, RaggedPanel):
         seen = panel.rows_seen()
         columns = np.flatnonzero(np.logical_or.reduce(np.less(seen[:, 1:], seen[:, :-1]), axis=1))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pyscrape.model.blocks import Room
+from pyscrape.model.blocks import UNKNOWN, Facts, Room
 from pyscrape.store.layout import Columns
 from pyscrape.store.read import Part, Times, Values, find, reads_of, unite
 from pyscrape.store.segment import Segment
@@ -25,9 +25,11 @@ class Entry:
     """Samples of some series that live in the same tables, in (start_ms, end_ms]; used under its lock."""
 
     __slots__ = (
+        "_facts",
         "_growing",
         "_rows",
         "_seen",
+        "_unseen",
         "end_ms",
         "idle_since_ms",
         "ids",
@@ -48,6 +50,8 @@ class Entry:
         self.values: Values = np.zeros((0, 0))
         self.start_ms = self.end_ms = 0
         self._rows = 0
+        self._facts = UNKNOWN
+        self._unseen = 0  # rows at the end that `facts` has not looked at
         self._seen: set[int] = set()
         self._growing: list[tuple[Segment, int]] = []
 
@@ -64,6 +68,16 @@ class Entry:
         """Whether all cells from a row on are samples that are numbers."""
         values = self.values[row : self._rows]
         return not values.size or not math.isnan(values.min())
+
+    def facts(self) -> Facts:
+        """What is known of all cells; what has come since this was asked is looked at."""
+        if self._unseen:
+            new = self.values[max(0, self._rows - self._unseen - 1) : self._rows]
+            whole, rising = self._facts if self._unseen < self._rows else (True, True)
+            whole = whole and not (new.size and math.isnan(new.min()))
+            self._facts = Facts(whole, whole and rising and not np.less(new[1:], new[:-1]).any())
+            self._unseen = 0
+        return self._facts
 
     def copy(self) -> "Entry":
         """Another entry of the same rows, to be followed by itself."""
@@ -98,7 +112,7 @@ class Entry:
         else:
             times, values = np.zeros(0, np.int64), np.zeros((0, len(ids)))
         self.ids, self.times, self.values = ids, times, values
-        self._rows = len(self.times)
+        self._rows = self._unseen = len(self.times)
         self.start_ms, self.end_ms = start_ms, end_ms
         self._remember(parts, growing)
 
@@ -181,6 +195,7 @@ class Entry:
             self.start_ms = max(self.start_ms, start_ms) if first else self.start_ms
         self.times[self._rows : rows] = times
         self.values[self._rows : rows] = values
+        self._unseen += len(times)
         self._rows = rows
 
 

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from pyscrape.model.blocks import Ragged, Room, unlimited
+from pyscrape.model.blocks import UNKNOWN, Facts, Ragged, Room, unlimited
 from pyscrape.store.entry import Entry
 from pyscrape.store.layout import Columns
 from pyscrape.store.read import Part, Times, Values
@@ -41,8 +41,8 @@ class Inflated:
         start_ms: int,
         end_ms: int,
         room: Room = unlimited,
-    ) -> tuple[Columns, Times, Values]:
-        """(series, times, values) of those of `ids` that the parts of some tables may have in (start_ms, end_ms]."""
+    ) -> tuple[Columns, Times, Values, Facts]:
+        """(series, times, values, what is known of these) of those of `ids` that the parts of some tables may have in (start_ms, end_ms]."""
         key = (tables, ids.tobytes())
         with self._lock:
             known = self._entries.get(key)
@@ -53,22 +53,24 @@ class Inflated:
             entry.make(parts, ids, start_ms, end_ms, room)
             if entry.values.size >= FEWEST_CELLS and entry.nbytes <= self.max_bytes // 2:
                 self._keep(key, entry)
-            return entry.view(start_ms, end_ms)
+            return *entry.view(start_ms, end_ms), UNKNOWN
         entry = known[0]
         with entry.lock:
             entry.idle_since_ms = None
             if entry.has(parts, start_ms, end_ms):
                 answer = entry.view(start_ms, end_ms)
                 room(answer[2].size)
-                return answer
+                return *answer, entry.facts()
             if entry.follow(parts, ids, start_ms, end_ms):
                 answer = entry.view(start_ms, end_ms)
                 room(answer[2].size)
+                facts = entry.facts()
             else:
                 entry.make(parts, ids, start_ms, end_ms, room)
                 answer = entry.view(start_ms, end_ms)
+                facts = UNKNOWN
         self._keep(key, entry)
-        return answer
+        return *answer, facts
 
     def read_shelf(
         self, key: bytes, parts_of: PartsOf, start_ms: int, end_ms: int, room: Room

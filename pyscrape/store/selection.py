@@ -1,12 +1,14 @@
 """From chosen series to blocks: each table's columns, series of several tables joined, equal time axes put together."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Block
+from pyscrape.model.blocks import Block, Facts
 from pyscrape.store.read import Part, Times, Values
 from pyscrape.store.shelf import Group
 
@@ -21,20 +23,21 @@ MOST_COLUMNS = 1024
 """Of all tables that go together."""
 _AFRESH_MS = 3_600_000
 
-Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Times, Values]]
-"""(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values)."""
+Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Times, Values, Facts]]
+"""(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values, facts)."""
 
 
 class _Columns:
     """Columns on one time axis, before equal axes are put together."""
 
-    __slots__ = ("ids", "tables", "times", "values")
+    __slots__ = ("facts", "ids", "tables", "times", "values")
 
-    def __init__(self, tables: tuple[int, ...], ids: Ids, times: Times, values: Values) -> None:
+    def __init__(self, tables: tuple[int, ...], ids: Ids, times: Times, values: Values, facts: Facts) -> None:
         self.tables = tables
         self.ids = ids
         self.times = times
         self.values = values
+        self.facts = facts
 
 
 class Companions:
@@ -178,7 +181,8 @@ def blocks_of(groups: list[list[_Columns]], row: int = 0) -> tuple[Ids, tuple[Bl
         else:
             count = sum(len(one.ids) for one in group)
             values = np.concatenate([one.values for one in group], axis=1)
-        blocks.append(Block(rows[row : row + count], group[0].times, values))
+        facts = reduce(operator.and_, (one.facts for one in group))
+        blocks.append(Block(rows[row : row + count], group[0].times, values, facts))
         ids += [one.ids for one in group]
         row += count
     return (np.concatenate(ids) if ids else np.zeros(0, np.int32)), tuple(blocks)

@@ -39,6 +39,8 @@ class Shelf:
         "_in_order",
         "_lock",
         "_owner",
+        "_rising",
+        "_size",
         "_times",
         "entries",
         "groups",
@@ -59,12 +61,13 @@ class Shelf:
         self._owner = np.repeat(np.arange(len(entries)), columns)
         self._times: Times
         self._buffer: Values
+        self._rising = False
+        self._size = 0
         self._lay_out(_EVER)
 
     @property
     def nbytes(self) -> int:
-        own = sum(entry.nbytes - entry.values.nbytes - entry.times.nbytes for entry in self.entries)
-        return self._buffer.nbytes + self._times.nbytes + self.ids.nbytes + own
+        return self._size
 
     def _lay_out(self, start_ms: int) -> None:
         """All rows after a time into a new matrix."""
@@ -84,6 +87,13 @@ class Shelf:
             self._times[group, : len(times)] = times
             entry.move(self._times[group], place, len(times), max(entry.start_ms, start_ms))
             column += values.shape[1]
+        self._note()
+
+    def _note(self) -> None:
+        """Its size, and what is known of its samples, after rows have come."""
+        own = sum(entry.nbytes - entry.values.nbytes - entry.times.nbytes for entry in self.entries)
+        self._size = self._buffer.nbytes + self._times.nbytes + self.ids.nbytes + own
+        self._rising = all([entry.facts().rising for entry in self.entries])  # a list: all take note of their rows
 
     def read(self, parts_of: PartsOf, start_ms: int, end_ms: int, room: Room) -> Ragged | None:
         """The samples in (start, end]; `series` are places in `ids`. None: the entries have to be read anew."""
@@ -100,7 +110,7 @@ class Shelf:
             self.idle_since_ms = None
             # Where this ends before its time, by a limit or an entry that does not fit, some entry may stand elsewhere.
             self._in_order = False
-            grown = made = False
+            grown = made = followed = False
             for (tables, ids), entry in zip(self.groups, self.entries, strict=True):
                 parts = parts_of(tables)
                 if entry.has(parts, start_ms, end_ms):
@@ -109,6 +119,7 @@ class Shelf:
                 if entry.follow(parts, ids, start_ms, end_ms):
                     good = entry.whole_from(min(rows, entry.rows))
                     grown |= entry.values.base is not self._buffer
+                    followed = True
                 else:
                     entry.make(parts, ids, start_ms, end_ms, more)
                     good = len(entry.ids) == len(ids) and entry.whole_from(0)
@@ -120,11 +131,13 @@ class Shelf:
                 rows_of = [entry.rows for entry in self.entries]
                 if 2 * min(rows_of) < max(rows_of):
                     return None
+            elif followed:
+                self._note()
             self._in_order = True
             low, high = _rows_between(self._times, start_ms, end_ms)
             room(max(0, (high - low) * len(self.ids) - told))
             times = self._times[:, low:high].clip(start_ms, end_ms + 1)
-            return Ragged(np.arange(len(self.ids)), self._owner, times, self._buffer, low, start_ms, end_ms)
+            return Ragged(np.arange(len(self.ids)), self._owner, times, self._buffer, low, start_ms, end_ms, self._rising)
 
     def outdated(self, parts_of: Callable[[int], Sequence[Part]]) -> bool:
         """Whether any entry is."""

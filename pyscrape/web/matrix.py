@@ -54,10 +54,16 @@ def matrix_rows(times_ms: Sequence[int], values: Matrix, present: Mask | None = 
 def sample_texts(values: Matrix) -> list[list[bytes]]:
     """The text of every number of a matrix that has some."""
     size = np.abs(values)
-    # orjson writes exponents from 1e16 and below 1e-5; `not (a <= b)` also finds NaN.
+    # orjson writes exponents from 1e16 and below 1e-5; `not (a <= b)` also finds NaN. -0 is no whole number to it.
     odd = ~((size < 1e16) & ((size >= 1e-5) | (size == 0)))
-    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
-    text = text.replace(b".0,", b",").replace(b".0]", b"]")
+    odd |= (size == 0) & np.signbit(values)
+    whole = odd | (values == np.rint(values))
+    if whole.all():  # as integers, there is no `.0` to be looked for
+        text = orjson.dumps(np.where(odd, 0.0, values).astype(np.int64), option=orjson.OPT_SERIALIZE_NUMPY)
+    else:
+        text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+        if whole.any():
+            text = text.replace(b".0,", b",").replace(b".0]", b"]")
     texts = [row.split(b",") for row in text[2:-2].split(b"],[")]
     for row, step in np.argwhere(odd).tolist() if odd.any() else ():
         texts[row][step] = format_sample(values.item(row, step)).encode()

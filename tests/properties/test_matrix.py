@@ -15,7 +15,7 @@ SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 5))
 NUMBERS = st.one_of(
     st.floats(width=64),
     st.integers(-(10**22), 10**22).map(float),
-    st.sampled_from([-0.0, 1e-5, 1e-6, 1e16, 1e21, 0.1]),
+    st.sampled_from([-0.0, 1e-5, 1e-6, 2.0**53 + 2, 1e16 - 2, 1e16, 1e21, 0.1]),
 )
 
 

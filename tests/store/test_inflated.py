@@ -57,6 +57,9 @@ def samples(
     selection = store.select([Matcher(MatchType.RE, "i", which)], start, end, ragged=ragged)
     out: dict[Any, dict[int, int]] = {}
     for block in selection.plain():
+        facts, rows = block.facts, block.values
+        assert not facts.whole or not np.isnan(rows).any()
+        assert not facts.rising or (facts.whole and (rows[1:] >= rows[:-1]).all())
         for k, series in enumerate(block.series.tolist()):
             words = zip(block.times_ms.tolist(), block.values[:, k].view(np.uint64).tolist(), strict=True)
             found = {at: word for at, word in words if word != ABSENT_BITS}
