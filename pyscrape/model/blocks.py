@@ -89,8 +89,7 @@ class Ragged:
     ascending from 0. `times_ms`: shape [groups x rows], never decreasing along a row; what is not in (start_ms, end_ms]
     stands as start_ms or end_ms + 1 and is no part of the selection. `values`: shape [columns x more rows]; that of
     column c at `times_ms[owner[c], k]` is `values[c, first + k]`. No sample is a NaN of any kind, and what stands at
-    end_ms + 1 is no smaller than the sample before it, or a sample itself. Read-only for the receiver. `rising`: it is
-    known that no sample of the selection is smaller than the one before it.
+    end_ms + 1 is no smaller than the sample before it, or a sample itself. Read-only for the receiver.
     """
 
     series: NDArray[np.int64]
@@ -100,7 +99,7 @@ class Ragged:
     first: int
     start_ms: int
     end_ms: int
-    rising: bool = False
+    facts: Facts = Facts(whole=True)
 
     @property
     def cells(self) -> int:
@@ -116,7 +115,7 @@ class Ragged:
             low, high = np.searchsorted(times, (self.start_ms, self.end_ms), side="right").tolist()
             if low < high:
                 values = self.values[columns, self.first + low : self.first + high]
-                yield Block(self.series[columns], times[low:high], values.T, Facts(True, self.rising))
+                yield Block(self.series[columns], times[low:high], values.T, self.facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,7 @@ def _avg(values: Values, present: Mask | None, groups: Groups) -> Values:
 
 def _extreme(better: np.ufunc) -> Fold:
     def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
-        return groups.fold(
-            _filled(values, present, np.nan), np.nan, lambda cells: better.reduce(cells, axis=0)
-        )
+        return groups.reduce(_filled(values, present, np.nan), better)
 
     return fold
 

@@ -121,7 +121,7 @@ class Evaluator:
     def value(self, expr: Expr, grid: Grid) -> Value:
         """The value of a scalar, string or instant vector expression at every step of `grid`."""
         expr = bare(expr)
-        if grid.count > 1 and same_at_every_step(expr):
+        if self._plan.pinned and grid.count > 1 and same_at_every_step(expr):
             return _at_all_steps(self.value(expr, grid.first), grid.count)
         if not self._plan.shares:
             return self._compute(expr, grid)

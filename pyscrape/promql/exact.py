@@ -150,7 +150,8 @@ def _sums_between(panel: Panel, edges: Positions) -> Floats:
     most = int(counts.max())
     if panel.dense and int(counts.min()) == most:
         inside = values[edges[0] : edges[-1]].reshape(len(counts), most, -1)
-        return inside.sum(axis=1)
+        whole: Floats = inside.sum(axis=1)
+        return whole
     # Behind the last sample stands a nothing, so that every edge is a place.
     values = np.concatenate([values, np.zeros_like(values[:1])])
     if panel.dense:

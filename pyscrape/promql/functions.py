@@ -143,7 +143,8 @@ def _doubt_counters(ev: "Evaluator", call: Call, vector: Vector) -> None:
     """An info per metric whose name (or type label, where there is one) does not say that it is a counter."""
     text = ev.symbols.text
     kinds = columns(vector.frame, (NAME, ev.symbols.code("__type__")))
-    for name_code, type_code in np.unique(kinds, axis=0).tolist():
+    distinct = kinds[:1] if (kinds == kinds[:1]).all() else np.unique(kinds, axis=0)
+    for name_code, type_code in distinct.tolist():
         name, kind = text(name_code), text(type_code)
         if not name:
             continue

@@ -24,7 +24,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Block, Newest, Selection, Times, Values
+from pyscrape.model.blocks import UNKNOWN, Block, Facts, Newest, Selection, Times, Values
 from pyscrape.model.value import ABSENT_BITS, STALE_BITS
 
 Positions = NDArray[np.int64]
@@ -52,8 +52,7 @@ class Panel:
     """Windows over samples; see the module for the two forms.
 
     `series`: shape [series], rows in the selection's frame. `times_ms`: [rows] or [samples], increasing within
-    a window. Window k of series s is the half-open range lo..hi of axis 0, empty where lo == hi. `rising`: it is known
-    that no sample of a series is smaller than the one before it.
+    a window. Window k of series s is the half-open range lo..hi of axis 0, empty where lo == hi.
     """
 
     series: NDArray[np.int64]
@@ -61,7 +60,7 @@ class Panel:
     values: Values
     lo: Positions
     hi: Positions
-    rising: bool = False
+    facts: Facts = UNKNOWN
 
     @property
     def dense(self) -> bool:
@@ -142,7 +141,7 @@ class Panel:
                     self.values[begin:end],
                     lo - begin,
                     hi - begin,
-                    self.rising,
+                    self.facts,
                 )
 
 
@@ -249,7 +248,7 @@ def _dense(block: Block, starts_ms: Times, ends_ms: Times) -> Panel:
         block.values,
         np.searchsorted(times, starts_ms, side="right"),
         np.searchsorted(times, ends_ms, side="right"),
-        block.facts.rising,
+        block.facts,
     )
 
 
@@ -287,7 +286,7 @@ def _flat(
     series = np.concatenate([block.series for block in blocks])
     if not len(values):  # nothing but holes: kernels still index, so give them something to index
         values, times = np.full(1, np.nan), np.zeros(1, dtype=np.int64)
-    return Panel(series, times, values, lo_flat, hi_flat, facts.rising)
+    return Panel(series, times, values, lo_flat, hi_flat, facts)
 
 
 def _tiled(times_ms: Times, columns: int) -> Times:

@@ -67,12 +67,20 @@ class Plan:
     narrowed: Mapping[Expr, Narrowing]
     repeated: frozenset[Expr]
     """Wide parts of `narrowed` included."""
+    pinned: bool
+    """Whether any part has an @, and so may be the same at every step although it reads samples."""
 
     @classmethod
     def of(cls, expr: Expr) -> "Plan":
         """The plan for an expression."""
         chosen = narrowed(expr)
-        return cls(expr, chosen, repeated(expr) | {narrowing.wide for narrowing in chosen.values()})
+        wide = {narrowing.wide for narrowing in chosen.values()}
+        pinned = any(
+            node.at_ms is not None or node.at_edge is not None
+            for node in walk(expr)
+            if isinstance(node, VectorSelector | SubqueryExpr)
+        )
+        return cls(expr, chosen, repeated(expr) | wide, pinned)
 
     @property
     def shares(self) -> bool:
@@ -83,17 +91,17 @@ class Plan:
 def reads(plan: Plan, scope: Scope) -> dict[Matchers, Read]:
     """For each distinct set of matchers what the query reads."""
     found: dict[Matchers, Read] = {}
-    for matchers, read in _uses(plan.expr, scope.grid, scope, plan.narrowed.keys()):
+    for matchers, read in _uses(plan.expr, scope.grid, scope, plan.narrowed.keys(), pinned=plan.pinned):
         found[matchers] = found.get(matchers, read) | read
     return found
 
 
 def _uses(
-    expr: Expr, grid: Grid, scope: Scope, unread: Set[Expr] = frozenset()
+    expr: Expr, grid: Grid, scope: Scope, unread: Set[Expr] = frozenset(), *, pinned: bool
 ) -> Iterator[tuple[Matchers, Read]]:
     if not grid.count or (unread and expr in unread):
         return
-    if grid.count > 1 and same_at_every_step(expr):
+    if pinned and grid.count > 1 and same_at_every_step(expr):
         grid = grid.first
     match expr:
         case VectorSelector():
@@ -108,16 +116,17 @@ def _uses(
             start, end = int(look.starts_ms[0]) - back, int(look.ends_ms[-1]) + ahead
             yield expr.selector.matchers, Read(start, end, newest=False)
         case SubqueryExpr():
-            yield from _uses(expr.expr, subquery_grid(expr, range_look(expr, grid, scope), scope), scope)
+            inner = subquery_grid(expr, range_look(expr, grid, scope), scope)
+            yield from _uses(expr.expr, inner, scope, pinned=pinned)
         case Call() if expr.function.name == "info":
-            yield from _uses(time_selector(expr), grid, scope)
-            yield from _uses(info_selector(expr), grid, scope)
-            yield from _uses(expr.args[0], grid, scope, unread)
+            yield from _uses(time_selector(expr), grid, scope, pinned=pinned)
+            yield from _uses(info_selector(expr), grid, scope, pinned=pinned)
+            yield from _uses(expr.args[0], grid, scope, unread, pinned=pinned)
         case Call() if expr.function.name == "timestamp":
-            yield from _uses(expr.args[0], grid, scope)  # looks at the samples themselves
+            yield from _uses(expr.args[0], grid, scope, pinned=pinned)  # looks at the samples themselves
         case _:
             for part in parts(expr):
-                yield from _uses(part, grid, scope, unread)
+                yield from _uses(part, grid, scope, unread, pinned=pinned)
 
 
 def repeated(expr: Expr) -> frozenset[Expr]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Ragged, Selection, Times, Values
+from pyscrape.model.blocks import Facts, Ragged, Selection, Times, Values
 from pyscrape.promql.panels import (
     FLAT_SAMPLES,
     SLICE_CELLS,
@@ -41,9 +41,8 @@ class RaggedPanel:
         return self.samples.series
 
     @property
-    def rising(self) -> bool:
-        """Whether it is known that no sample is smaller than the one before it."""
-        return self.samples.rising
+    def facts(self) -> Facts:
+        return self.samples.facts
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,7 +109,7 @@ class RaggedPanel:
             one.first,
             one.start_ms,
             one.end_ms,
-            one.rising,
+            one.facts,
         )
         return RaggedPanel(samples, self.lo[:, start:end], self.hi[:, start:end])
 
@@ -132,10 +131,16 @@ class RaggedPanel:
         owner = one.owner[columns]
         rows = one.times_ms.shape[1]
         times = one.times_ms.take(owner, axis=0).reshape(-1)
-        values = one.values[columns, one.first : one.first + rows].reshape(-1)
+        values = one.values[columns, one.first : one.first + rows]
+        behind = self.hi[-1].take(owner)[:, None] <= np.arange(rows)
+        if (
+            behind.any()
+        ):  # what stands there need not be finite, which kernels that work on all samples would have to ask
+            values = np.where(behind, 0.0, values)
+        values = values.reshape(-1)
         start = (np.arange(len(owner)) * rows)[:, None]
         lo, hi = ((edges.T.take(owner, axis=0) + start).T for edges in (self.lo, self.hi))
-        return Panel(one.series[columns], times, values, lo, hi, one.rising)
+        return Panel(one.series[columns], times, values, lo, hi, one.facts)
 
     def panels(self) -> Iterator[Panel]:
         """All series as flat panels of bounded size."""

@@ -71,7 +71,7 @@ def extrapolated(
 
 def _add_resets(panel: Panel | RaggedPanel, growth: Values) -> None:
     """Add to `growth` the value before every drop inside each window, in the order of time."""
-    if panel.rising:
+    if panel.facts.rising:
         return
     if isinstance(panel, RaggedPanel):
         seen = panel.rows_seen()

@@ -12,7 +12,7 @@ from pyscrape.promql.values import Vector
 def latest(panel: Panel | RaggedPanel) -> tuple[Values, Mask]:
     """The last sample of each lookback window, and where there is one; a staleness marker ends the series."""
     values = panel.at(panel.last())
-    if isinstance(panel, RaggedPanel):  # which has no markers
+    if panel.facts.whole:  # no markers
         return values, panel.spread(panel.counts > 0)
     fresh: Mask = values.view(np.uint64) != STALE_BITS
     fresh &= panel.counts > 0

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyscrape.model.blocks import LabelFrame, Times, Values
+from pyscrape.model.blocks import Codes, LabelFrame, Times, Values
 from pyscrape.promql.errors import QueryError
-from pyscrape.promql.frames import concat, drop_name, groups_of, reserved, take
+from pyscrape.promql.frames import column, concat, drop_name, groups_of, reserved, take
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.ragged import RaggedPanel
 from pyscrape.promql.rate import Spans
@@ -92,6 +92,8 @@ class Vector:
         frame = drop_name(self.frame)
         if len(frame.names) == len(self.frame.names):
             return self
+        if all(_is_one(column(self.frame, name)) for name in reserved(frame.symbols)):
+            return replace(self, frame=frame)  # series that differ, differ in what is left
         return merge_same(replace(self, frame=frame), strict=strict)
 
     def settle_names(self) -> "Vector":
@@ -106,6 +108,10 @@ class Vector:
                 codes[self.unnamed, self.frame.names.index(name)] = 0
         frame = LabelFrame(self.frame.names, codes, self.frame.symbols)
         return merge_same(replace(self, frame=frame, unnamed=None))
+
+
+def _is_one(codes: Codes) -> bool:
+    return not len(codes) or bool((codes == codes[0]).all())
 
 
 def both(a: Mask | None, b: Mask | None) -> Mask | None:

@@ -11,11 +11,11 @@ from pyscrape.model.blocks import Block
 from pyscrape.model.value import ABSENT, ABSENT_BITS, STALE
 from pyscrape.promql import exact as exact_module
 from pyscrape.promql import sums as sums_module
+from pyscrape.promql.exact import sums_by_group, window_sums
+from pyscrape.promql.grouping import Groups
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.panels import Panel, build_panels
 from pyscrape.promql.rate import Spans
-from pyscrape.promql.exact import sums_by_group, window_sums
-from pyscrape.promql.grouping import Groups
 from pyscrape.promql.sums import compensated_window_sums, few_sums, sum_first_axis, window_extremes
 from tests.helpers.examples import examples
 
