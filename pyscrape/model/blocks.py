@@ -64,6 +64,7 @@ class Facts(NamedTuple):
 
 
 UNKNOWN = Facts()
+WHOLE = Facts(whole=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Ragged:
     first: int
     start_ms: int
     end_ms: int
-    facts: Facts = Facts(whole=True)
+    facts: Facts = WHOLE
 
     @property
     def cells(self) -> int:

@@ -42,7 +42,9 @@ class Inflated:
         end_ms: int,
         room: Room = unlimited,
     ) -> tuple[Columns, Times, Values, Facts]:
-        """(series, times, values, what is known of these) of those of `ids` that the parts of some tables may have in (start_ms, end_ms]."""
+        """(series, times, values, what is known of them) of those of `ids` that the parts of some tables may have
+        in (start_ms, end_ms].
+        """
         key = (tables, ids.tobytes())
         with self._lock:
             known = self._entries.get(key)
