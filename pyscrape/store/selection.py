@@ -24,8 +24,8 @@ MOST_COLUMNS = 1024
 _AFRESH_MS = 3_600_000
 
 Read = Callable[[tuple[int, ...], Sequence[Part], Ids, int, int], tuple[Ids, Times, Values, Facts]]
-"""(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values, what is
-known of these)."""
+"""(numbers of tables, their parts, ids, start, end) -> (ids that may have samples in (start, end], times, values, what
+is known of them)."""
 
 
 class _Columns:
