@@ -100,16 +100,19 @@ def _exact_window_sums(panel: Panel) -> Floats | None:
         return np.full(panel.shape, NOTHING)
     first, end = int(panel.lo.min()), int(panel.hi.max())
     seen = panel.values[first:end]
-    seen_panel = replace(panel, values=seen, lo=panel.lo - first, hi=panel.hi - first)
-    # Series by series: in a flat panel each has what lies before the first window of the next.
-    begin = np.zeros(1, np.int64) if panel.dense else np.minimum(seen_panel.lo[0], len(seen) - 1)
-    least, most = (of.reduceat(seen, begin, axis=0) for of in (np.minimum, np.maximum))
+    lo, hi = panel.lo - first, panel.hi - first
     if panel.dense:
-        least, most = least[0], most[0]
+        least, most = seen.min(axis=0), seen.max(axis=0)
+    else:
+        # Series by series, without what lies between their windows; behind all, a nothing to which the last edge points.
+        seen = np.append(seen, NOTHING)
+        edges = np.stack([lo[0], hi[-1]], axis=1).reshape(-1)
+        least, most = (of.reduceat(seen, edges)[::2] for of in (np.minimum, np.maximum))
     sigma = _sigma(least, most, np.array(longest))
     if sigma is None:
         return None
-    wide = sigma if panel.dense else np.repeat(sigma, np.diff(seen_panel.lo[0], append=len(seen)))
+    wide = sigma if panel.dense else np.repeat(sigma, np.diff(lo[0], append=len(seen)))
+    seen_panel = replace(panel, lo=lo, hi=hi)
     high, low = _cut(seen, wide)
     result = _added(replace(seen_panel, values=high), longest)
     if low.any():
