@@ -104,7 +104,7 @@ def _exact_window_sums(panel: Panel) -> Floats | None:
     if panel.dense:
         least, most = seen.min(axis=0), seen.max(axis=0)
     else:
-        # Series by series, without what lies between their windows; behind all, a nothing to which the last edge points.
+        # Series by series, without what lies between their windows; the last edge may point behind all samples.
         seen = np.append(seen, NOTHING)
         edges = np.stack([lo[0], hi[-1]], axis=1).reshape(-1)
         least, most = (of.reduceat(seen, edges)[::2] for of in (np.minimum, np.maximum))
