@@ -31,8 +31,6 @@ from pyscrape.model.problems import Problem
 from pyscrape.model.settings import Decoder, decode_node
 from pyscrape.model.yaml_nodes import Node
 
-SUMMARY = "find every mistake of a config, with place and remedy"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="what to check; - is the standard input")

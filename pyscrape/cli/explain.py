@@ -15,15 +15,15 @@ from typing import Any
 
 from pyscrape.cli.relabel_inputs import (
     TargetReport,
+    asked_job,
     explain_page,
     explain_target,
-    find_job,
     page_series,
     parse_labels,
     read_page,
+    read_text,
     static_targets,
 )
-from pyscrape.config import ConfigError
 from pyscrape.relabel import RelabelTimeout
 from pyscrape.targets.manifests import Discovered, InputError, object_targets, read_manifests
 
@@ -48,12 +48,11 @@ def run(args: argparse.Namespace) -> int:
     if args.object and (args.labels or args.metrics):
         print("pyscrape explain: --object goes with neither --labels nor --metrics", file=sys.stderr)
         return 2
-    try:
-        job = find_job(args.config, args.job)
-        report = _page(job, args) if args.metrics else _targets(job, args)
-    except ConfigError as error:
-        print("\n".join(map(str, error.problems)), file=sys.stderr)
+    job = asked_job("explain", args.config, args.job)
+    if job is None:
         return 2
+    try:
+        report = _page(job, args) if args.metrics else _targets(job, args)
     except (InputError, OSError) as error:
         print(f"pyscrape explain: {error}", file=sys.stderr)
         return 2
@@ -76,7 +75,7 @@ def _targets(job: Any, args: argparse.Namespace) -> tuple[str, Any]:
     if args.labels:
         found = [(parse_labels(args.labels), {})]
     elif args.object:
-        found = object_targets(job, read_manifests(Path(args.object).read_text(encoding="utf-8")))
+        found = object_targets(job, read_manifests(read_text(Path(args.object))))
     else:
         found = list(static_targets(job))
     if not found:

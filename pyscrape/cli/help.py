@@ -6,11 +6,11 @@ Examples:
 """
 
 import argparse
-import difflib
 import sys
 from importlib.resources import files
 
 from pyscrape.cli.reference import TOPICS
+from pyscrape.model.problems import nearest
 
 
 def topics() -> dict[str, str]:
@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
         print("Topics:\n" + "\n".join(f"  {name.ljust(width)}{title}" for name, title in known.items()))
         return 0
     if args.topic not in known:
-        near = difflib.get_close_matches(args.topic, known, n=1)
-        hint = f", did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}"
+        near = nearest(args.topic, known)
+        hint = f", did you mean {near}?" if near else f"; there are: {', '.join(known)}"
         print(f"pyscrape help: no topic {args.topic!r}{hint}", file=sys.stderr)
         return 2
     if args.topic in TOPICS:

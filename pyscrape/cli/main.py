@@ -9,7 +9,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from pyscrape import __version__
@@ -51,13 +51,6 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=34, width=HELP_WIDTH)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that was probably meant, or ""."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), "")
-
-
 class Parser(argparse.ArgumentParser):
     """argparse with whole option names only and a suggestion for a misspelt one."""
 
@@ -73,6 +66,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def _refuse(self, arguments: Sequence[str]) -> NoReturn:
+        from pyscrape.model.problems import nearest  # only a mistake pays for it
+
         lines = []
         for argument in arguments:
             if not argument.startswith("-"):
@@ -116,6 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command = next((command for command in COMMANDS if command.name == arguments[0]), None)
     if command is None:
+        from pyscrape.model.problems import nearest
+
         near = nearest(arguments[0], [c.name for c in COMMANDS])
         hint = f", did you mean {near}?" if near else ""
         print(f"pyscrape: unknown command {arguments[0]!r}{hint}\nTry 'pyscrape --help'.", file=sys.stderr)

@@ -16,10 +16,11 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote as quote_path
+from urllib.parse import quote
 
 from pyscrape.model.duration import DurationError, parse_duration
-from pyscrape.model.labels import METRIC_NAME, quote
+from pyscrape.model.labels import METRIC_NAME
+from pyscrape.model.names import quoted
 
 BARS = "▁▂▃▄▅▆▇█"
 GRAPH_WIDTH = 60
@@ -87,7 +88,7 @@ def request(args: argparse.Namespace, now_s: float) -> tuple[str, list[tuple[str
             ("end", end),
             ("step", step),
         ]
-    name = quote_path(getattr(args, "name", ""), safe="")
+    name = quote(getattr(args, "name", ""), safe="")
     path = "/api/v1/series" if args.kind == "series" else f"/api/v1/label/{name}/values"
     limits = [(name, moment(getattr(args, name), now_s)) for name in ("start", "end") if getattr(args, name)]
     return path, [("match[]", match) for match in args.match] + limits
@@ -105,13 +106,16 @@ async def ask(args: argparse.Namespace, path: str, params: Sequence[tuple[str, s
         (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in args.header)
     ]
     server = args.url if "://" in args.url else f"http://{args.url}"
-    return await get_json(server.rstrip("/") + path, params, headers, args.timeout)
+    answer = await get_json(server.rstrip("/") + path, params, headers, args.timeout)
+    if not isinstance(answer, dict) or (answer.get("status") == "success" and "data" not in answer):
+        raise OSError(f"{args.url} answers, but not as Prometheus' HTTP API does")
+    return answer
 
 
 def series_name(metric: Mapping[str, str]) -> str:
     """`up{job="node"}`, as PromQL writes a series."""
     inner = ", ".join(
-        f"{name}={quote(value)}" for name, value in sorted(metric.items()) if name != METRIC_NAME
+        f"{name}={quoted(value)}" for name, value in sorted(metric.items()) if name != METRIC_NAME
     )
     return metric.get(METRIC_NAME, "") + (f"{{{inner}}}" if inner or METRIC_NAME not in metric else "")
 

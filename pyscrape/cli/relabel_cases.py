@@ -23,6 +23,7 @@ from pyscrape.cli.relabel_inputs import (
     explain_target,
     find_job,
     page_series,
+    read_text,
 )
 from pyscrape.config import ConfigError
 from pyscrape.model.kinds import BOOL, TEXT, EnumKind, IntKind, ListKind, MapKind
@@ -42,18 +43,9 @@ _LABELS = MapKind(TEXT)
 _RULES = ListKind(SectionKind(Rule), null_item="empty or null relabeling rule")
 _SCHEMES = EnumKind(("utf8", "legacy"), lambda text: f"unrecognized ValidationScheme: {quoted(text)}")
 _INPUTS = ("labels", "object", "page")
-_EXPECTATIONS = (
-    "expect",
-    "expect_all",
-    "has",
-    "lacks",
-    "dropped",
-    "dropped_by",
-    "error",
-    "series",
-    "present",
-    "absent",
-)
+_OF_TARGETS = ("expect_all", "dropped_by", "error")
+_OF_A_PAGE = ("series", "present", "absent")
+_EXPECTATIONS = ("expect", "has", "lacks", "dropped", *_OF_TARGETS, *_OF_A_PAGE)
 
 
 class RelabelCase(Settings, go_type="relabel.case"):
@@ -80,7 +72,7 @@ class RelabelCase(Settings, go_type="relabel.case"):
         IntKind(unsigned=True), "The number, from 1, of the rule that drops every target."
     )
     error: str = setting(TEXT, "A part of the reason why there is no target.")
-    series: int = setting(IntKind(), "How many series of the page are left.", default=-1)
+    series: int = setting(IntKind(unsigned=True), "How many series of the page are left.", default=-1)
     present: tuple[str, ...] = setting(ListKind(TEXT), "Metric names that are left of the page.")
     absent: tuple[str, ...] = setting(ListKind(TEXT), "Metric names that are not left of the page.")
     line: int = setting(IntKind(), "Line of the case.", default=0, hidden=True)
@@ -101,15 +93,25 @@ class RelabelCase(Settings, go_type="relabel.case"):
             section.error(
                 f"`object` does not go with `{next(name for name in inputs if name != 'object')}`", "object"
             )
-        for name in _EXPECTATIONS:
-            if (
-                section.given(name)
-                and name not in section.failed
-                and (section[name] in ({}, (), "") or section[name] is False)
-            ):
-                section.error(f"`{name}` is empty and so expects nothing", name)
+        _check_expectations(section, on_page="page" in inputs)
         if not any(section.given(name) for name in _EXPECTATIONS):
             section.error(f"the case expects nothing: one of {', '.join(_EXPECTATIONS)}")
+
+
+def _check_expectations(section: Section, *, on_page: bool) -> None:
+    """Refuse what would be read and not looked at: a case that passes whatever the rules do."""
+    others, what = (
+        (_OF_TARGETS, "targets, not for a page") if on_page else (_OF_A_PAGE, "a page, not for targets")
+    )
+    for name in _EXPECTATIONS:
+        if not section.given(name) or name in section.failed:
+            continue
+        if section[name] in ({}, (), "") or section[name] is False:
+            section.error(f"`{name}` is empty and so expects nothing", name)
+        elif name in others:
+            section.error(f"`{name}` is for {what}", name)
+    if section.given("dropped_by") and section["dropped_by"] == 0:
+        section.error("`dropped_by` is the number of a rule, and rules count from 1", "dropped_by")
 
 
 class RelabelTests(Settings, go_type="relabel.tests"):
@@ -202,7 +204,6 @@ def read_tests(path: Path) -> RelabelTestFile:
             [Problem("error", "yaml", error.message, str(path), error.line, error.column)]
         ) from None
     decoder = Decoder(file=str(path), text_size=len(text))
-    tests = None
     if root is None or root.is_null:
         raise TestFileError([Problem("error", "no-cases", "the file has no cases", str(path), 1, 1)])
     tests = SectionKind(RelabelTests).decode(Spot(decoder, root, ()))
@@ -268,7 +269,7 @@ def _own_rules(file: RelabelTestFile, case: RelabelCase) -> Any:
 
 def _objects(file: RelabelTestFile, given: Any) -> list[Mapping[str, Any]]:
     if isinstance(given, str):
-        return list(read_manifests(file.beside(given).read_text(encoding="utf-8")))
+        return list(read_manifests(read_text(file.beside(given))))
     objects = list(given) if isinstance(given, (list, tuple)) else [given]
     if not all(isinstance(item, Mapping) for item in objects):
         raise InputError("`object` is a file, a mapping or a list of mappings")

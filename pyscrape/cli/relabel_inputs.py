@@ -6,12 +6,13 @@ and the checks of a target, in the order in which a server does it.
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyscrape.config import load_config
+from pyscrape.config import ConfigError, load_config
 from pyscrape.model.names import ValidationScheme, quoted
 from pyscrape.model.problems import nearest
 from pyscrape.relabel.explanation import Explanation, explain
@@ -82,6 +83,30 @@ def find_job(config_path: str, name: str) -> Any:
     return jobs[name]
 
 
+def asked_job(command: str, config_path: str, name: str) -> Any | None:
+    """The ScrapeConfig that a command line names; None after saying on stderr why there is none."""
+    try:
+        return find_job(config_path, name)
+    except ConfigError as error:
+        print("\n".join(map(str, error.problems)), file=sys.stderr)
+    except (InputError, OSError) as error:
+        print(f"pyscrape {command}: {error}", file=sys.stderr)
+    return None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        InputError: it is not UTF-8.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8: {error}") from None
+
+
 def explain_target(job: Any, own: Mapping[str, str], group: Mapping[str, str]) -> TargetReport:
     """Take one discovered target of a job all the way; raises RelabelTimeout."""
     discovered = discovered_labels(own, group, job_defaults(job))
@@ -144,11 +169,13 @@ def read_page(source: str, job: Any) -> tuple[bytes, str]:
     from pyscrape.net.fetch import Body, JobClient
 
     async def fetch() -> Body:
-        fetcher = JobClient(job.http, [("Accept", "text/plain;version=0.0.4")]).fetcher(source)
+        client = JobClient(job.http, [("Accept", "text/plain;version=0.0.4")])
+        fetcher = client.fetcher(source)
         try:
             return await fetcher.fetch(asyncio.get_running_loop().time() + _FETCH_TIMEOUT_S)
         finally:
             fetcher.close()
+            await client.aclose()
 
     try:
         body = asyncio.run(fetch())

@@ -10,8 +10,6 @@ import json
 
 from pyscrape.config.schema import config_schema
 
-SUMMARY = "print the JSON Schema of prometheus.yml"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--indent", type=int, default=2, metavar="N", help="spaces of indentation [2]")

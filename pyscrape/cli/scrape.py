@@ -15,13 +15,11 @@ import dataclasses
 import json
 import sys
 
-from pyscrape.cli.relabel_inputs import find_job
-from pyscrape.config import ConfigError, parse_config
+from pyscrape.cli.relabel_inputs import asked_job
+from pyscrape.config import parse_config
 from pyscrape.scrape.diagnosis import Diagnosis, diagnose
 from pyscrape.scrape.settings import ScrapeConfig
-from pyscrape.targets.manifests import InputError
 
-SUMMARY = "scrape a URL once, with a diagnosis"
 TOP = 10
 
 
@@ -39,13 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.config) != bool(args.job):
         print("pyscrape scrape: --config and --job go together", file=sys.stderr)
         return 2
-    try:
-        job: ScrapeConfig = find_job(args.config, args.job) if args.config else default_job()
-    except ConfigError as error:
-        print("\n".join(map(str, error.problems)), file=sys.stderr)
-        return 2
-    except (InputError, OSError) as error:
-        print(f"pyscrape scrape: {error}", file=sys.stderr)
+    job: ScrapeConfig | None = asked_job("scrape", args.config, args.job) if args.config else default_job()
+    if job is None:
         return 2
     found = asyncio.run(diagnose(full_url(args.url, job), job))
     if args.format == "json":

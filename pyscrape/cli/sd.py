@@ -19,15 +19,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyscrape.cli.relabel_inputs import find_job
+from pyscrape.cli.relabel_inputs import asked_job
 from pyscrape.cli.survey import Outcome, Survey, surveying
-from pyscrape.config import ConfigError
 from pyscrape.discovery.target_lists import list_items
 from pyscrape.model.labels import format_labels
-from pyscrape.targets.manifests import InputError
 from pyscrape.targets.target import Dropped, Failed, Target
-
-SUMMARY = "show what discovery finds and what relabeling makes of it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,13 +47,8 @@ def run(args: argparse.Namespace) -> int:
     if args.watch and args.format == "targets":
         print("pyscrape sd: a list of targets is written once, without --watch", file=sys.stderr)
         return 2
-    try:
-        job = find_job(args.config, args.job)
-    except ConfigError as error:
-        print("\n".join(map(str, error.problems)), file=sys.stderr)
-        return 2
-    except (InputError, OSError) as error:
-        print(f"pyscrape sd: {error}", file=sys.stderr)
+    job = asked_job("sd", args.config, args.job)
+    if job is None:
         return 2
     return asyncio.run(_run(job, args))
 

@@ -45,7 +45,11 @@ def run(args: argparse.Namespace) -> int:
     failed = sum(not result.passed for result, _ in results)
     print(f"{len(results) - failed} passed, {failed} failed")
     if args.junit:
-        write_junit(Path(args.junit), results)
+        try:
+            write_junit(Path(args.junit), results)
+        except OSError as error:
+            print(f"pyscrape test: {args.junit}: {error.strerror}", file=sys.stderr)
+            unreadable = True
     if unreadable:
         return 2
     return 1 if failed else 0
@@ -83,7 +87,7 @@ def write_junit(path: Path, results: Sequence[tuple[CaseResult, float]]) -> None
         suite = SubElement(root, "testsuite", {"name": file, **counts})
         for result, spent_s in cases:
             element = SubElement(
-                suite, "testcase", name=result.name, classname=file, file=file, line=str(result.line),
+                suite, "testcase", name=_xml_text(result.name), classname=file, file=file, line=str(result.line),
                 time=f"{spent_s:.6f}",
             )  # fmt: skip
             if not result.passed:

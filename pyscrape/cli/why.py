@@ -13,18 +13,14 @@ import argparse
 import asyncio
 import difflib
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyscrape.cli.relabel_inputs import explain_target, find_job
+from pyscrape.cli.relabel_inputs import asked_job, explain_target
 from pyscrape.cli.survey import Outcome, Source, Survey, surveying
-from pyscrape.config import ConfigError
-from pyscrape.targets.manifests import InputError
 from pyscrape.targets.target import Dropped, Failed, Target
 
-SUMMARY = "say why a pod, service, node or address is not a target"
 NAME_LABELS = (
     "pod_name",
     "service_name",
@@ -57,13 +53,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        job = find_job(args.config, args.job)
-    except ConfigError as error:
-        print("\n".join(map(str, error.problems)), file=sys.stderr)
-        return 2
-    except (InputError, OSError) as error:
-        print(f"pyscrape why: {error}", file=sys.stderr)
+    job = asked_job("why", args.config, args.job)
+    if job is None:
         return 2
     findings = asyncio.run(_findings(job, args.name, args.timeout))
     if args.format == "json":
@@ -116,7 +107,6 @@ def is_meant(name: str, outcome: Outcome) -> bool:
 
 def _of_outcomes(survey: Survey, meant: list[Outcome], everything: list[Outcome]) -> Iterator[Finding]:
     limit = survey.job.target_limit
-    keys = {o.result.key for o in everything if isinstance(o.result, Target)}
     seen: dict[str, Outcome] = {}
     for outcome in everything:
         if isinstance(outcome.result, Target):
@@ -136,10 +126,10 @@ def _of_outcomes(survey: Survey, meant: list[Outcome], everything: list[Outcome]
                 f"{first.group.source} after relabeling: both are one target, {result.url}",
                 is_target=True,
             )
-        elif limit and len(keys) > limit:
+        elif limit and len(seen) > limit:
             yield Finding(
                 "over-limit",
-                f"{where} is not scraped: target_limit exceeded (number of targets: {len(keys)}, limit: {limit})",
+                f"{where} is not scraped: target_limit exceeded (number of targets: {len(seen)}, limit: {limit})",
             )
         else:
             yield Finding("target", f"{where} is a target: {result.url}", is_target=True)
@@ -193,7 +183,7 @@ def _of_objects(source: Source, name: str) -> Iterator[Finding]:
             )
 
 
-async def _beyond(source: Source, name: str, timeout_s: float) -> Any:
+async def _beyond(source: Source, name: str, timeout_s: float) -> AsyncIterator[Finding]:
     """Look once more without the namespaces and selectors of the configuration."""
     from pyscrape.discovery.kubernetes.discoverer import KubernetesDiscoverer, unrestricted
     from pyscrape.discovery.kubernetes.lookup import parse_wanted

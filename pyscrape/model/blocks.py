@@ -136,10 +136,11 @@ class Selection:
 
     def to_numpy(self) -> tuple[list[Labels], Times, Values]:
         """(labels, times in ms, values [times x series]) on one axis, NaN where there is no sample: for notebooks."""
-        axes = [block.times_ms for block in self.blocks]
+        blocks = self.plain()
+        axes = [block.times_ms for block in blocks]
         times = np.unique(np.concatenate(axes)) if axes else np.zeros(0, np.int64)
         values = np.full((len(times), len(self.frame)), np.nan)
-        for block in self.blocks:
+        for block in blocks:
             rows = np.searchsorted(times, block.times_ms)
             values[np.ix_(rows, block.series)] = np.where(np.isnan(block.values), np.nan, block.values)
         return [self.frame.labels(series) for series in range(len(self.frame))], times, values

@@ -7,6 +7,8 @@ it is made. Where millions of series are kept, the store holds integer codes ins
 from collections.abc import Iterable, Iterator, Mapping
 from typing import overload
 
+from pyscrape.model.names import quoted
+
 METRIC_NAME = "__name__"
 BUCKET_LABEL = "le"
 QUANTILE_LABEL = "quantile"
@@ -68,17 +70,10 @@ class Labels(Mapping[str, str]):
         return format_labels(self)
 
 
-def quote(text: str) -> str:
-    """`text` in double quotes as Go's %q writes it for label values.
-
-    >>> quote('a"b')
-    '"a\\\\"b"'
-    """
-    return (
-        '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
-    )
-
-
 def format_labels(labels: Mapping[str, str]) -> str:
-    """Labels as Prometheus prints them in messages: `{__name__="up", job="node"}`."""
-    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in sorted(labels.items())) + "}"
+    """Labels as Prometheus prints them in messages.
+
+    >>> print(format_labels({"job": 'a"b', "__name__": "up", "bell": "\\a"}))
+    {__name__="up", bell="\\a", job="a\\"b"}
+    """
+    return "{" + ", ".join(f"{name}={quoted(value)}" for name, value in sorted(labels.items())) + "}"

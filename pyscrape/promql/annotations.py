@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from pyscrape.model.labels import quote
+from pyscrape.model.names import quoted
 from pyscrape.promql.ast import Node, place
 from pyscrape.promql.format import go_number
 
@@ -19,18 +19,18 @@ _MONOTONICITY = (
 
 def bad_bucket(name: str, le: str) -> str:
     """The text about a bucket without a usable bound."""
-    return _named(_BAD_BUCKET.format(quote(le)), name)
+    return _named(_BAD_BUCKET.format(quoted(le)), name)
 
 
 def not_counter_name(name: str) -> str:
     """The text about rate of a metric that is not named as a counter."""
-    return f"metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {quote(name)}"
+    return f"metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {quoted(name)}"
 
 
 def not_counter_type(kind: str, name: str) -> str:
     """The text about rate of a metric whose type label says that it is no counter."""
     expected = '__type__ label is not set to "counter" or "histogram"'
-    return f"metric might not be a counter, {expected}, got {quote(kind)}: {quote(name)}"
+    return f"metric might not be a counter, {expected}, got {quoted(kind)}: {quoted(name)}"
 
 
 def forced_monotonicity(
@@ -48,7 +48,7 @@ def forced_monotonicity(
 
 
 def _named(text: str, name: str) -> str:
-    return f"{text} for metric name {quote(name)}" if name else text
+    return f"{text} for metric name {quoted(name)}" if name else text
 
 
 class Annotations:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyscrape.model.labels import METRIC_NAME, quote
+from pyscrape.model.labels import METRIC_NAME
+from pyscrape.model.names import quoted
 from pyscrape.relabel.engine import ACTIONS, CompiledRule, Labels
 from pyscrape.relabel.explanation import describe_rule, rule_fields
 from pyscrape.relabel.load import as_rules
@@ -18,7 +19,7 @@ _EXAMPLES = 3
 def series_text(labels: Mapping[str, str]) -> str:
     """A series as a page shows it: `name{a="b"}`."""
     others = ", ".join(
-        f"{name}={quote(value)}" for name, value in sorted(labels.items()) if name != METRIC_NAME
+        f"{name}={quoted(value)}" for name, value in sorted(labels.items()) if name != METRIC_NAME
     )
     return labels.get(METRIC_NAME, "") + (f"{{{others}}}" if others else "")
 

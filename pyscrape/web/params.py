@@ -139,8 +139,8 @@ def parse_duration_s(text: str) -> float:
 
 
 def _go_float(text: str) -> float:
-    """`float` without what Go's ParseFloat refuses: blanks, and numbers that are too large."""
-    if text != text.strip():
+    """`float` without what Go's ParseFloat refuses: blanks, digits of other scripts, and numbers that are too large."""
+    if text != text.strip() or not text.isascii():
         raise ValueError(text)
     value = float(text)
     if math.isinf(value) and "i" not in text.lower():

@@ -1,7 +1,8 @@
 """Basic auth with bcrypt that cannot be used to stall the server.
 
 One check costs some 60 ms of CPU by design. Checks run in a thread, one at a time; what was right is remembered by
-a keyed digest, what was wrong for a little while too; when too many wait, the next are turned away at once. Unknown
+a keyed digest, what was wrong for a little while too; when too many different ones wait, the next are turned away at
+once, and the many requests of one browser that comes anew wait for the one check of theirs. Unknown
 users are compared with a fixed hash, so that time does not tell who exists.
 """
 
@@ -11,6 +12,7 @@ import binascii
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 
 import bcrypt
@@ -45,33 +47,38 @@ class Passwords:
         self._key = secrets.token_bytes(32)
         self._known: dict[bytes, bool] = {}
         self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        self._waiting: Counter[bytes] = Counter()
 
     async def right(self, user: str, password: bytes) -> bool:
         """Whether the pair is right.
 
         Raises:
-            TooBusy: too many checks wait already.
+            TooBusy: too many checks of other pairs wait already.
         """
         hashed = self._hashes.get(user, NOBODY)
         digest = hmac.digest(self._key, b"\0".join((user.encode(), hashed, password)), hashlib.sha256)
         if digest in self._known:
             return self._known[digest]
-        if self._waiting >= MOST_WAITING:
+        if digest not in self._waiting and len(self._waiting) >= MOST_WAITING:
             raise TooBusy
-        self._waiting += 1
+        self._waiting[digest] += 1
         try:
             async with self._one_at_a_time:
-                matches = await asyncio.to_thread(_matches, password, hashed)
+                if digest not in self._known:
+                    matches = await asyncio.to_thread(_matches, password, hashed)
+                    self._remember(digest, matches and user in self._hashes)
+                return self._known[digest]
         finally:
-            self._waiting -= 1
-        answer = matches and user in self._hashes
+            self._waiting[digest] -= 1
+            if not self._waiting[digest]:
+                del self._waiting[digest]
+
+    def _remember(self, digest: bytes, answer: bool) -> None:
         while len(self._known) >= MOST_REMEMBERED:
             # Wrong ones go first: guesses must not push out the pairs that are in use.
             wrong = next((key for key, right in self._known.items() if not right), next(iter(self._known)))
             del self._known[wrong]
         self._known[digest] = answer
-        return answer
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pyscrape.model.kinds import BOOL, PATH, TEXT, TEXT_MAP, TEXTS, EnumKind, IntKind, MapKind, SecretKind
 from pyscrape.model.settings import EMPTY_MAP, Secret, Section, SectionKind, Settings, setting
+from pyscrape.net.settings import TLS_VERSIONS
 
-TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 CLIENT_AUTH_TYPES = (
     "NoClientCert",
     "RequestClientCert",

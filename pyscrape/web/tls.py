@@ -7,14 +7,9 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
+from pyscrape.net.tls import VERSIONS
 from pyscrape.web.settings import TLSServerSettings
 
-VERSIONS = {
-    "TLS10": ssl.TLSVersion.TLSv1,
-    "TLS11": ssl.TLSVersion.TLSv1_1,
-    "TLS12": ssl.TLSVersion.TLSv1_2,
-    "TLS13": ssl.TLSVersion.TLSv1_3,
-}
 _IANA = re.compile(
     r"TLS_(?:(ECDHE)_)?(RSA|ECDSA)_WITH_(AES_128|AES_256|CHACHA20)_(GCM|CBC|POLY1305)_?(SHA\d*)?"
 )
@@ -61,7 +56,10 @@ class ServerTLS:
                 if not n.startswith(("TLS_AES", "TLS_CHACHA"))
             ]
             if tls12:
-                context.set_ciphers(":".join(tls12))
+                try:
+                    context.set_ciphers(":".join(tls12))
+                except ssl.SSLError as error:
+                    raise TLSError(f"tls_server_config: cipher_suites: {error}") from error
         if settings.prefer_server_cipher_suites:
             context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         self._load(context)

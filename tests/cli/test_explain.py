@@ -150,3 +150,9 @@ def test_a_configuration_with_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "prometheus.yml").write_text("scrape_configs:\n  - {jobname: x}\n")
     assert explain(tmp_path, "--job=x") == 2
     assert "jobname" in capsys.readouterr().err
+
+
+def test_objects_that_are_no_text_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "no-text.yml").write_bytes(b"\xff\xfe\x01")
+    assert explain(folder, "--job", "pods", "--object", str(folder / "no-text.yml")) == 2
+    assert "no-text.yml is no text in UTF-8" in capsys.readouterr().err

@@ -82,6 +82,11 @@ def test_answer_warnings_and_errors(
     assert main(["query", "instant", "http://h:1", "up"]) == 1
     assert capsys.readouterr().err == "query error: bad_data: no\n"
     assert main(["query", "instant", "http://h:1", "up", "--time=-x"]) == 2
+    capsys.readouterr()
+    for other in ([1], {"status": "success"}):
+        monkeypatch.setitem(globals(), "answer", other)
+        assert main(["query", "instant", "http://h:1", "up"]) == 1
+        assert "not as Prometheus' HTTP API does" in capsys.readouterr().err
 
 
 def test_lines_as_promtool_prints_them() -> None:

@@ -58,6 +58,7 @@ def folder(tmp_path: Path) -> Path:
         ("good.relabel.yml", TESTS),
     ):
         (tmp_path / name).write_text(text)
+    (tmp_path / "no-text.yml").write_bytes(b"\xff\xfe\x01")
     return tmp_path
 
 
@@ -88,6 +89,7 @@ FAILURES = [
     ("object: pod.yml, expect_all: [{job: pods}]", "target 1: label instance: not expected"),
     ("object: pod.yml, error: no address", 'expected the error "no address", got ""'),
     ("object: nothing.yml, dropped: true", "nothing.yml"),
+    ("object: no-text.yml, dropped: true", "no-text.yml is no text in UTF-8"),
     ("job: static, page: page.txt, present: [up]", "metric up: expected, is missing"),
     (
         "job: static, page: page.txt, absent: [http_requests_total]",
@@ -109,6 +111,12 @@ def test_a_failure_says_what_differs(
     assert f"FAIL {folder}/it.relabel.yml:4 x" in text
 
 
+def test_results_that_cannot_be_written_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = folder / "nowhere" / "report.xml"
+    assert main(["test", str(folder / "good.relabel.yml"), "--junit", str(nowhere)]) == 2
+    assert f"{nowhere}: No such file or directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -128,6 +136,16 @@ def test_a_failure_says_what_differs(
         ("cases: [{name: x, labels: {a: b}, dropped: true}]", "neither `rules` nor a `config`"),
         ("rules: [{action: x}]\ncases: [{name: x, labels: {a: b}, dropped: true}]", "unknown relabel action"),
         ("rules: []\ncases: [{name: x, labels: {a: b}, droped: true}]", "did you mean `dropped`"),
+        *(
+            (f"rules: []\ncases: [{{name: x, page: p, {name}: {value}}}]", f"`{name}` is for targets")
+            for name, value in (("expect_all", "[{a: b}]"), ("dropped_by", 1), ("error", "no address"))
+        ),
+        *(
+            (f"rules: []\ncases: [{{name: x, labels: {{a: b}}, {name}: {value}}}]", f"`{name}` is for a page")
+            for name, value in (("series", 17), ("present", "[up]"), ("absent", "[up]"))
+        ),
+        ("rules: []\ncases: [{name: x, labels: {a: b}, dropped_by: 0}]", "rules count from 1"),
+        ("rules: []\ncases: [{name: x, page: p, series: -1}]", "whole number of at least 0"),
         ("cases: [", "did not find expected node content"),
     ],
 )
@@ -168,7 +186,7 @@ pytest_plugins = ["pytester"]
 
 def test_pytest_collects_only_when_asked(folder: Path, pytester: pytest.Pytester) -> None:
     for path in folder.iterdir():
-        (pytester.path / path.name).write_text(path.read_text())
+        (pytester.path / path.name).write_bytes(path.read_bytes())
     (pytester.path / "bad.relabel.yml").write_text(
         "rules: []\ncases:\n  - {name: wrong, labels: {a: b}, dropped: true}\n"
     )

@@ -31,7 +31,7 @@ def test_times(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "2026-13-01T00:00:00Z", "NaN", " 1", "_1", "1__0", "2026-01-01", "1h"]
+    "text", ["", "x", "2026-13-01T00:00:00Z", "NaN", " 1", "_1", "1__0", "\uff11", "2026-01-01", "1h"]
 )
 def test_no_times(text: str) -> None:
     with pytest.raises(ApiError) as caught:

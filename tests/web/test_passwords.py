@@ -69,6 +69,15 @@ async def test_guesses_beyond_the_queue_are_turned_away(slow_checks: threading.E
     await asyncio.gather(*guesses)
 
 
+async def test_a_browser_that_comes_anew_waits_for_one_check(slow_checks: threading.Event) -> None:
+    passwords = Passwords({"ann": HASH})
+    panels = [asyncio.create_task(passwords.right("ann", b"secret")) for _ in range(4 * MOST_WAITING)]
+    await asyncio.sleep(0)
+    slow_checks.set()
+    assert await asyncio.gather(*panels) == [True] * len(panels)
+    assert not passwords._waiting
+
+
 async def test_wrong_guesses_do_not_push_out_who_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[bytes] = []
 

@@ -9,6 +9,7 @@ import pytest
 
 from pyscrape.app.web_config import web_security
 from pyscrape.web.server import WebServer, bind
+from pyscrape.web.tls import TLSError
 from tests.helpers.certificates import Authority
 
 
@@ -63,3 +64,14 @@ async def test_client_certificates(
     server.stop()
     await serving
     assert answer.startswith(b"HTTP/1.1 204") is let_in
+
+
+def test_a_cipher_that_there_is_not_is_said(tmp_path: Path) -> None:
+    pem = Authority(tmp_path).certificate("127.0.0.1")
+    config = tmp_path / "web.yml"
+    config.write_text(
+        f"tls_server_config:\n  cert_file: {pem}\n  key_file: {pem}\n"
+        "  cipher_suites: [TLS_RSA_WITH_CHACHA20_POLY1305_SHA256]\n"
+    )
+    with pytest.raises(TLSError, match="cipher_suites"):
+        web_security(str(config))
