@@ -18,7 +18,7 @@ from pyscrape.net.tls import TLSSource
 CONNECT_TIMEOUT_S = 5.0
 
 ExtraHeaders = Callable[[], Awaitable[Mapping[str, str]]]
-"""Headers that are asked for before each request, such as a token that a plugin renews."""
+"""Headers that are asked for before each request, such as a token that a plugin renews; may raise StreamError."""
 
 
 class StreamError(Exception):

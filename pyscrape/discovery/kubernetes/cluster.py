@@ -97,10 +97,19 @@ class _Shared:
 class Cluster:
     """One API server under one set of credentials."""
 
-    def __init__(self, streams: Streams, stats: KubernetesStats, *, linger_s: float = LINGER_S) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        stats: KubernetesStats,
+        *,
+        linger_s: float = LINGER_S,
+        on_unused: Callable[["Cluster"], None] = lambda _cluster: None,
+    ) -> None:
         self._streams = streams
         self._stats = stats
         self._linger_s = linger_s
+        self._on_unused = on_unused
+        self._ending: set[asyncio.Task[None]] = set()
         self._shared: dict[Source, _Shared] = {}
         self._warned: set[str] = set()
         self._pulse: asyncio.Task[None] | None = None
@@ -141,22 +150,29 @@ class Cluster:
 
     async def close(self) -> None:
         """End all reflectors and close the connections."""
-        tasks = [shared.task for shared in self._shared.values()]
-        if self._pulse is not None:
-            tasks.append(self._pulse)
         for source in list(self._shared):
-            self._drop(source)
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._end_reflector(source)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         await self._streams.close()
 
     def _drop(self, source: Source) -> None:
+        self._end_reflector(source)
+        if not self._shared:
+            self._on_unused(self)
+
+    def _end_reflector(self, source: Source) -> None:
         shared = self._shared.pop(source)
         if shared.leaving is not None:
             shared.leaving.cancel()
-        shared.task.cancel()
+        self._end_task(shared.task)
         if not self._shared and self._pulse is not None:
-            self._pulse.cancel()
+            self._end_task(self._pulse)
             self._pulse = None
+
+    def _end_task(self, task: asyncio.Task[None]) -> None:
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        task.cancel()
 
     def _warn(self, text: str) -> None:
         """API servers repeat their deprecation warnings with every answer: once is enough."""
@@ -181,6 +197,7 @@ def streams_of(access: Access) -> Streams:
 class Clusters:
     """All API servers that discoveries talk to; those with equal settings are one.
 
+    One that nobody asks any more is forgotten with its connections: whoever comes back reads a kubeconfig anew.
     `service_account` and `environment` say where a process in a cluster learns who it is.
     """
 
@@ -190,12 +207,20 @@ class Clusters:
         service_account: Path = SERVICE_ACCOUNT,
         environment: Mapping[str, str] = os.environ,
         open_streams: OpenStreams = streams_of,
+        linger_s: float = LINGER_S,
     ) -> None:
         self.service_account = service_account
         self.stats = KubernetesStats()
         self._environment = environment
         self._open_streams = open_streams
+        self._linger_s = linger_s
         self._clusters: list[tuple[tuple[object, ...], Cluster]] = []
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def clusters(self) -> list[Cluster]:
+        """Those that are in use, or were a moment ago."""
+        return [cluster for _, cluster in self._clusters]
 
     async def cluster(self, config: KubernetesSDConfig) -> Cluster:
         """The cluster that `config` is about.
@@ -210,7 +235,9 @@ class Clusters:
         # Another discovery may have been faster while a file was read.
         if (known := self._known(identity)) is not None:
             return known
-        cluster = Cluster(self._open_streams(access), self.stats)
+        cluster = Cluster(
+            self._open_streams(access), self.stats, linger_s=self._linger_s, on_unused=self._forget
+        )
         self._clusters.append((identity, cluster))
         return cluster
 
@@ -232,6 +259,13 @@ class Clusters:
         clusters, self._clusters = self._clusters, []
         for _, cluster in clusters:
             await cluster.close()
+        await asyncio.gather(*self._closing)
+
+    def _forget(self, cluster: Cluster) -> None:
+        self._clusters = [known for known in self._clusters if known[1] is not cluster]
+        task = asyncio.get_running_loop().create_task(cluster.close(), name="kubernetes connections, closing")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 _of_this_process: Clusters | None = None

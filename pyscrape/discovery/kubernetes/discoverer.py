@@ -123,6 +123,8 @@ class KubernetesDiscoverer:
             update(await self._groups())
             while True:
                 await self._woken()
+                # Numbers of objects and times of events are shown, and nobody tells of those.
+                self._refresh_status()
                 if any(feed.scope.dirty for feed in self._feeds if feed.synced):
                     await asyncio.sleep(QUIET_DELAY_S)
                     self._wake.clear()

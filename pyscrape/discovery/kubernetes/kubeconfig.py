@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from pyscrape.discovery.kubernetes.cluster import Access, ClusterError
 from pyscrape.net.settings import HTTPClientConfig, TLSConfig
+from pyscrape.net.streams import StreamError
 
 # How long a token of a plugin is used before the loader is asked again (which runs the plugin only if it expired).
 TOKEN_LASTS_S = 30.0
@@ -37,7 +38,8 @@ class _Loaded:
 class _Token:
     """Asks for the Authorization header now and then, in a thread."""
 
-    def __init__(self, loaded: _Loaded) -> None:
+    def __init__(self, path: str, loaded: _Loaded) -> None:
+        self._path = path
         self._loaded = loaded
         self._value = ""
         self._asked_s = float("-inf")
@@ -45,7 +47,10 @@ class _Token:
     async def headers(self) -> Mapping[str, str]:
         now_s = time.monotonic()
         if now_s - self._asked_s > TOKEN_LASTS_S:
-            self._value = await asyncio.to_thread(self._loaded.authorization)
+            try:
+                self._value = await asyncio.to_thread(self._loaded.authorization)
+            except Exception as error:  # a plugin's or the package's own
+                raise StreamError(f"no token by kubeconfig {self._path}: {error}") from error
             self._asked_s = now_s
         return {"Authorization": self._value} if self._value else {}
 
@@ -69,4 +74,4 @@ async def read_kubeconfig(path: str) -> Access:
         insecure_skip_verify=not configuration.verify_ssl,
     )
     http = HTTPClientConfig(tls_config=tls, proxy_url=configuration.proxy or "")
-    return Access(str(configuration.host).rstrip("/"), http, _Token(loaded).headers)
+    return Access(str(configuration.host).rstrip("/"), http, _Token(path, loaded).headers)

@@ -47,6 +47,9 @@ WATCH_SILENCE_S = 80.0
 WATCH_LASTS_S = (300, 600)
 # A watch that ended sooner than this, without an event, counts as a failure: no loop may spin.
 SHORT_WATCH_S = 1.0
+# So often in a row a watch may be refused for another reason than who asks or how often: then the version is given up.
+MOST_REFUSED_WATCHES = 3
+_REFUSES_THE_CLIENT = {401, 403, 429}
 
 
 @dataclass(slots=True)
@@ -111,6 +114,7 @@ class Reflector:
         self._on_failure = on_failure
         self._decoders = Decoders(source.resource)
         self._stream_lists_refused = False
+        self._refused_watches = 0
         self._open_answer: Answer | None = None
 
     def resume(self) -> None:
@@ -119,10 +123,16 @@ class Reflector:
             self._open_answer.abort()
 
     async def run(self) -> None:
-        """Reflect until cancelled."""
-        async with aclosing(self.batches()) as batches:
-            async for batch in batches:
-                self.apply(batch)
+        """Reflect until cancelled; after a fault of the program all is listed anew."""
+        while True:
+            try:
+                async with aclosing(self.batches()) as batches:
+                    async for batch in batches:
+                        self.apply(batch)
+            except Exception as error:
+                if str(error) != self.status.last_error:
+                    logger.exception("A fault in Kubernetes discovery", extra=self._where())
+                await self._wait_after(error)
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Snapshots and changes, for ever; failures are waited out."""
@@ -162,11 +172,18 @@ class Reflector:
             if not heard and self._is_short(began):
                 raise StreamError("the server ended the watch as soon as it began")
         except (ApiError, StreamError, msgspec.DecodeError) as error:
-            if _needs_list(error):
+            if _needs_list(error) or self._is_refused_for_good(error):
                 raise
             if not self._is_short(began):
                 self._backoff.reset()
             await self._wait_after(error)
+
+    def _is_refused_for_good(self, error: Exception) -> bool:
+        """Whether a version has been refused so often that it means nothing to the server (any more)."""
+        if not isinstance(error, ApiError) or error.status in _REFUSES_THE_CLIENT:
+            return False
+        self._refused_watches = (self._refused_watches + 1) % MOST_REFUSED_WATCHES
+        return self._refused_watches == 0
 
     @staticmethod
     def _is_short(began: float) -> bool:
@@ -197,6 +214,7 @@ class Reflector:
         """The changes that a watch's lines tell of; ends with the lines. Hearing anything is a sign of health."""
         async for some in lines:
             self._backoff.reset()
+            self._refused_watches = 0
             self.status.last_event_s = time.time()
             changes = [change for line in some if isinstance(change := watch.feed(line), Change)]
             if changes:

@@ -128,6 +128,10 @@ class _MarkEvent(Narrow, frozen=True):
     object: _MarkObject = _MarkObject()
 
 
+# What a decoder raises for text that is JSON and yet nothing that can be read: another shape, bytes that are no UTF-8
+# (a proxy's or a broken database's), too many levels.
+_UNREADABLE = (msgspec.ValidationError, UnicodeDecodeError, RecursionError)
+
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_error = msgspec.json.Decoder(_ErrorEvent).decode
 _decode_mark = msgspec.json.Decoder(_MarkEvent).decode
@@ -171,7 +175,7 @@ def parse_page(body: bytes, resource: Resource, decoders: Decoders) -> Page:
     with paused_collector():
         try:
             found = decoders.list(body)
-        except msgspec.ValidationError:
+        except _UNREADABLE:
             return _parse_item_by_item(body, resource, decoders)
         return Page(found.items or [], found.metadata.resource_version, found.metadata.continuation)
 
@@ -182,7 +186,7 @@ def _parse_item_by_item(body: bytes, resource: Resource, decoders: Decoders) -> 
     for item in raw.items or ():
         try:
             objects.append(decoders.object(item))
-        except msgspec.ValidationError as error:
+        except _UNREADABLE as error:
             logger.warning(
                 "Skipped an object that cannot be read: %s", error, extra={"resource": resource.plural}
             )
@@ -193,7 +197,7 @@ def parse_status(http_status: int, body: bytes, retry_after: str = "") -> ApiErr
     """What an answer other than 200 means; `retry_after` is the header's value (only seconds are understood)."""
     try:
         status = _decode_status(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *_UNREADABLE):
         status = _Status(message=body[:200].decode("utf-8", "replace").strip())
     said = retry_after if retry_after.isascii() and retry_after.isdigit() else ""
     details = status.details.retry_after_seconds if status.details else None
@@ -246,7 +250,7 @@ class Watch:
             # As servers write the events that matter; benchmark: kubernetes.py. Anything odd goes the long way.
             try:
                 found = self._decoders.event(line).object
-            except msgspec.ValidationError:
+            except _UNREADABLE:
                 pass
             else:
                 self.version = found.metadata.resource_version or self.version
@@ -257,7 +261,7 @@ class Watch:
         """The long way: decide by the event's head, then decode what is needed."""
         try:
             head = _decode_head(line)
-        except msgspec.ValidationError as error:
+        except _UNREADABLE as error:
             logger.warning(
                 "Skipped an event that cannot be read: %s", error, extra={"resource": self._resource.plural}
             )
@@ -304,7 +308,7 @@ class Watch:
             return Change(key, None)
         try:
             return Change(key, self._decoders.event(line).object)
-        except msgspec.ValidationError as error:
+        except _UNREADABLE as error:
             # An older state of the object would be wrong for ever; without it the next good event brings it back.
             logger.warning("Skipped an object that cannot be read: %s", error, extra=where)
             return Change(key, None)

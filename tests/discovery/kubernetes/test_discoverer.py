@@ -141,6 +141,9 @@ async def test_status_says_how_it_is_doing() -> None:
         (source,) = status.details["sources"]  # type: ignore[misc]
         assert (source["resource"], source["objects"], source["synced"]) == ("pods", 2, True)
         assert found.clusters.stats.events_total == {("pod", "add"): 2}
+        server.apply(make.pod("c"))
+        await eventually(lambda: len(found.groups) == 3)
+        await eventually(lambda: status.details["sources"][0]["objects"] == 3)  # type: ignore[index]
 
 
 async def test_every_target_of_a_big_cluster() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from pyscrape.discovery.kubernetes import reflector as reflector_module
+from pyscrape.discovery.kubernetes.watch import Watch
 from tests.discovery.kubernetes.conftest import discovering, eventually
 from tests.discovery.kubernetes.manifests import pod
-from tests.helpers.fake_kubernetes import FakeKubernetes, Fault
+from tests.helpers.fake_kubernetes import FakeKubernetes, Fault, RefusalError
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -379,3 +380,45 @@ async def test_deprecation_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
         await eventually(lambda: len(server.asked("endpoints")) >= 2)
         await asyncio.sleep(0.05)
     assert caplog.text.count("v1 Endpoints is deprecated") == 1
+
+
+# --- what is nobody's fault but ours ---
+
+
+async def test_a_fault_in_a_reflector_is_told_and_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with three() as server, discovering(server.url) as found:
+        await eventually(lambda: found.synced)
+        feed = Watch.feed
+
+        def broken(watch: Watch, line: bytes) -> Any:
+            raise KeyError("no such thing")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Watch, "feed", broken)
+            server.apply(pod("d"))
+            await eventually(lambda: found.discovery.status.state == "failed")
+        assert Watch.feed is feed
+        assert "no such thing" in found.discovery.status.last_error
+        assert found.names == {"a", "b", "c"}
+        await eventually(lambda: found.names == {"a", "b", "c", "d"})
+        assert found.discovery.status.state == "running"
+        assert caplog.text.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_version_that_a_server_will_never_understand_again(status: int) -> None:
+    """Another server behind the same address: it refuses to watch from a version that is not its own."""
+    async with three() as server, discovering(server.url) as found:
+        await eventually(lambda: found.synced)
+        answer = server._watch
+
+        async def refusing(request, *args):  # type: ignore[no-untyped-def]
+            if "sendInitialEvents" not in request.params and refused:
+                raise RefusalError(status, "BadRequest", "invalid resource version")
+            return await answer(request, *args)
+
+        refused = True
+        server._watch = refusing  # type: ignore[method-assign]
+        server.cut()
+        server.apply(pod("d"))
+        await eventually(lambda: "d" in found.names)

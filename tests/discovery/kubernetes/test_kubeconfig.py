@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pyscrape.discovery.kubernetes import Clusters
+from pyscrape.discovery.kubernetes import kubeconfig as kubeconfig_module
 from tests.discovery.kubernetes import manifests as make
 from tests.discovery.kubernetes.conftest import discovering, eventually
 from tests.helpers.certificates import Authority
@@ -94,3 +95,43 @@ async def test_certificate_that_is_not_trusted(server: FakeKubernetes, tmp_path:
 async def test_file_that_is_not_there(tmp_path: Path) -> None:
     async with discovering("", Clusters(environment={}), kubeconfig_file=str(tmp_path / "none")) as found:
         await eventually(lambda: "unable to load kubeconfig" in found.discovery.status.last_error)
+
+
+async def test_a_plugin_that_fails_for_a_while(
+    server: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token is renewed by a plugin, which raises what it likes: discovery says so and goes on afterwards."""
+    broken = [False]
+
+    def authorization(_loaded: kubeconfig_module._Loaded) -> str:
+        if broken[0]:
+            raise RuntimeError("no network")
+        return "Bearer sesame"
+
+    monkeypatch.setattr(kubeconfig_module, "TOKEN_LASTS_S", -1.0)
+    monkeypatch.setattr(kubeconfig_module._Loaded, "authorization", authorization)
+    async with server:
+        path = kubeconfig(tmp_path, server.url, {"token": "old"})
+        async with discovering("", Clusters(environment={}), kubeconfig_file=path) as found:
+            await eventually(lambda: found.synced)
+            broken[0] = True
+            server.cut()
+            await eventually(lambda: "no network" in found.discovery.status.last_error)
+            broken[0] = False
+            server.apply(make.pod("b"))
+            await eventually(lambda: found.names == {"a", "b"})
+
+
+async def test_a_file_that_changed_is_read_when_a_discovery_starts_again(
+    server: FakeKubernetes, tmp_path: Path
+) -> None:
+    clusters = Clusters(environment={}, linger_s=0.01)
+    async with server:
+        path = kubeconfig(tmp_path, server.url, {"token": "wrong"})
+        async with discovering("", clusters, kubeconfig_file=path) as found:
+            await eventually(lambda: "401" in found.discovery.status.last_error)
+        await eventually(lambda: not clusters.clusters)
+        kubeconfig(tmp_path, server.url, {"token": "sesame"})
+        async with discovering("", clusters, kubeconfig_file=path) as found:
+            await eventually(lambda: found.synced)
+        await clusters.close()

@@ -84,8 +84,20 @@ def test_what_is_unknown_is_skipped_and_its_version_taken(line: bytes, version: 
     assert watch.version == version
 
 
+NO_UTF8 = b'{"metadata":{"name":"a","namespace":"ns","labels":{"x":"\xe9"}}}'
+TOO_DEEP = b'{"metadata":{"name":"a","namespace":"ns"},"spec":' + b'{"a":' * 3000 + b"1" + b"}" * 3001
+
+
 def test_an_object_that_cannot_be_read_is_no_longer_known() -> None:
     assert Watch(PODS, DECODERS).feed(event("MODIFIED", spec="?")) == Change(("ns", "a"), None)
+
+
+@pytest.mark.parametrize("body", [NO_UTF8, b'{"kind":"Pod","apiVersion":"v1",' + NO_UTF8[1:]])
+def test_so_is_one_that_is_no_utf8(body: bytes) -> None:
+    watch = Watch(PODS, DECODERS, "5")
+    assert watch.feed(b'{"type":"MODIFIED","object":%b}' % body) == Change(("ns", "a"), None)
+    assert watch.feed(b'{"type":"ADDED","object":{"metadata":{"name":"\xe9"}}}') is None
+    assert watch.feed(b'{"type":"ADDED","object":%b}' % TOO_DEEP) is None
 
 
 @given(
@@ -131,6 +143,8 @@ def test_pages() -> None:
     page = parse_page(json.dumps({**body, "items": [{"status": 1}, good]}).encode(), PODS, DECODERS)
     assert [found.metadata.name for found in page.objects] == ["a"], "a bad item does not spoil the others"
     assert parse_page(b'{"metadata":{},"items":null}', PODS, DECODERS).objects == []
+    page = parse_page(b'{"items":[%b,%b]}' % (json.dumps(good).encode(), NO_UTF8), PODS, DECODERS)
+    assert [found.metadata.name for found in page.objects] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +154,7 @@ def test_pages() -> None:
         (b'{"reason":"Busy","message":"m","details":{"retryAfterSeconds":3}}', "", "403 Busy: m", 3),
         (b'{"message":"m","details":{"retryAfterSeconds":3}}', "7", "403: m", 7),
         (b"<html>proxy</html>", "soon", "403: <html>proxy</html>", None),
+        (b'{"message":"\xe9"}', "", '403: {"message":"\ufffd"}', None),
     ],
 )
 def test_refusals(body: bytes, header: str, shown: str, retry_after_s: float | None) -> None:
