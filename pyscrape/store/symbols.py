@@ -186,13 +186,23 @@ class StoreSymbols:
         if len(codes) <= self._at_hand:
             with suppress(KeyError):
                 return list(map(self._told.__getitem__, codes))
-        distinct, places = np.unique(np.array(codes, np.int32), return_inverse=True)
-        texts = self.distinct_texts(distinct)
-        return (
-            texts
-            if len(texts) == len(codes) and _ascending(places)
-            else list(map(texts.__getitem__, places.tolist()))
-        )
+        asked = np.array(codes, np.int32)
+        if (asked[1:] > asked[:-1]).all():
+            return self._remembered(asked)
+        distinct, places = np.unique(asked, return_inverse=True)
+        return list(map(self._remembered(distinct).__getitem__, places.tolist()))
+
+    def _remembered(self, codes: Codes) -> list[str]:
+        """`distinct_texts`, at hand from now on where they are not many."""
+        texts = self.distinct_texts(codes)
+        if _FEW < len(codes) <= self._at_hand // 2:
+            with self._lock:
+                if len(self._told) > self._at_hand:
+                    self._told = dict(enumerate(_FIRST))
+                self._told.update(
+                    (code, text) for code, text in zip(codes.tolist(), texts, strict=True) if text
+                )
+        return texts
 
     def distinct_texts(self, codes: Codes) -> list[str]:
         """`texts` of codes that ascend."""
@@ -276,7 +286,3 @@ class StoreSymbols:
         """Bytes held, estimated for what is at hand."""
         settled = self._texts.nbytes + self._table.nbytes + self._sieve.nbytes + self._live.nbytes
         return settled + _OBJECT_BYTES * (len(self._codes) + len(self._told))
-
-
-def _ascending(places: NDArray[np.integer]) -> bool:
-    return bool((places[1:] > places[:-1]).all())

@@ -13,6 +13,9 @@ from pyscrape.store.arrays import ById, stretches_of
 
 BLOCK = 1024
 """So many texts stand in a block; where they begin fills a page of memory."""
+_BETWEEN = "\0"
+"""Parts the texts of a block: where none has it, they are all read in one call, a third of the time."""
+_MANY = BLOCK // 4
 
 
 class Texts:
@@ -53,20 +56,22 @@ class Texts:
         starts = self._starts.data
         if number % BLOCK == BLOCK - 1:
             return block[starts.item(number) :]
-        return block[starts.item(number) : starts.item(number + 1)]
+        return block[starts.item(number) : max(0, starts.item(number + 1) - 1)]
 
     def some(self, numbers: NDArray[np.integer]) -> list[str]:
         """The texts of some numbers of one block."""
         if not len(numbers):
             return []
         block = int(numbers[0]) // BLOCK
-        text, bounds = self._blocks[block], self._bounds(block)
-        if len(numbers) < BLOCK:
-            begin = numbers - block * BLOCK
-            starts, ends = bounds[begin].tolist(), bounds[begin + 1].tolist()
-        else:
-            starts, ends = bounds[:-1].tolist(), bounds[1:].tolist()
-        return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+        text = self._blocks[block]
+        places = numbers - block * BLOCK
+        if len(numbers) >= _MANY:
+            texts = text.split(_BETWEEN)
+            if len(texts) == BLOCK:
+                return texts if len(numbers) == BLOCK else list(map(texts.__getitem__, places.tolist()))
+        bounds = self._bounds(block)
+        starts, ends = bounds[places].tolist(), (bounds[places + 1] - 1).tolist()
+        return [text[start:end] if end > start else "" for start, end in zip(starts, ends, strict=True)]
 
     def drop(self, numbers: NDArray[np.integer]) -> None:
         """Give texts back."""
@@ -84,20 +89,20 @@ class Texts:
 
     def lengths(self) -> NDArray[np.int64]:
         """How many characters each text has, by number."""
-        parts = [np.diff(self._bounds(block)) for block in range(len(self._blocks))]
+        parts = [np.maximum(np.diff(self._bounds(block)) - 1, 0) for block in range(len(self._blocks))]
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def _bounds(self, block: int) -> NDArray[np.int64]:
-        """Where the texts of a block begin, and where the last one ends."""
+        """Where the texts of a block begin, and where another one would."""
         bounds = np.empty(BLOCK + 1, np.int64)
         bounds[:-1] = self._starts.data[block * BLOCK : (block + 1) * BLOCK]
-        bounds[-1] = len(self._blocks[block])
+        bounds[-1] = len(self._blocks[block]) + 1
         return bounds
 
     def _put(self, block: int, texts: Sequence[str]) -> None:
-        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, BLOCK))
-        self._starts.data[block * BLOCK] = 0
-        self._starts.data[block * BLOCK + 1 : (block + 1) * BLOCK] = ends[:-1]
-        text = "".join(texts)
+        text = _BETWEEN.join(texts) if any(texts) else ""
+        starts = self._starts.data[block * BLOCK : (block + 1) * BLOCK]
+        starts[0] = 0
+        starts[1:] = np.cumsum(np.fromiter(map(len, texts), np.int64, BLOCK) + 1)[:-1] if text else 0
         self._length += len(text) - len(self._blocks[block])
         self._blocks[block] = text
