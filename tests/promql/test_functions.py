@@ -127,6 +127,31 @@ def test_mended_buckets_are_told_where_they_gave_an_answer(q: str, told: bool) -
     assert any("needed to be fixed for monotonicity" in info for info in infos) is told
 
 
+def test_the_times_of_mended_buckets_begin_with_the_first() -> None:
+    storage = MemoryStorage()
+    for bound, count in (("1", 5), ("2", 3), ("+Inf", 6)):
+        storage.append({"__name__": "h_bucket", "le": bound}, [0, 60_000, 120_000], [count] * 3)
+    [info] = Engine(storage).range("histogram_quantile(0.5, h_bucket)", 0, 120, 60).infos
+    assert "over 3 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:02:00Z" in info
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [("1", ""), ("-1", ""), ("1.5", "got 1.5, capping to 1 "), ("-1.5", "got -1.5, capping to -1 ")],
+)
+def test_a_ratio_beyond_one_is_told(ratio: str, told: str) -> None:
+    warnings = engine().instant(f"limit_ratio({ratio}, x)", 60).warnings
+    assert [told in warning for warning in warnings] == ([True] if told else [])
+
+
+@pytest.mark.parametrize("function", ["changes", "increase", "rate"])
+@pytest.mark.parametrize(("at", "series"), [(60, 2), (89, 2), (90, 0), (100, 0)])
+def test_an_anchored_range_without_a_sample_of_its_own_has_no_answer(
+    function: str, at: float, series: int
+) -> None:
+    assert len(rows(f"{function}(x[30s] anchored)", at)) == series
+
+
 def test_a_sample_later_than_the_lookback_smooths_nothing() -> None:
     storage = MemoryStorage()
     storage.append({"__name__": "x"}, [0, 400_000], [1.0, 11.0])

@@ -156,6 +156,7 @@ def test_vector_matching() -> None:
         ("x[1m:0]", "1:6: parse error: duration must be greater than 0"),
         ("x[1 / 0]", "1:5: parse error: division by zero"),
         ("x offset 1e12", "1:10: parse error: duration out of range"),
+        ("x offset foo(1m, 2m)", '1:10: parse error: unexpected identifier "foo" in offset, expected number, duration, step(), or range()'),  # noqa: E501
         ("x offset 1m offset 1m", "1:1: parse error: offset may not be set multiple times"),
         ("x @ 1 @ 1", "1:1: parse error: @ <timestamp> may not be set multiple times"),
         ("x @ start", "1:10: parse error: unexpected end of input in @, expected timestamp"),
