@@ -235,6 +235,7 @@ class ConsulDiscoverer:
 
     async def _follow(self, update: UpdateGroups) -> None:
         self._update, self._awaited, self._held = update, set(), []
+        self._errors.clear()
         self._datacenter = await self._persist(self._api.datacenter, "datacenter")
         async with asyncio.TaskGroup() as tasks:
             if self._config.services and not self._config.tags and not self._config.filter:

@@ -45,7 +45,8 @@ class Discoverer(Protocol):
 
     `run` calls `update` from the event loop: first with everything it found (an empty sequence when it looked
     and found nothing, so that waiting for the first full sync ends), later with changed groups only. A failure
-    to look is kept in `status` and retried; groups given before stay valid.
+    to look is kept in `status` and retried; groups given before stay valid. A discoverer whose `run` raised is run
+    again, and begins with everything again.
     """
 
     status: DiscoveryStatus

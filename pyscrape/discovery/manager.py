@@ -1,7 +1,8 @@
 """Runs the discoverers that a configuration asks for and merges what they find, per job.
 
 Jobs with equal discovery configs share one discoverer, and a reload keeps every discoverer whose config is still
-asked for, with all it knows. Groups are merged per (discoverer, source); a discoverer that fails keeps its groups.
+asked for, with all it knows. Groups are merged per (discoverer, source); a discoverer that fails keeps its groups,
+until what it first hands over when it runs again takes their place.
 One that cannot be made, or whose `run` raises, is reported as failing and tried again after `RESTART_S`: neither ends
 the others, the reload or the process.
 Changes are handed over per job and coalesced: the first change of a quiet job goes out after `QUIET_DELAY_S`, a job
@@ -13,7 +14,7 @@ What is decided (`plan`) is a pure function of what runs and what is wanted; the
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,12 +75,21 @@ class Provider:
     groups: dict[str, TargetGroup] = field(default_factory=dict)
     jobs: tuple[str, ...] = ()
     synced: bool = False
+    begins: bool = True
+    """Whether the next groups are the first of a run, and therefore all that there are."""
     task: asyncio.Task[None] | None = None
 
-    def merge(self, groups: Iterable[TargetGroup]) -> bool:
+    def merge(self, groups: Sequence[TargetGroup]) -> bool:
         """Take groups over; whether anything differs from before."""
         changed = not self.synced
         self.synced = True
+        if self.begins:
+            self.begins = False
+            named = {group.source for group in groups}
+            gone = [source for source in self.groups if source not in named]
+            changed |= bool(gone)
+            for source in gone:
+                del self.groups[source]
         for group in groups:
             if not group.targets:
                 changed |= self.groups.pop(group.source, None) is not None
@@ -87,6 +97,14 @@ class Provider:
                 self.groups[group.source] = group
                 changed = True
         return changed
+
+
+@dataclass(slots=True)
+class Leftover:
+    """A job's groups of discoverers that a reload replaced, kept until the new ones that are awaited have answered."""
+
+    groups: list[TargetGroup]
+    awaited: list[Provider]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +173,7 @@ class DiscoveryManager:
         self._wanted: dict[str, JobDiscovery] = {}
         self._delivered_at: dict[str, float] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        # Groups of discoverers that a reload replaced, until the new ones have answered: no gap in between.
-        self._leftover: dict[str, list[TargetGroup]] = {}
+        self._leftover: dict[str, Leftover] = {}
         self._of_job: dict[str, list[Provider]] = {}
         self.providers: list[Provider] = []
         self.received_updates = 0
@@ -168,31 +185,46 @@ class DiscoveryManager:
     def apply(self, wanted: Mapping[str, JobDiscovery]) -> None:
         """Make the running discoverers those of `wanted` (job name -> what it asks for).
 
-        Jobs without discoverers get their static groups at once; the others with the first answer of each.
+        Every job gets at once what is known for it: its static groups, those of discoverers that go on, and those of
+        the ones that are replaced, until their successors have answered.
         """
         decided = plan(self.providers, wanted)
         self._wanted = dict(wanted)
         starting = {job for _, jobs in decided.start for job in jobs}
+        replaced: dict[str, list[TargetGroup]] = {}
         for provider in decided.stop:
             add(provider.discoverer.status, self._ended_counts, self._ended_seconds)
             if provider.task is not None:
                 provider.task.cancel()
             for job in starting.intersection(provider.jobs):
-                self._leftover.setdefault(job, []).extend(provider.groups.values())
-        self._leftover = {job: groups for job, groups in self._leftover.items() if job in wanted}
+                replaced.setdefault(job, []).extend(provider.groups.values())
         for provider, jobs in decided.keep:
             provider.jobs = jobs
         kept = [provider for provider, _ in decided.keep]
-        self.providers = kept + [self._begin(config, jobs) for config, jobs in decided.start]
+        started = [self._begin(config, jobs) for config, jobs in decided.start]
+        self.providers = kept + started
         self._of_job = {}
         for provider in self.providers:
             for job in provider.jobs:
                 self._of_job.setdefault(job, []).append(provider)
+        self._leave_over(replaced, started)
         for job in list(self._timers):
             if job not in wanted:
                 self._timers.pop(job).cancel()
         for job in wanted:
             self._hand_over(job)
+
+    def _leave_over(self, replaced: Mapping[str, list[TargetGroup]], started: Sequence[Provider]) -> None:
+        """Note the groups of discoverers that were replaced by those that have just started."""
+        for job, groups in replaced.items():
+            self._leftover.setdefault(job, Leftover([], [])).groups += groups
+        for job, left in list(self._leftover.items()):
+            of_job = self._of_job.get(job, ())
+            left.awaited = [
+                provider for provider in of_job if provider in started or provider in left.awaited
+            ]
+            if not left.awaited:
+                del self._leftover[job]
 
     def groups(self, job: str) -> list[TargetGroup]:
         """All groups of a job: static ones first, then each discoverer's in the order of its config."""
@@ -200,17 +232,22 @@ class DiscoveryManager:
         if wanted is None:
             return []
         found = list(wanted.static)
-        for config in wanted.configs:
-            for provider in self._of_job.get(job, ()):
-                if type(provider.config) is type(config) and provider.config == config:
-                    found.extend(provider.groups.values())
-                    break
-        if job in self._leftover:
-            if self.synced(job):
+        for provider in dict.fromkeys(self._provider_of(job, config) for config in wanted.configs):
+            found.extend(provider.groups.values())
+        left = self._leftover.get(job)
+        if left is not None:
+            if all(provider.synced for provider in left.awaited):
                 del self._leftover[job]
             else:
-                found.extend(self._leftover[job])
+                found.extend(left.groups)
         return found
+
+    def _provider_of(self, job: str, config: object) -> Provider:
+        return next(
+            provider
+            for provider in self._of_job[job]
+            if type(provider.config) is type(config) and provider.config == config
+        )
 
     def status(self) -> list[tuple[tuple[str, ...], DiscoveryStatus, int]]:
         """For each discoverer: the jobs that use it, how it is doing, and how many targets it has."""
@@ -255,18 +292,21 @@ class DiscoveryManager:
         provider.task = asyncio.create_task(self._keep_running(provider), name=name)
         return provider
 
-    def _made(self, config: object) -> Discoverer:
+    def _made(self, config: object, before: DiscoveryStatus | None = None) -> Discoverer:
+        """The discoverer of a config; `before` is the status of an attempt that failed, which is not told twice."""
         try:
             return self._make(config)
         except Exception as error:  # plugins are anybody's code
-            kind = type(config).__name__
-            logger.error("Cannot create service discovery", extra={"discovery": kind, "err": said(error)})
+            if before is None or before.last_error != said(error):
+                kind = type(config).__name__
+                logger.error("Cannot create service discovery", extra={"discovery": kind, "err": said(error)})
             return Unmade(config, error)
 
     async def _keep_running(self, provider: Provider) -> None:
         """Run a provider's discoverer; one that raises keeps its groups, says so and is run again."""
         while True:
             discoverer = provider.discoverer
+            provider.begins = True
             try:
                 await discoverer.run(lambda groups: self._update(provider, groups))
                 if not isinstance(discoverer, Unmade):
@@ -278,7 +318,7 @@ class DiscoveryManager:
                 discoverer.status.state, discoverer.status.last_error = "failing", said(error)
             await asyncio.sleep(RESTART_S)
             if isinstance(discoverer, Unmade):
-                provider.discoverer = self._made(provider.config)
+                provider.discoverer = self._made(provider.config, discoverer.status)
 
     def _update(self, provider: Provider, groups: Sequence[TargetGroup]) -> None:
         if provider not in self.providers:

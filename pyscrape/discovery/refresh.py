@@ -55,11 +55,13 @@ class RefreshDiscoverer:
         self._looker = looker
         self._clock = clock
         self._jitter = jitter
-        self._known: dict[str, TargetGroup] = {}
+        self._known: dict[str, TargetGroup] | None = None
+        """What was handed over in this run; None before its first hand-over, which is of everything."""
         self.status = status or DiscoveryStatus(looker.kind)
 
     async def run(self, update: UpdateGroups) -> None:
         """Look, hand over what changed, wait; until cancelled."""
+        self._known = None
         while True:
             await self.refresh(update)
             spread = 1 + JITTER * (2 * self._jitter() - 1)
@@ -84,16 +86,17 @@ class RefreshDiscoverer:
         finally:
             status.counts["refresh"] += 1
             status.seconds["refresh"] += time.perf_counter() - began_s
-        first = status.last_success_s is None
         problems = "; ".join(status.problems)
         if status.last_error and not problems:
             logger.info("Target groups are refreshed again", extra={"discovery": status.kind})
         status.state, status.last_error = "failing" if problems else "running", problems
         status.last_success_s = self._clock()
+        known = self._known or {}
         if len(found) < MANY_GROUPS:
-            changed = changes(self._known, found)
+            changed = changes(known, found)
         else:
-            changed = await asyncio.to_thread(changes, self._known, found)
+            changed = await asyncio.to_thread(changes, known, found)
+        first = self._known is None
         self._known = {group.source: group for group in found}
         if changed or first:
             update(changed)

@@ -108,14 +108,14 @@ def _value_list(tokens: _Tokens) -> str:
     if tokens.peek() != "(":
         return f"found '{tokens.peek()}' expected: '('"
     tokens.take()
-    while True:
-        word = tokens.take()
-        if word == ")":
-            return ""
-        if word == "":
-            return "found '', expected: ',' or ')'"
-        if word != "," and (message := _value_mistake(word)):
+    after_value = False
+    while (word := tokens.take()) != ")":
+        if word == "" or (after_value and word != ","):
+            return f"found '{word}', expected: ',' or ')'"
+        after_value = word != ","
+        if after_value and (message := _value_mistake(word)):
             return message
+    return ""
 
 
 def _value_mistake(value: str) -> str:
