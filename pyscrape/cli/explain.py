@@ -29,7 +29,7 @@ from pyscrape.targets.manifests import Discovered, InputError, object_targets, r
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml")
+    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml, or a ConfigMap that holds one")
     parser.add_argument("--job", required=True, help="the job_name whose rules are explained")
     parser.add_argument(
         "--labels",

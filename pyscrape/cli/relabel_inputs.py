@@ -6,15 +6,19 @@ and the checks of a target, in the order in which a server does it.
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyscrape.config import ConfigError, load_config
+from pyscrape.config import Config, ConfigError, load_config
+from pyscrape.config.load import decode_config
+from pyscrape.config.manifests import Embedded, embedded
 from pyscrape.model.names import ValidationScheme, quoted
 from pyscrape.model.problems import nearest
+from pyscrape.model.yaml_nodes import YAMLError, compose_all, decode_bytes
 from pyscrape.relabel.explanation import Explanation, explain
 from pyscrape.relabel.page import PageReport, relabel_page
 from pyscrape.relabel.plans import compile_rules
@@ -67,6 +71,34 @@ def _label_lines(labels: Mapping[str, str]) -> list[str]:
     return [f"    {name}={quoted(value)}" for name, value in sorted(labels.items())]
 
 
+def read_config(path: str) -> Config:
+    """The configuration in a file: a prometheus.yml, or the one inside of a ConfigMap or Secret.
+
+    Raises:
+        ConfigError: the configuration holds mistakes.
+        OSError: the file cannot be read.
+    """
+    raw = Path(path).read_bytes()
+    if b"ConfigMap" in raw or b"Secret" in raw:
+        for found in _texts_inside(raw):
+            loaded = decode_config(found, path, os.path.dirname(path) or ".")  # noqa: PTH120  # as load_config does
+            if loaded.errors:
+                raise ConfigError(loaded.problems, path)
+            return loaded.config
+    return load_config(path)
+
+
+def _texts_inside(raw: bytes) -> Iterator[str]:
+    """What may be a prometheus.yml in the manifests of a file; nothing where they are none."""
+    try:
+        roots = [document.root for document in compose_all(decode_bytes(raw)) if document.root is not None]
+    except YAMLError:
+        return  # loading the file says where it is broken
+    for found in embedded(roots):
+        if isinstance(found, Embedded) and "scrape_configs:" in found.text:
+            yield found.text
+
+
 def find_job(config_path: str, name: str) -> Any:
     """The ScrapeConfig of that name.
 
@@ -75,7 +107,7 @@ def find_job(config_path: str, name: str) -> Any:
         InputError: no such job.
         OSError: the file cannot be read.
     """
-    jobs = {job.job_name: job for job in load_config(config_path).scrape_configs}
+    jobs = {job.job_name: job for job in read_config(config_path).scrape_configs}
     if name not in jobs:
         near = nearest(name, jobs)
         known = f"did you mean {near!r}?" if near else f"there are: {', '.join(jobs) or 'none'}"

@@ -5,6 +5,8 @@ Examples:
   pyscrape sd prometheus.yml --job kubernetes-pods --labels     with all discovered labels
   pyscrape sd prometheus.yml --job kubernetes-pods --format json | jq '.targets[].url'
   pyscrape sd prometheus.yml --job kubernetes-pods --watch      and then every change
+  pyscrape sd configmap.yml --job kubernetes-pods --kubeconfig ~/.kube/config
+                                                                from outside of the cluster
   pyscrape sd prometheus.yml --job kubernetes-pods --format targets > frozen.json
                                                                 what is discovered, for file_sd_configs
 
@@ -20,14 +22,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyscrape.cli.relabel_inputs import asked_job
-from pyscrape.cli.survey import Outcome, Survey, surveying
+from pyscrape.cli.survey import KUBECONFIG_HELP, Outcome, Survey, surveying, through_kubeconfig
 from pyscrape.discovery.target_lists import list_items
 from pyscrape.model.labels import format_labels
 from pyscrape.targets.target import Dropped, Failed, Target
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml")
+    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml, or a ConfigMap that holds one")
     parser.add_argument("--job", required=True, help="the job_name whose discovery is run")
     parser.add_argument("--labels", action="store_true", help="show all discovered labels")
     parser.add_argument(
@@ -40,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="wait so long for the first answers [30]",
     )
+    parser.add_argument("--kubeconfig", metavar="FILE", help=KUBECONFIG_HELP)
     parser.add_argument("--format", choices=("text", "json", "targets"), help="default: text")
 
 
@@ -50,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     job = asked_job("sd", args.config, args.job)
     if job is None:
         return 2
+    if args.kubeconfig:
+        job = through_kubeconfig(job, args.kubeconfig)
     return asyncio.run(_run(job, args))
 
 

@@ -21,6 +21,7 @@ from pyscrape.targets.target import Dropped, Failed, Target
 
 # A refusal that comes with advice will not mend itself within the time that a person waits.
 REFUSED_FOR_S = 1.0
+KUBECONFIG_HELP = "ask by this kubeconfig where the configuration is meant for inside of the cluster"
 
 
 @dataclass(eq=False)
@@ -58,6 +59,15 @@ class Outcome:
     source: Source
     group: TargetGroup
     result: Target | Dropped | Failed
+
+
+def through_kubeconfig(job: Any, path: str) -> Any:
+    """`job` with Kubernetes discoveries that are meant to run in the cluster asking by a kubeconfig instead."""
+    found = tuple(
+        one if one.api_server or one.kubeconfig_file else one.replace(kubeconfig_file=path)
+        for one in job.kubernetes_sd_configs
+    )
+    return job.replace(kubernetes_sd_configs=found)
 
 
 def made(config: Any) -> Discoverer:

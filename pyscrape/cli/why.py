@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyscrape.cli.relabel_inputs import asked_job, explain_target
-from pyscrape.cli.survey import Outcome, Source, Survey, surveying
+from pyscrape.cli.survey import KUBECONFIG_HELP, Outcome, Source, Survey, surveying, through_kubeconfig
 from pyscrape.targets.target import Dropped, Failed, Target
 
 NAME_LABELS = (
@@ -41,7 +41,7 @@ class Finding:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml")
+    parser.add_argument("config", metavar="CONFIG", help="a prometheus.yml, or a ConfigMap that holds one")
     parser.add_argument(
         "name", metavar="NAME", help="[kind/][namespace/]name, an address, host:port or a URL"
     )
@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=30.0, metavar="SECONDS", help="wait so long for discovery [30]"
     )
+    parser.add_argument("--kubeconfig", metavar="FILE", help=KUBECONFIG_HELP)
     parser.add_argument("--format", choices=("text", "json"), help="default: text")
 
 
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     job = asked_job("why", args.config, args.job)
     if job is None:
         return 2
+    if args.kubeconfig:
+        job = through_kubeconfig(job, args.kubeconfig)
     findings = asyncio.run(_findings(job, args.name, args.timeout))
     if args.format == "json":
         data = [{"cause": f.cause, "isTarget": f.is_target, "text": f.text} for f in findings]

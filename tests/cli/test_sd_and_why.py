@@ -215,6 +215,49 @@ def test_sd_names_the_missing_right(config: str, capsys: pytest.CaptureFixture[s
     assert '- apiGroups: ["networking.k8s.io"]' in shown
 
 
+def config_map(folder: Path, text: str) -> str:
+    path = folder / "configmap.yml"
+    data = {"other.yml": "a: 1", "prometheus.yml": text}
+    path.write_text(yaml.dump({"apiVersion": "v1", "kind": "ConfigMap", "data": data}))
+    return str(path)
+
+
+@pytest.mark.parametrize("command", [["sd"], ["why", "pod/default/cart-0"]], ids=str)
+def test_a_config_map_is_tried_from_outside_of_the_cluster(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    inside = config_map(tmp_path, "scrape_configs: [{job_name: pods, kubernetes_sd_configs: [{role: pod}]}]")
+    server = yaml.safe_load(Path(config).read_text())["scrape_configs"][0]["kubernetes_sd_configs"][0][
+        "api_server"
+    ]
+    kubeconfig = tmp_path / "kubeconfig"
+    parts = {
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": "open"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+    }
+    kubeconfig.write_text(yaml.dump({"apiVersion": "v1", "kind": "Config", "current-context": "x", **parts}))
+    assert main([command[0], inside, *command[1:], "--job=pods", f"--kubeconfig={kubeconfig}"]) == 0
+    assert "http://10.0.0.1:80/metrics" in capsys.readouterr().out
+
+
+def test_outside_of_a_cluster_sd_says_so_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    inside = config_map(tmp_path, "scrape_configs: [{job_name: pods, kubernetes_sd_configs: [{role: pod}]}]")
+    assert main(["sd", inside, "--job", "pods", "--timeout", "3600"]) == 1
+    shown = capsys.readouterr().out
+    assert "unable to load in-cluster configuration" in shown
+    assert "`pyscrape help kubernetes` says how" in shown
+
+
+def test_mistakes_inside_of_a_config_map_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inside = config_map(tmp_path, "scrape_configs: [{job_name: pods, scrape_interval: 5x}]")
+    assert main(["sd", inside, "--job", "pods"]) == 2
+    assert 'unknown unit "x" in duration "5x"' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["sd"], ["why", "x"]])
 def test_unknown_job(config: str, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([command[0], config, *command[1:], "--job", "podz"]) == 2

@@ -32,6 +32,8 @@ from pyscrape.discovery.settings import KubernetesSDConfig
 
 logger = logging.getLogger("pyscrape.discovery.kubernetes")
 
+NO_WAY = "`pyscrape help kubernetes` says how the API server can be reached"
+
 QUIET_DELAY_S = 0.005
 BUSY_INTERVAL_S = 0.05
 SLICE_GROUPS = 64
@@ -217,6 +219,7 @@ class KubernetesDiscoverer:
                         "Kubernetes discovery cannot start: %s", error, extra={"role": self._role.name}
                     )
                 self.status.state, self.status.last_error = "failed", str(error)
+                self.status.advice = NO_WAY
                 await asyncio.sleep(backoff.next_s(403))
 
     def _namespaces(self) -> list[str]:
