@@ -46,7 +46,7 @@ _EVALUATION = (
     " --deselect tests/properties/test_promql_engine.py::test_the_deepest_query_is_answered"
 )
 _LANGUAGE_MODULES = (
-    *("check", "cursor", "faults", "format", "grouping", "json", "lexer"),
+    *("check", "cursor", "faults", "format", "json", "lexer"),
     *("literals", "parser", "printer", "selector_parser", "span_parser", "tokens"),
 )
 TESTS: dict[str, str] = {
