@@ -55,13 +55,14 @@ class RefreshDiscoverer:
         self._looker = looker
         self._clock = clock
         self._jitter = jitter
-        self._known: dict[str, TargetGroup] | None = None
-        """What was handed over in this run; None before its first hand-over, which is of everything."""
+        self._known: dict[str, TargetGroup] = {}
+        self._begins = True
+        """Whether the next hand-over is the first of a run, and therefore of everything."""
         self.status = status or DiscoveryStatus(looker.kind)
 
     async def run(self, update: UpdateGroups) -> None:
         """Look, hand over what changed, wait; until cancelled."""
-        self._known = None
+        self._known, self._begins = {}, True
         while True:
             await self.refresh(update)
             spread = 1 + JITTER * (2 * self._jitter() - 1)
@@ -91,14 +92,13 @@ class RefreshDiscoverer:
             logger.info("Target groups are refreshed again", extra={"discovery": status.kind})
         status.state, status.last_error = "failing" if problems else "running", problems
         status.last_success_s = self._clock()
-        known = self._known or {}
         if len(found) < MANY_GROUPS:
-            changed = changes(known, found)
+            changed = changes(self._known, found)
         else:
-            changed = await asyncio.to_thread(changes, known, found)
-        first = self._known is None
+            changed = await asyncio.to_thread(changes, self._known, found)
         self._known = {group.source: group for group in found}
-        if changed or first:
+        begins, self._begins = self._begins, False
+        if changed or begins:
             update(changed)
 
 
