@@ -2,17 +2,15 @@
 
     python -m benchmarks.soak [--minutes 30] [--interval 5]
 
-Runs `pyscrape run` as a process of its own and prints once a minute the least and the greatest of sixty looks at its
-memory. After ten minutes and at the end the dashboards pause for half a minute, so that what is looked at is what the
-server holds and not what queries under way need; their ratio is the result (goal: at most 1.05), and every line of
-the log above WARN.
+Runs `pyscrape run` as a process of its own and prints once a minute the least, the median and the greatest of sixty
+looks at its memory, dashboards asking all the time. The medians of the tenth and of the last minute make the result
+(goal: at most 1.05); then come the log's lines by level and message, and all above WARN.
 Not part of `python -m benchmarks`: it takes as long as it is told to.
 """
 
 import argparse
 import asyncio
 import json
-import math
 import random
 import re
 import subprocess
@@ -25,7 +23,6 @@ from collections import Counter
 from pathlib import Path
 
 TARGETS, SERIES = 50, 1000
-PAUSE_S = 30
 QUERIES = (
     "up",
     "sum by (job) (rate(requests_total[1m]))",
@@ -91,11 +88,10 @@ def ask(base: str, path: str, data: bytes | None = None) -> bytes:
         return bytes(answer.read())
 
 
-async def poll(base: str, end: float, asked: Counter[str], running: asyncio.Event) -> None:
+async def poll(base: str, end: float, asked: Counter[str]) -> None:
     """A dashboard: five panels, again and again."""
     while time.time() < end:
         for query in QUERIES:
-            await running.wait()
             now = time.time()
             window = f"&start={now - 900}&end={now}&step=15"
             path = f"/api/v1/query_range?query={urllib.parse.quote(query)}{window}"
@@ -106,15 +102,13 @@ async def poll(base: str, end: float, asked: Counter[str], running: asyncio.Even
         await asyncio.sleep(5)
 
 
-async def settled(pid: int, running: asyncio.Event) -> float:
-    """Memory in MiB while no dashboard asks."""
-    running.clear()
+async def minute(pid: int) -> list[float]:
+    """Sixty looks at the memory of a process, in MiB; ascending."""
     sizes = []
-    for second in range(PAUSE_S):
+    for _ in range(60):
         await asyncio.sleep(1)
-        sizes.append(rss_mib(pid) if second >= PAUSE_S // 2 else math.inf)
-    running.set()
-    return min(sizes)
+        sizes.append(rss_mib(pid))
+    return sorted(sizes)
 
 
 async def soak(minutes: float, interval_s: int) -> None:
@@ -134,36 +128,32 @@ async def soak(minutes: float, interval_s: int) -> None:
         await asyncio.sleep(4)
         end = time.time() + minutes * 60
         asked: Counter[str] = Counter()
-        running = asyncio.Event()
-        running.set()
-        pollers = [asyncio.create_task(poll(base, end, asked, running)) for _ in range(3)]
-        sizes: list[float] = []
-        early = math.nan
-        while time.time() < end - 60 - PAUSE_S:
-            seconds = []
-            for _ in range(60):
-                await asyncio.sleep(1)
-                seconds.append(rss_mib(process.pid))
-            sizes.append(min(seconds))
-            peak = max(seconds)
+        pollers = [asyncio.create_task(poll(base, end, asked)) for _ in range(3)]
+        minutes_seen: list[list[float]] = []
+        while time.time() < end - 60:
+            sizes = await minute(process.pid)
+            minutes_seen.append(sizes)
             print(
-                f"{len(sizes):3d} min  {sizes[-1]:7.1f} MiB, at most {peak:.0f}  answers {dict(asked)}",
+                f"{len(minutes_seen):3d} min  {sizes[0]:6.1f} {sizes[30]:6.1f} {sizes[-1]:6.1f} MiB  "
+                f"answers {dict(asked)}",
                 flush=True,
             )
-            if len(sizes) == min(10, max(1, int(minutes // 3))):
-                early = await settled(process.pid, running)
-                print(f"        {early:.1f} MiB while no dashboard asks", flush=True)
             exporter.change()
-            path.write_text(config(port, interval_s, len(sizes)))
+            path.write_text(config(port, interval_s, len(minutes_seen)))
             await asyncio.to_thread(ask, base, "/-/reload", b"")
-        late = await settled(process.pid, running)
-        print(f"        {late:.1f} MiB while no dashboard asks")
-        print(f"memory at the end / after ten minutes: {late / early:.3f} (goal: at most 1.05)", flush=True)
+        early, late = minutes_seen[min(9, len(minutes_seen) // 3)], minutes_seen[-1]
+        print(
+            f"memory at the end / after ten minutes: {late[30] / early[30]:.3f} (goal: at most 1.05); "
+            f"least {late[0] / early[0]:.3f}, greatest {late[-1] / early[-1]:.3f}",
+            flush=True,
+        )
         await asyncio.gather(*pollers)
         process.terminate()
         process.wait(20)
-        levels = Counter(re.findall(r"level=(\w+)", log.read_text()))
-        print(f"log lines by level: {dict(levels)}")
+        lines = re.findall(r'level=(\w+) .*?msg=("[^"]*"|\S+)', log.read_text())
+        kinds = Counter((level, re.sub(r"\d+", "N", message)) for level, message in lines)
+        for (level, message), count in kinds.most_common():
+            print(f"{count:5d} {level} {message}")
         for line in log.read_text().splitlines():
             if "level=ERROR" in line:
                 print(line[:300])

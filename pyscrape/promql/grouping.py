@@ -20,6 +20,13 @@ FOLD_CELLS = 1 << 18
 """Cells that are gathered and folded at a time: a bound on memory, and on how long the GIL is held."""
 
 
+def steps_of(cells: NDArray[np.generic]) -> Iterator[slice]:
+    """Steps of a matrix [steps x series] in groups of about FOLD_CELLS cells."""
+    stride = max(1, FOLD_CELLS // max(1, cells.shape[1]))
+    for start in range(0, len(cells), stride):
+        yield slice(start, start + stride)
+
+
 @dataclass(frozen=True, slots=True)
 class Cohort:
     """Groups of similar size: `groups` [n], `members` [largest x n] as series numbers, -1 where a group has fewer."""
@@ -70,26 +77,21 @@ class Groups:
     def fold(self, values: Values, filler: float, fold: Fold) -> Values:
         """`fold` ([size x steps x n] -> [steps x n]) over every group: [steps x groups]."""
         result = np.empty((len(values), self.count))
-        stride = max(1, FOLD_CELLS // max(1, len(self.ids)))
         cohorts = tuple(self.cohorts())
-        for start in range(0, len(values), stride):
-            part = values[start : start + stride]
+        for steps in steps_of(values):
+            part = values[steps]
             for cohort in cohorts:
-                result[start : start + stride, cohort.groups] = fold(cohort.gather(part, filler))
+                result[steps, cohort.groups] = fold(cohort.gather(part, filler))
         return result
 
     def reduce(self, values: Values, better: np.ufunc) -> Values:
         """A reduction that no order changes, over every group: [steps x groups]."""
         order, starts = self.in_order()
         result = np.empty((len(values), self.count))
-        stride = max(1, FOLD_CELLS // max(1, len(self.ids)))
-        for start in range(0, len(values), stride):
-            part = values[start : start + stride]
+        for steps in steps_of(values):
+            part = values[steps]
             better.reduceat(
-                part if order is None else part.take(order, axis=1),
-                starts,
-                axis=1,
-                out=result[start : start + stride],
+                part if order is None else part.take(order, axis=1), starts, axis=1, out=result[steps]
             )
         return result
 
@@ -98,7 +100,10 @@ class Groups:
         if present is None:
             return np.broadcast_to(self.sizes(), (steps, self.count))
         order, starts = self.in_order()
-        counts: Ids = np.add.reduceat(
-            present if order is None else present[:, order], starts, axis=1, dtype=np.int64
-        )
+        counts: Ids = np.empty((steps, self.count), dtype=np.int64)
+        for some in steps_of(present):
+            part = present[some]
+            np.add.reduceat(
+                part if order is None else part[:, order], starts, axis=1, dtype=np.int64, out=counts[some]
+            )
         return counts

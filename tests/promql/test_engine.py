@@ -186,3 +186,23 @@ def test_a_bare_selector_is_answered_as_by_the_evaluator(
         return repr(result.to_prometheus()), counts, result.warnings, result.infos
 
     assert said("m") == said("(m)") == said("m", detailed=True)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([None, 1.0, 1.0, 2.0, 0.1, -3.0, math.nan]), min_size=4, max_size=4)),
+    st.sampled_from(
+        ["topk(2, m)", "bottomk by (g) (1, m)", "sum(m)", "max by (g) (m)", "count by (g) (m)", "avg(m > 0)"]
+    ),
+)
+def test_aggregations_are_the_same_some_steps_at_a_time(rows: list[list[float | None]], query: str) -> None:
+    filled = Store()
+    for k, row in enumerate(rows):
+        samples = [(at * 1000, value) for at, value in enumerate(row) if value is not None]
+        labels = {"__name__": "m", "k": str(k), "g": str(k % 2)}
+        filled.append(labels, [at for at, _ in samples], [value for _, value in samples])
+    engine = Engine(filled, lookback_ms=1000)
+    whole = engine.range(query, 0, 4, 1).to_prometheus()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pyscrape.promql.grouping.FOLD_CELLS", 3)
+        patch.setattr("pyscrape.promql.aggregations.FEW_CELLS", 0)
+        assert repr(engine.range(query, 0, 4, 1).to_prometheus()) == repr(whole)
