@@ -201,8 +201,8 @@ def test_aggregations_are_the_same_some_steps_at_a_time(rows: list[list[float | 
         labels = {"__name__": "m", "k": str(k), "g": str(k % 2)}
         filled.append(labels, [at for at, _ in samples], [value for _, value in samples])
     engine = Engine(filled, lookback_ms=1000)
-    whole = engine.range(query, 0, 4, 1).to_prometheus()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pyscrape.promql.grouping.FOLD_CELLS", 3)
         patch.setattr("pyscrape.promql.aggregations.FEW_CELLS", 0)
+        whole = engine.range(query, 0, 4, 1).to_prometheus()
+        patch.setattr("pyscrape.promql.grouping.FOLD_CELLS", 3)
         assert repr(engine.range(query, 0, 4, 1).to_prometheus()) == repr(whole)
