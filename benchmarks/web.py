@@ -1,6 +1,6 @@
 """The HTTP API: a matrix as JSON, lists of labels; and `python -m benchmarks.web`, a server under many clients.
 
-    python -m benchmarks.web [--clients 200] [--seconds 60] [--series 200000]
+    python -m benchmarks.web [--clients 200] [--seconds 60] [--series 200000] [--interval 2]
 
 The second starts `pyscrape run` on targets of its own and shows, first for clients that ask `up` once a second each,
 then for one client that asks for everything the server has: errors, latencies, how late the scrapes came, and how
@@ -30,7 +30,6 @@ from pyscrape.web.encode import metric_objects, result_data
 
 HOST = "127.0.0.1"
 SERIES, POINTS, STEP_MS = 1000, 240, 15_000
-INTERVAL_S = 2
 TARGETS = 20
 
 
@@ -68,7 +67,8 @@ def measure(full: bool) -> list[Row]:  # one size
 class Targets:
     """Some targets on one port, each with the same page; notes when it was asked."""
 
-    def __init__(self, series: int) -> None:
+    def __init__(self, series: int, interval_s: float) -> None:
+        self._interval_s = interval_s
         body = b"".join(
             b'm%d{pod="p%d",zone="z%d"} %d\n' % (k % 50, k, k % 3, k) for k in range(series // TARGETS)
         )
@@ -90,7 +90,7 @@ class Targets:
         late = []
         for moments in self.asked.values():
             kept = [moment for moment in moments if moment >= since]
-            late += [abs(after - before - INTERVAL_S) for before, after in pairwise(kept)]
+            late += [abs(after - before - self._interval_s) for before, after in pairwise(kept)]
         return late
 
 
@@ -101,13 +101,13 @@ class Client:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def get(self, path: str) -> tuple[int, bytes]:
+    async def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(HOST, self._port, limit=1 << 20)
         reader, writer = self._streams
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        size = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        size = int(head.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length" in head else 0
         return int(head.split(b" ")[1]), await reader.readexactly(size)
 
     def close(self) -> None:
@@ -159,7 +159,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 async def during(
-    name: str, work: Callable[[], Awaitable[str]], port: int, targets: Targets, pid: int
+    name: str,
+    work: Callable[[], Awaitable[str]],
+    port: int,
+    targets: Targets,
+    pid: int,
+    interval_s: float,
 ) -> None:
     """Print what `work` did to the loop and the scrapes."""
     healthy: list[float] = []
@@ -167,7 +172,7 @@ async def during(
     since, cpu = time.monotonic(), cpu_seconds(pid)
     said = await work()
     seconds = time.monotonic() - since
-    await asyncio.sleep(2 * INTERVAL_S)
+    await asyncio.sleep(2 * interval_s)
     watcher.cancel()
     print(f"{name}: {said}; {seconds:.1f} s, {cpu_seconds(pid) - cpu:.2f} s CPU")
     print(f"    healthy: {spread(healthy)}; scrapes off by: {spread(targets.lateness_s(since))}", flush=True)
@@ -186,27 +191,39 @@ async def all_of_it(port: int, path: str, times: int) -> str:
     client = Client(port)
     sizes = []
     for _ in range(times):
-        status, body = await client.get(path)
+        status, body = await client.get(path, "POST" if "/admin/" in path else "GET")
         sizes.append(len(body))
-        if status != 200:
+        if status not in {200, 204}:
             return f"status {status}: {body[:200]!r}"
     client.close()
     return f"{times} x {max(sizes) / 1e6:.1f} MB"
 
 
+EVERY = "match[]=%7Bjob=%22load%22%7D"
 HEAVY = (
     "/metrics",
-    "/federate?match[]=%7Bjob=%22load%22%7D",
-    "/api/v1/series?match[]=%7Bjob=%22load%22%7D",
+    f"/federate?{EVERY}",
+    f"/api/v1/series?{EVERY}",
     "/api/v1/query?query=%7Bjob=%22load%22%7D",
+    "/api/v1/query?query=count%20by%20(zone)%20(%7Bjob=%22load%22%7D)",
+    "/api/v1/labels",
+    f"/api/v1/labels?{EVERY}",
+    "/api/v1/label/__name__/values",
     "/api/v1/label/pod/values",
-    "/api/v1/status/tsdb",
+    f"/api/v1/label/pod/values?{EVERY}",
+    "/api/v1/label/pod/values?match[]=%7Bpod=~%22p.*7%22%7D",
+    "/api/v1/status/tsdb?limit=1000",
+    "/api/v1/targets",
+    "/api/v1/admin/tsdb/delete_series?match[]=m1",
+    f"/api/v1/admin/tsdb/delete_series?{EVERY}&end=2000000000",
 )
 
 
-async def with_server(series: int, work: Callable[[int, Targets, int], Awaitable[None]]) -> None:
+async def with_server(
+    series: int, interval_s: float, work: Callable[[int, Targets, int], Awaitable[None]]
+) -> None:
     """`work` beside a server that scrapes `series` series from TARGETS targets."""
-    targets = Targets(series)
+    targets = Targets(series, interval_s)
     exporter = await asyncio.start_server(targets.serve, HOST, 0)
     port = exporter.sockets[0].getsockname()[1]
     with socket.create_server((HOST, 0)) as free:
@@ -218,14 +235,14 @@ async def with_server(series: int, work: Callable[[int, Targets, int], Awaitable
             for n in range(TARGETS)
         )
         path.write_text(
-            f"global: {{scrape_interval: {INTERVAL_S}s, scrape_timeout: {INTERVAL_S}s}}\n"
+            f"global: {{scrape_interval: {interval_s}s, scrape_timeout: {interval_s}s}}\n"
             f"scrape_configs:\n  - job_name: load\n    static_configs:\n{listed}"
         )
         command = [sys.executable, "-m", "pyscrape", "run", f"--config.file={path}"]
-        command.append(f"--web.listen-address={HOST}:{own}")
+        command += [f"--web.listen-address={HOST}:{own}", "--web.enable-admin-api"]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
-            await asyncio.sleep(5 * INTERVAL_S)
+            await asyncio.sleep(5 * interval_s)
             print(f"{series} series")
             await work(own, targets, process.pid)
         finally:
@@ -234,18 +251,19 @@ async def with_server(series: int, work: Callable[[int, Targets, int], Awaitable
             exporter.close()
 
 
-async def under_load(clients: int, seconds: float, series: int) -> None:
+async def under_load(clients: int, seconds: float, series: int, interval_s: float) -> None:
     async def many(port: int, targets: Targets, pid: int) -> None:
-        await during(f"{clients} clients", lambda: many_clients(port, clients, seconds), port, targets, pid)
+        work = partial(many_clients, port, clients, seconds)
+        await during(f"{clients} clients", work, port, targets, pid, interval_s)
 
     async def heavy(port: int, targets: Targets, pid: int) -> None:
         for path in HEAVY:
-            await during(path, partial(all_of_it, port, path, 3), port, targets, pid)
+            await during(path, partial(all_of_it, port, path, 3), port, targets, pid, interval_s)
 
     if clients:
-        await with_server(50 * TARGETS, many)
+        await with_server(50 * TARGETS, interval_s, many)
     if series:
-        await with_server(series, heavy)
+        await with_server(series, interval_s, heavy)
 
 
 def main() -> None:
@@ -255,8 +273,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--series", type=int, default=200_000)
+    parser.add_argument("--interval", type=int, default=2, help="seconds between scrapes")
     args = parser.parse_args()
-    asyncio.run(under_load(args.clients, args.seconds, args.series))
+    asyncio.run(under_load(args.clients, args.seconds, args.series, args.interval))
 
 
 if __name__ == "__main__":

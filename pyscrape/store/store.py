@@ -4,7 +4,7 @@ Writers (the event loop) own tables and the index; readers (worker threads) take
 that moment and need nothing else of it. Only changes of the index and passes over it take the lock.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +24,7 @@ from pyscrape.model.value import NAN_BITS, STALE_BITS
 from pyscrape.store.cardinality import cardinality
 from pyscrape.store.chunk import Chunk
 from pyscrape.store.clocks import Clocks
-from pyscrape.store.delete import delete_from
+from pyscrape.store.delete import deleting
 from pyscrape.store.durable import Durability, write_snapshot
 from pyscrape.store.files import Directory, DiskDirectory
 from pyscrape.store.homes import Homes
@@ -171,20 +171,36 @@ class Store:
 
     def delete(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> int:
         """Delete the samples in [start, end] of the series that any of the sets chooses; returns their number."""
-        found = [self.index.match(matchers) for matchers in matcher_sets]
-        ids = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int32)
-        if self.journal is not None:
-            self.journal.delete(ids, start_ms, end_ms)
-        return self.delete_ids(ids, start_ms, end_ms)
+        return _to_the_end(self.deleting(self.matching(matcher_sets), start_ms, end_ms))
 
     def delete_ids(self, ids: Ids, start_ms: int, end_ms: int) -> int:
-        """Delete the samples in [start, end] of some series."""
+        """Delete the samples in [start, end] of some series, as a log says."""
+        return _to_the_end(self._delete(ids, start_ms, end_ms))
+
+    def deleting(self, ids: Ids, start_ms: int, end_ms: int) -> Generator[None, None, int]:
+        """`delete` in steps of some milliseconds, between which others may read and write; `ids` must be held."""
+        if self.journal is not None:
+            self.journal.delete(ids, start_ms, end_ms)
+        return self._delete(ids, start_ms, end_ms)
+
+    def _delete(self, ids: Ids, start_ms: int, end_ms: int) -> Generator[None, None, int]:
+        # What is there now; what comes while it runs stands behind it in the log.
+        ends = [(table, min(end_ms, table.last_ms)) for table in self.tables()]
+        return self._deleting(ids, start_ms, ends)
+
+    def _deleting(
+        self, ids: Ids, start_ms: int, ends: Sequence[tuple[Table, int]]
+    ) -> Generator[None, None, int]:
         self._steps = None  # a seal that was begun may hold what goes now; it begins anew
-        deleted = sum(delete_from(table, ids, start_ms, end_ms) for table in self.tables())
+        chosen = np.zeros(self.index.capacity, np.bool_)
+        chosen[ids] = True
         self.latest.doubt(ids)
-        for table in self.tables():
+        deleted = 0
+        for table, end_ms in ends:
+            deleted += yield from deleting(table, chosen, start_ms, end_ms)
             if table.cut:
                 self.wait_for_seal(table)
+        self.latest.doubt(ids)  # also what came meanwhile and went again
         self._upkeep.recount()
         return deleted
 
@@ -679,6 +695,15 @@ class Store:
                 "maxTime": stats.max_ms if stats.max_ms is not None else -(2**63),
             }
             return {"headStats": head, **cardinality(self.index, limit)}
+
+
+def _to_the_end(steps: Generator[None, None, int]) -> int:
+    """What steps give, taken one after the other."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return int(end.value)
 
 
 def _those(frame: LabelFrame, ids: Ids, found: Ids) -> LabelFrame:

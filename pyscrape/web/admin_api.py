@@ -1,14 +1,17 @@
 """`/api/v1/admin/tsdb/*`, behind `--web.enable-admin-api`: delete series, clean up, write a snapshot."""
 
+import asyncio
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 
 from pyscrape.web.answers import Answer, ApiError, success
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.series_api import any_matcher_sets, window_ms
 from pyscrape.web.services import Services
 
+SLICE_S = 0.01
 NO_HEAD = "skip_head has no effect: there is no head beside blocks, all samples are in the snapshot"
 
 
@@ -29,13 +32,24 @@ class AdminApi:
         if not self._services.options.enable_admin_api:
             raise ApiError("unavailable", "admin APIs disabled")
 
-    def delete_series(self, call: Call) -> Answer:
+    async def delete_series(self, call: Call) -> Answer:
+        """The series are looked for in a thread, and taken out on the loop, which owns the tables, in slices."""
         self._check()
         if not call.params.all("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         start_ms, end_ms = window_ms(call.params)
         sets = [matchers for matchers in any_matcher_sets(call.params, prefixed=True) if matchers]
-        self._services.store.delete(sets, start_ms, end_ms)
+        store = self._services.store
+        release = store.hold_ids()
+        try:
+            ids = await asyncio.to_thread(store.matching, sets)
+            slice_end = perf_counter() + SLICE_S
+            for _ in store.deleting(ids, start_ms, end_ms):
+                if perf_counter() > slice_end:
+                    await asyncio.sleep(0)
+                    slice_end = perf_counter() + SLICE_S
+        finally:
+            release()
         return Answer(b"", 204)
 
     def clean_tombstones(self, call: Call) -> Answer:
