@@ -143,6 +143,10 @@ class Agent:
     def folder(self) -> Path | None:
         return self._path / "remote"
 
+    @property
+    def retention(self) -> str:
+        return ""
+
     def open(self) -> None:
         """Lock the directory, so that two agents never send from one queue."""
         self._directory = DiskDirectory(self._path)

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pyscrape.app.flags import Flags
+from pyscrape.app.flags import BY_NAME, Flags
 from pyscrape.app.forward import ForwardingExemplars, ForwardingStore
 from pyscrape.app.metrics import Family
 from pyscrape.app.own_metrics import store_families
 from pyscrape.app.settings import memory_limit_bytes
 from pyscrape.config.settings import Config
+from pyscrape.model.duration import format_duration
 from pyscrape.promql.engine import Engine
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.exemplars import ExemplarStore
@@ -55,6 +56,10 @@ class Keeping:
         if path := self._flags.text("storage.tsdb.path"):
             self.store.open(path)
 
+    @property
+    def retention(self) -> str:
+        return format_duration(self.store.retention_ms)
+
     def tables(self, writers: RemoteWriters) -> ForwardingStore:
         return ForwardingStore(self.store, writers)
 
@@ -82,11 +87,13 @@ class Keeping:
         self.store.close()
 
     def _retention_ms(self, config: Config) -> int:
-        """`storage.tsdb.retention.time` of the configuration wins over the flag, as Prometheus has it."""
+        """`storage.tsdb.retention.time` of the configuration wins over the flag; none in either is the default, as in
+        Prometheus."""
         tsdb = config.storage.tsdb if config.storage is not None else None
         if tsdb is not None and tsdb.retention is not None and tsdb.retention.time:
             return int(tsdb.retention.time)
-        return self._flags.number("storage.tsdb.retention.time")
+        flag = "storage.tsdb.retention.time"
+        return self._flags.number(flag) or int(BY_NAME[flag].default)  # type: ignore[arg-type]  # durations are ints
 
 
 def _out_of_order_ms(config: Config) -> int:

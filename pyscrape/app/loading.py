@@ -7,7 +7,7 @@ from pathlib import Path
 from pyscrape.app.flags import Flags
 from pyscrape.app.settings import CONFIG_NAME, default_config
 from pyscrape.config.load import ConfigError, load_bytes
-from pyscrape.config.settings import Config
+from pyscrape.config.settings import Config, OTLPConfig, RuntimeConfig
 from pyscrape.discovery.make import supported
 from pyscrape.model.problems import Problem
 
@@ -87,6 +87,8 @@ def notes(config: Config, skipped: Sequence[Problem] = ()) -> list[str]:
         (config.alerting is not None and config.alerting.alertmanagers, "alerting: alerts are not sent yet"),
         (config.remote_read, "remote_read is not supported"),
         (config.tracing is not None, "tracing is not supported"),
+        (config.otlp != OTLPConfig(), "otlp: the OTLP receiver is not supported"),
+        (config.runtime != RuntimeConfig(), "runtime.gogc has no meaning: there is no Go runtime here"),
     ]
     tsdb = config.storage.tsdb if config.storage is not None else None
     if tsdb is not None:

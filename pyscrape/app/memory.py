@@ -7,9 +7,12 @@ keeps freed memory in an arena a thread; left alone, both made a server with 20 
 import ctypes
 import ctypes.util
 import gc
+import logging
 import os
 import resource
 import sys
+
+logger = logging.getLogger("pyscrape")
 
 TRIM_EVERY_S = 10.0
 _M_ARENA_MAX = -8
@@ -64,5 +67,12 @@ def give_back() -> bool:
 def raise_file_limit() -> None:
     """Allow as many open files as the system lets this process have: each target keeps a connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    if soft == hard:
+        return
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        # macOS says that there is no limit, and refuses to have none.
+        extra = {"limit": soft, "err": str(error)}
+        text = "Cannot raise the limit of open files: ulimit -n says how many targets there may be"
+        logger.warning(text, extra=extra)

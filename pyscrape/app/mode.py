@@ -28,6 +28,10 @@ class Mode(Protocol):
     def folder(self) -> Path | None:
         """Where what waits to be sent is kept on disk."""
 
+    @property
+    def retention(self) -> str:
+        """How long samples are kept, such as 1d; empty where none are."""
+
     def open(self) -> None:
         """Read what is on disk. Raises OSError or ValueError where that cannot be."""
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pyscrape import __version__
-from pyscrape.app.flags import BY_NAME, Flags, print_value
+from pyscrape.app.flags import Flags
 from pyscrape.web.params import format_time
 
 PROMETHEUS_VERSION = "3.14.0"
@@ -26,13 +26,19 @@ BUILD = {
 
 
 def runtime_info(
-    *, start_s: float, now_s: float, reload_ok: bool, reload_error: str, last_config_s: float, flags: Flags
+    *,
+    start_s: float,
+    now_s: float,
+    reload_ok: bool,
+    reload_error: str,
+    last_config_s: float,
+    retention: str,
+    flags: Flags,
 ) -> dict[str, object]:
     """The fields of Prometheus' runtime information; Go's own have their nearest meaning here."""
-    retention = BY_NAME["storage.tsdb.retention.time"]
     return {
         "startTime": format_time(start_s),
-        "CWD": str(Path.cwd()),
+        "CWD": _folder(),
         "hostname": socket.gethostname(),
         "serverTime": format_time(now_s),
         "reloadConfigSuccess": reload_ok,
@@ -44,5 +50,12 @@ def runtime_info(
         "GOMEMLIMIT": flags.number("storage.memory.max"),
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": print_value(retention, flags[retention.name]),
+        "storageRetention": retention,
     }
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError as error:  # it was deleted
+        return f"<error retrieving current working directory: {error}>"

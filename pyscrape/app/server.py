@@ -424,6 +424,7 @@ class Server:
             reload_ok=self._reload_state.ok,
             reload_error=self._reload_state.error,
             last_config_s=self._reload_state.at_s,
+            retention=self.mode.retention,
             flags=self._flags,
         )
 

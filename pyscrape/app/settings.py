@@ -1,5 +1,6 @@
 """What the flags and the machine say, put into the form that the parts take."""
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -61,8 +62,19 @@ def default_config(flags: Flags) -> str:
     """The configuration of a run that was given none: it scrapes itself."""
     return (
         "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n"
+        f"    metrics_path: {json.dumps(f'{route_prefix(flags)}/metrics')}\n"
         f"    static_configs:\n      - targets: ['{own_address(flags)}']\n"
     )
+
+
+def route_prefix(flags: Flags) -> str:
+    """`--web.route-prefix`, by default the path of the external URL: `/prom`, or "" for none.
+
+    Raises:
+        SettingsError: the external URL is none.
+    """
+    prefix = (flags.text("web.route-prefix") or urlsplit(external_url(flags)).path).strip("/")
+    return f"/{prefix}" if prefix else ""
 
 
 def external_url(flags: Flags) -> str:
@@ -90,7 +102,6 @@ def web_options(flags: Flags) -> WebOptions:
         SettingsError: a URL or the CORS regex is not one.
     """
     url = external_url(flags)
-    prefix = flags.text("web.route-prefix") or urlsplit(url).path
     try:
         origin = compile_re2(flags.text("web.cors.origin"))
     except RegexError as error:
@@ -102,7 +113,7 @@ def web_options(flags: Flags) -> WebOptions:
         accepted_messages=flags.many("web.remote-write-receiver.accepted-protobuf-messages"),
         page_title=flags.text("web.page-title"),
         cors_origin=origin,
-        prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
+        prefix=route_prefix(flags),
         external_url=url,
         query_timeout_s=flags.number("query.timeout") / 1000,
         lookback_ms=flags.number("query.lookback-delta"),

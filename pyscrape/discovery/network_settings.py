@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pyscrape.discovery.settings import check_interval
 from pyscrape.model.duration import Duration
 from pyscrape.model.kinds import BOOL, DURATION, INT, SECRET, TEXT, TEXT_MAP, TEXTS, TextKind
 from pyscrape.model.names import quoted
@@ -30,6 +31,7 @@ class HTTPSDConfig(Settings, go_type="http.plain"):
 
     @classmethod
     def finish(cls, section: Section) -> None:
+        check_interval(section)
         url = section["url"]
         if not url:
             if "url" not in section.failed:
@@ -54,6 +56,7 @@ class DNSSDConfig(Settings, go_type="dns.plain"):
 
     @classmethod
     def finish(cls, section: Section) -> None:
+        check_interval(section)
         if not section["names"] and "names" not in section.failed:
             section.error("DNS-SD config must contain at least one SRV record name", "names")
         kind = section["type"].upper()

@@ -45,6 +45,14 @@ SELECTORS: Mapping[str, tuple[str, ...]] = {
 _FILE_NAME = r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)"
 
 
+def check_interval(section: Section) -> None:
+    """Refuse a `refresh_interval` of 0s, which promtool takes and at which Prometheus ends with a panic."""
+    if not section["refresh_interval"] and "refresh_interval" not in section.failed:
+        section.error(
+            "refresh_interval must be more than 0s: Prometheus ends with a panic there", "refresh_interval"
+        )
+
+
 # Go prints a struct without a name as a whole.
 STATIC_TYPE = 'struct { Targets []string "yaml:\\"targets\\""; Labels model.LabelSet "yaml:\\"labels\\"" }'
 
@@ -68,6 +76,7 @@ class FileSDConfig(Settings, go_type="file.plain"):
 
     @classmethod
     def finish(cls, section: Section) -> None:
+        check_interval(section)
         if not section["files"] and "files" not in section.failed:
             section.error("file service discovery config must contain at least one path name", "files")
         node = section.nodes.get("files")

@@ -82,12 +82,12 @@ class TargetBuilder:
         discovered = discovered_labels(own, group.labels, self._defaults)
         try:
             relabeled = self._rules.apply(discovered)
+            if relabeled is None:
+                rule = dropping_rule(self._rules, discovered)
+                reason = f"dropped by relabel_configs[{rule}]"
+                return Dropped(discovered, self._job, rule, reason, group.source)
         except RelabelTimeout as error:
             return Failed(discovered, str(error), self._job, group.source, index)
-        if relabeled is None:
-            rule = dropping_rule(self._rules, discovered)
-            reason = f"dropped by relabel_configs[{rule}]"
-            return Dropped(discovered, self._job, rule, reason, group.source)
         try:
             final = finish_labels(relabeled)
         except TargetError as error:

@@ -86,12 +86,14 @@ def job_defaults(settings: JobLike) -> dict[str, str]:
 def discovered_labels(
     own: Mapping[str, str], group: Mapping[str, str], defaults: Mapping[str, str]
 ) -> dict[str, str]:
-    """Labels before relabeling: the target's own, else the group's, else the job's; empty ones are none."""
+    """Labels before relabeling: the target's own, else the group's, else the job's; empty ones are none.
+
+    An empty label of the target keeps the group's away, and yet the job's takes its place.
+    """
     labels = {**defaults, **group, **own}
     if "" in labels.values():
-        labels = dict(defaults)
-        for layer in (group, own):
-            labels.update((name, value) for name, value in layer.items() if value)
+        found = {name: value for name, value in {**group, **own}.items() if value}
+        labels = {**defaults, **found}
     return labels
 
 

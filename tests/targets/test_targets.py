@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.model.duration import Duration
+from pyscrape.model.regex import RegexTimeout
+from pyscrape.relabel import RelabelTimeout, Rules
 from pyscrape.targets import (
     Dropped,
     Failed,
     Target,
     TargetBuilder,
     TargetError,
+    groups,
     populate_labels,
     target_url,
     targets_from_group,
@@ -32,15 +35,36 @@ def only(
 
 def test_the_target_wins_over_the_group_over_the_job() -> None:
     found = only(
-        {"__address__": "a:1", "x": "own", "empty": ""},
-        {"x": "group", "y": "group", "empty": "group", "__scheme__": "https"},
+        {"__address__": "a:1", "x": "own", "empty": "", "__metrics_path__": "", "job": ""},
+        {"x": "group", "y": "group", "empty": "group", "__scheme__": "https", "__metrics_path__": "/group"},
         scheme="http",
         scrape_interval="30s",
     )
     assert isinstance(found, Target)
-    assert dict(found.labels) == {"instance": "a:1", "job": "j", "x": "own", "y": "group", "empty": "group"}
+    assert dict(found.labels) == {"instance": "a:1", "job": "j", "x": "own", "y": "group"}
     assert found.url == "https://a:1/metrics"
     assert (found.interval, found.timeout) == (Duration(30_000), Duration(10_000))
+
+
+def test_an_empty_address_of_the_target_is_none() -> None:
+    found = only({"__address__": ""}, {"__address__": "a:1"})
+    assert isinstance(found, Failed)
+    assert found.error == "no address"
+
+
+def test_a_rule_that_takes_too_long_only_when_it_is_asked_for_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How long a match takes is a matter of the machine's load too: the second time may be too long."""
+    drop_all = {"relabel_configs": [{"action": "drop"}], "job_name": "j"}
+    builder = TargetBuilder(drop_all)
+
+    def too_long(rules: Rules, _labels: object) -> int:
+        raise RelabelTimeout(rules.compiled[0], RegexTimeout("(a+)+", 30))
+
+    monkeypatch.setattr(groups, "dropping_rule", too_long)
+    built = builder.build(TargetGroup("s", ({"__address__": "a:1"},)))
+    assert [failed.error.startswith("relabel rule 1") for failed in built.failed] == [True]
 
 
 def test_rules_see_everything_and_meta_labels_vanish() -> None:
