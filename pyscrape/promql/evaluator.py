@@ -7,7 +7,7 @@ statistics. Functions, aggregations and operators live in modules of their own a
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from pyscrape.promql.panels import (
     total_samples,
     whole_panels,
 )
-from pyscrape.promql.plan import Matchers, Plan, reads
+from pyscrape.promql.plan import Matchers, Plan, Read, reads
 from pyscrape.promql.ragged import RaggedPanel, all_panels
 from pyscrape.promql.rate import Spans
 from pyscrape.promql.selectors import latest, of_newest
@@ -50,6 +50,14 @@ from pyscrape.promql.windows import Look, Scope, instant_look, range_look, same_
 
 PanelKernel = Callable[[Panel], tuple[Values, Mask]]
 RaggedKernel = Callable[[RaggedPanel], tuple[Values, Mask]]
+
+
+class _Had(NamedTuple):
+    """What was read for a selector in a span of time; `newest`: its newest samples alone."""
+
+    read: Read
+    selection: Selection
+    newest: Newest | None
 
 
 class Evaluator:
@@ -78,8 +86,7 @@ class Evaluator:
         # Time of what was computed within the current computation, wherever it stands in the tree.
         self._inner_s = 0.0
         self._values: dict[tuple[Expr, Grid], Value] = {}
-        self._selections: dict[Matchers, Selection] = {}
-        self._newest: dict[Matchers, Newest] = {}
+        self._had: dict[Matchers, list[_Had]] = {}
 
     def run(self) -> Value | Ranges:
         """The value of the whole expression, Ranges for a range vector; raises QueryError."""
@@ -96,25 +103,28 @@ class Evaluator:
             return self.value(expr, grid)
 
     def read(self) -> None:
-        """Ask the store for everything that the query needs, each distinct selector once."""
-        for matchers, read in reads(self._plan, self.scope).items():
-            self.limits.check()
-            if read.newest:
-                newest = self._storage.newest(matchers, read.start_ms, read.end_ms)
-                self.limits.hold(len(newest.values))
-                self._newest[matchers] = newest
-                self._selections[matchers] = Selection(self._read_frame(newest.frame), ())
-            else:
-                selection = self._storage.select(
-                    matchers, read.start_ms, read.end_ms, self.limits.room(), ragged=True
-                )
-                self.limits.hold(total_samples(selection))
-                self._selections[matchers] = replace(selection, frame=self._read_frame(selection.frame))
+        """Ask the store for everything that the query needs, each span of each distinct selector once."""
+        for matchers, spans in reads(self._plan, self.scope).items():
+            for read in spans:
+                self.limits.check()
+                had = self._read(matchers, read)
+                self._had.setdefault(matchers, []).append(had)
+
+    def _read(self, matchers: Matchers, read: Read) -> "_Had":
+        if read.newest:
+            newest = self._storage.newest(matchers, read.start_ms, read.end_ms)
+            self.limits.hold(len(newest.values))
+            return _Had(read, Selection(self._read_frame(newest.frame), ()), newest)
+        selection = self._storage.select(
+            matchers, read.start_ms, read.end_ms, self.limits.room(), ragged=True
+        )
+        self.limits.hold(total_samples(selection))
+        return _Had(read, replace(selection, frame=self._read_frame(selection.frame)), None)
 
     def _read_frame(self, frame: LabelFrame) -> LabelFrame:
         """Labels that were read, on the symbols of this query."""
         self.stats.series_read += len(frame)
-        if not self._selections:
+        if not self._had:
             self.symbols = LocalSymbols(frame.symbols)
         return LabelFrame(frame.names, frame.codes, self.symbols)
 
@@ -192,20 +202,19 @@ class Evaluator:
 
     # --- selectors
 
-    def selection(self, matchers: Matchers) -> Selection:
-        """What the store holds for a selector."""
-        return self._selections[matchers]
+    def _seen_by(self, matchers: Matchers, start_ms: int, end_ms: int) -> "_Had":
+        """What the store has for a selector in (start_ms, end_ms], and maybe beyond."""
+        return next(had for had in self._had[matchers] if had.read.serves(start_ms, end_ms))
 
     def looked_up(self, node: VectorSelector, grid: Grid, kernel: PanelKernel = latest) -> Vector:
         """An instant selector: `kernel` applied to the lookback windows, markers included."""
-        newest = self._newest.get(node.matchers)
+        look = instant_look(node, grid, self.scope)
+        _, selection, newest = self._seen_by(node.matchers, look.first_ms, look.last_ms)
         if newest is not None and kernel is latest:
             self.limits.room_for(len(newest.values))
-            fresh = of_newest(newest, self.selection(node.matchers).frame)
+            fresh = of_newest(newest, selection.frame)
             self._saw(grid, np.array([len(fresh.frame)]))
             return fresh
-        look = instant_look(node, grid, self.scope)
-        selection = self.selection(node.matchers)
         panels: Iterable[Panel | RaggedPanel] = (
             all_panels(selection, look.starts_ms, look.ends_ms, markers=True)
             if newest is None
@@ -222,7 +231,7 @@ class Evaluator:
         spans = Spans(grid.times_ms, look.starts_ms, look.ends_ms, look.range_ms / 1000.0)
         if isinstance(node, SubqueryExpr):
             return self._subquery(node, look, spans, grid)
-        selection = self.selection(node.selector.matchers)
+        selection = self._seen_by(node.selector.matchers, look.first_ms, look.last_ms).selection
         panels = all_panels(selection, look.starts_ms, look.ends_ms, markers=False)
         return Ranges(selection.frame, self._seen(panels, grid, node, selection.frame), spans)
 
@@ -313,7 +322,9 @@ class Evaluator:
 
     def _smoothed(self, node: VectorSelector, grid: Grid) -> Vector:
         look = instant_look(node, grid, self.scope)
-        selection = self.selection(node.matchers)
+        selection = self._seen_by(
+            node.matchers, look.first_ms, look.last_ms + self.scope.lookback_ms
+        ).selection
         at_ms = look.ends_ms
         ahead = at_ms + self.scope.lookback_ms
         blocks = selection.plain()
@@ -332,16 +343,17 @@ class Evaluator:
         """An anchored or smoothed range: the windows widened by the lookback."""
         look = range_look(node, grid, self.scope)
         spans = Spans(grid.times_ms, look.starts_ms, look.ends_ms, look.range_ms / 1000.0)
-        blocks = self.selection(node.selector.matchers).plain()
         back = look.starts_ms - self.scope.lookback_ms
         ahead = look.ends_ms + (self.scope.lookback_ms if node.selector.smoothed else 0)
+        _, selection, _ = self._seen_by(node.selector.matchers, int(back[0]), int(ahead[-1]))
+        blocks = selection.plain()
         wide = whole_panels(blocks, back, ahead)
         inner = whole_panels(blocks, look.starts_ms, look.ends_ms - 1)
         found = [
             Extended(panel, half.lo, half.hi, node.selector.smoothed)
             for panel, half in zip(wide, inner, strict=True)
         ]
-        return self.selection(node.selector.matchers).frame, found, spans
+        return selection.frame, found, spans
 
     def _call(self, node: Call, grid: Grid) -> Value:
         return functions.IMPLEMENTATIONS[node.function.name](self, node, grid)

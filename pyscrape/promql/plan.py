@@ -1,13 +1,13 @@
 """Before a query runs: what it will read, and which of its parts are worth keeping.
 
-`reads` lists every distinct selector with the widest span of time that any of its uses needs, so that each is
-asked of the store once; `repeated` lists the expressions that stand in the query more than once; `narrowed` those
-whose series are some of another one's, as in `sum(rate(x{code="500"}[5m])) / sum(rate(x[5m]))`: they are chosen from
-its value.
+`reads` lists every distinct selector with the spans of time that its uses need, those that lie together as one, so
+that each is asked of the store once; `repeated` lists the expressions that stand in the query more than once; `narrowed`
+those whose series are some of another one's, as in `sum(rate(x{code="500"}[5m])) / sum(rate(x[5m]))`: they are chosen
+from its value.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -58,6 +58,16 @@ class Read(NamedTuple):
             return self
         return Read(min(self.start_ms, other.start_ms), max(self.end_ms, other.end_ms), False)
 
+    def serves(self, start_ms: int, end_ms: int) -> bool:
+        """Whether all of (start_ms, end_ms] is in it."""
+        return self.start_ms <= start_ms and end_ms <= self.end_ms
+
+    def near(self, later: "Read") -> bool:
+        """Whether both are to be read as one: where that is no more than twice what they need."""
+        return (later.start_ms - self.end_ms) <= (self.end_ms - self.start_ms) + (
+            later.end_ms - later.start_ms
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -88,11 +98,25 @@ class Plan:
         return bool(self.repeated)
 
 
-def reads(plan: Plan, scope: Scope) -> dict[Matchers, Read]:
-    """For each distinct set of matchers what the query reads."""
-    found: dict[Matchers, Read] = {}
+def reads(plan: Plan, scope: Scope) -> dict[Matchers, list[Read]]:
+    """For each distinct set of matchers what the query reads, in the order of time.
+
+    Spans far from each other, as in `x - x offset 1w`, are read one by one: what lies between them is nobody's.
+    """
+    uses: dict[Matchers, set[Read]] = {}
     for matchers, read in _uses(plan.expr, scope.grid, scope, plan.narrowed.keys(), pinned=plan.pinned):
-        found[matchers] = found.get(matchers, read) | read
+        uses.setdefault(matchers, set()).add(read)
+    return {matchers: _together(sorted(spans)) for matchers, spans in uses.items()}
+
+
+def _together(spans: Sequence[Read]) -> list[Read]:
+    """Those that lie near each other as one; `spans` begin one after the other."""
+    found = [spans[0]]
+    for span in spans[1:]:
+        if found[-1].near(span):
+            found[-1] |= span
+        else:
+            found.append(span)
     return found
 
 

@@ -62,6 +62,16 @@ class Look:
     ends_ms: Times
     range_ms: int
 
+    @property
+    def first_ms(self) -> int:
+        """Behind what time it looks."""
+        return int(self.starts_ms[0])
+
+    @property
+    def last_ms(self) -> int:
+        """Up to what time it looks."""
+        return int(self.ends_ms[-1])
+
 
 def evaluated_at(node: VectorSelector | SubqueryExpr, grid: Grid, scope: Scope) -> Times:
     """The time that a selector or subquery is asked for, per step: @ and offset applied."""

@@ -14,11 +14,15 @@ from pyscrape.store.layout import Columns
 from pyscrape.store.read import Part, Times, Values
 from pyscrape.store.shelf import FEWEST_GROUPS, Group, PartsOf, Shelf, shelvable
 
-INFLATED_BYTES = 64 << 20
+INFLATED_BYTES = 64_000_000
 FEWEST_CELLS = 64
 """Less is read as fast as it is looked up."""
 _IDLE_MS = 600_000
 
+
+_EARLIER, _MOST_EARLIER = b"<", 3
+"""At the end of a key, once for each later span of the same series that is kept: of `x - x offset 1w` both are, and
+nothing of what lies between. The keys' other bytes are a multiple of four."""
 
 _Key = tuple[tuple[int, ...], bytes]
 
@@ -45,8 +49,8 @@ class Inflated:
         """(series, times, values, what is known of them) of those of `ids` that the parts of some tables may have
         in (start_ms, end_ms].
         """
-        key = (tables, ids.tobytes())
         with self._lock:
+            key = self._place(tables, ids, end_ms)
             known = self._entries.get(key)
             if known is not None:
                 self._entries.move_to_end(key)
@@ -74,11 +78,29 @@ class Inflated:
         self._keep(key, entry)
         return *answer, facts
 
+    def _place(self, tables: tuple[int, ...], ids: Columns, end_ms: int) -> _Key:
+        """Where an entry that is asked up to some time stands, or is to stand; for holders of the lock."""
+        key = tables, ids.tobytes()
+        while (known := self._entries.get(key)) is not None and end_ms <= known[0].start_ms:
+            if len(key[1]) % 4 == _MOST_EARLIER:
+                break
+            key = tables, key[1] + _EARLIER
+        return key
+
+    def _shelf_place(self, key: bytes, end_ms: int) -> bytes:
+        """The same for a shelf."""
+        while (known := self._shelves.get(key)) is not None and end_ms <= known[0].start_ms:
+            if len(key) % 4 == _MOST_EARLIER:
+                break
+            key += _EARLIER
+        return key
+
     def read_shelf(
         self, key: bytes, parts_of: PartsOf, start_ms: int, end_ms: int, room: Room
     ) -> tuple[Shelf, Ragged] | None:
         """What the shelf of that name has in (start_ms, end_ms], where there is one that still is right."""
         with self._lock:
+            key = self._shelf_place(key, end_ms)
             known = self._shelves.get(key)
         if known is None:
             return None
@@ -94,20 +116,23 @@ class Inflated:
             self._bound()
         return known[0], found
 
-    def lay_on_shelf(self, key: bytes, groups: Sequence[Group], others: Sequence[Group]) -> None:
-        """Put entries of `groups` that were just read side by side, where that can be done with enough of them.
+    def lay_on_shelf(self, key: bytes, groups: Sequence[Group], others: Sequence[Group], end_ms: int) -> None:
+        """Put entries of `groups` that were just read up to some time side by side, where that can be done with enough.
 
         Groups that cannot be taken in go to `others`, which are read as ever.
         """
-        places = [(tables, ids.tobytes()) for tables, ids in groups]
         with self._lock:
+            key = self._shelf_place(key, end_ms)
+            places = [self._place(tables, ids, end_ms) for tables, ids in groups]
             found = [self._entries.get(place) for place in places]
         most_rows = max((one[0].rows for one in found if one is not None), default=0)
         taken: list[tuple[Group, Entry]] = []
         rest = list(others)
-        for group, one in zip(groups, found, strict=True):
+        gone: list[_Key] = []
+        for group, place, one in zip(groups, places, found, strict=True):
             if one is not None and shelvable(one[0], group, most_rows):
                 taken.append((group, one[0].copy()))
+                gone.append(place)
             else:
                 rest.append(group)
         if len(taken) < FEWEST_GROUPS:
@@ -119,9 +144,8 @@ class Inflated:
         with self._lock:
             # Another thread may have laid out the same meanwhile.
             self.nbytes -= self._shelves.pop(key, (None, 0))[1]
-            for tables, ids in shelf.groups:
-                _, gone = self._entries.pop((tables, ids.tobytes()), (None, 0))
-                self.nbytes -= gone
+            for place in gone:
+                self.nbytes -= self._entries.pop(place, (None, 0))[1]
             self._shelves[key] = shelf, size
             self.nbytes += size
             self._bound()

@@ -72,6 +72,11 @@ class Shelf:
         self._lay_out(_EVER)
 
     @property
+    def start_ms(self) -> int:
+        """Behind what time it was read, about."""
+        return self.entries[0].start_ms
+
+    @property
     def nbytes(self) -> int:
         return self._size
 

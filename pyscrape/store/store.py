@@ -461,7 +461,7 @@ class Store:
         if self.inflated.max_bytes:
             self.companions.learn(axes, places.parts)
         if shelf:
-            self.inflated.lay_on_shelf(shelf, *lone(groups, axes))
+            self.inflated.lay_on_shelf(shelf, *lone(groups, axes), end_ms)
         return blocks_of(axes)
 
     def newest(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Newest:

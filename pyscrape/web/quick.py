@@ -1,8 +1,9 @@
-"""Queries that take less time than a thread's turn would: those that did so the last time they were asked.
+"""Queries that take little more time than a thread's turn would: those that did so the last time they were asked.
 
-A small query needs a quarter of a millisecond, and handing it to a thread and back as much again or twice that. What
-was quick and looked at little is answered on the loop, where it may look at little more than the last time: the same
-question about another time, or after many series came, may be a large one. Then it is given up and goes to a thread.
+A small query needs a quarter of a millisecond, and handing it to a thread and back as much again or twice that, more
+where the caches are cold. What takes a few times as long at most, and looks at little, is answered on the loop, where
+it may look at little more than the last time: the same question about another time, or after many series came, may be
+a large one. Then it is given up and goes to a thread.
 """
 
 from pyscrape.promql.stats import QueryStats
@@ -10,7 +11,7 @@ from pyscrape.promql.stats import QueryStats
 Question = tuple[str, float, float]
 """A query's text, the length of its range and its step in seconds; 0 for an instant query."""
 
-QUICK_S = 0.002
+QUICK_S = 0.003
 FEW_SAMPLES = 50_000
 FEW_SERIES = 500
 SOME_SAMPLES = 1000

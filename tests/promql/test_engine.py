@@ -1,13 +1,18 @@
 """The engine on small stores: one line a case, answers written out by hand."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyscrape.model.blocks import Selection
+from pyscrape.model.matcher import Matcher
 from pyscrape.model.value import STALE
 from pyscrape.promql import Engine, QueryError
+from pyscrape.promql.plan import Read
 from pyscrape.store import Store
 from tests.promql.memory_storage import MemoryStorage
 
@@ -206,3 +211,46 @@ def test_aggregations_are_the_same_some_steps_at_a_time(rows: list[list[float | 
         whole = engine.range(query, 0, 4, 1).to_prometheus()
         patch.setattr("pyscrape.promql.grouping.FOLD_CELLS", 3)
         assert repr(engine.range(query, 0, 4, 1).to_prometheus()) == repr(whole)
+
+
+@pytest.mark.parametrize(
+    ("query", "spans"),
+    [
+        ("x - x offset 1w", [(-604_860, -604_500), (-60, 300)]),
+        ("x - x offset 10m", [(-660, 300)]),
+        ("rate(x[2m] offset 1w) + rate(x[3m])", [(-604_920, -604_500), (-180, 300)]),
+        ("x - (x offset 1w) / (x offset 6d)", [(-604_860, -604_500), (-518_460, -518_100), (-60, 300)]),
+        ("x @ 2000000 - x @ end()", [(-60, -0), (240, 300)]),
+        ("sum_over_time(x[1w]) - x offset 3d", [(-604_800, 300)]),
+        (
+            "max_over_time(x[5m:1m] offset 1w) - x",
+            [(-605_120, -604_520), (-60, 300)],
+        ),  # multiples of a minute
+    ],
+)
+def test_what_lies_between_distant_spans_is_not_read(
+    query: str, spans: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = 2_000_000
+    storage = MemoryStorage()
+    times = range((start - 700_000) * 1000, (start + 301) * 1000, 30_000)
+    storage.append({"__name__": "x", "job": "a"}, times, [at / 30_000 % 1000 for at in times])
+    asked: list[tuple[int, int]] = []
+    select = storage.select
+
+    def noting(
+        matchers: Sequence[Matcher], start_ms: int, end_ms: int, *rest: Any, **named: Any
+    ) -> Selection:
+        asked.append((start_ms // 1000 - start, end_ms // 1000 - start))
+        return select(matchers, start_ms, end_ms, *rest, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "select", noting)
+        found = Engine(storage, lookback_ms=60_000).range(query, start, start + 300, 60)
+    assert asked == spans
+    with monkeypatch.context() as patched:
+        patched.setattr(Read, "near", lambda *_: True)
+        assert found.to_prometheus() == (
+            Engine(storage, lookback_ms=60_000).range(query, start, start + 300, 60).to_prometheus()
+        )
+    assert len(found) == 1

@@ -256,6 +256,37 @@ def test_a_moving_window_reads_only_new_rows(monkeypatch: pytest.MonkeyPatch) ->
     assert asked == [(row - 1, row) for row in range(5, 20)]
 
 
+@pytest.mark.parametrize("tables", [1, 7])
+def test_an_earlier_span_is_kept_beside_the_latest(tables: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    for name in range(tables):
+        columns = store.index.ids([{"__name__": "m", "t": str(name), "i": str(k)} for k in range(2)])
+        times = np.arange(1, 101) * 10 + name
+        store.table(str(name)).append_rows(times, columns, np.arange(200, dtype=np.float64).reshape(100, 2))
+    monkeypatch.setattr(inflated, "FEWEST_GROUPS", 6)
+    monkeypatch.setattr(store_module, "FEWEST_GROUPS", 6)
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    spans = [(800, 1000), (400, 500), (100, 200)]
+    made: list[tuple[int, int]] = []
+    make = entry.Entry.make
+
+    def noting(self: entry.Entry, parts: Any, asked: Any, start_ms: int, end_ms: int, room: Any) -> None:
+        made.append((start_ms, end_ms))
+        make(self, parts, asked, start_ms, end_ms, room)
+
+    monkeypatch.setattr(entry.Entry, "make", noting)
+    for _ in range(4):
+        for start, end in spans:
+            blocks = store.select(every, start, end, ragged=True).plain()
+            rows = sum(len(block.times_ms) * len(block.series) for block in blocks)
+            assert rows == 2 * sum(
+                ((at > start) & (at <= end)).sum()
+                for name in range(tables)
+                for at in [np.arange(1, 101) * 10 + name]
+            )
+    assert made == [span for span in spans for _ in range(tables)]
+
+
 def test_views_cannot_be_written_and_do_not_change() -> None:
     store = scraped(4, 2)
     every = [Matcher(MatchType.EQ, "__name__", "m")]
@@ -372,14 +403,15 @@ def test_a_shelf_that_a_limit_stopped_halfway_answers_nothing_false() -> None:
         )
 
 
-def test_two_that_lay_out_the_same_count_it_once() -> None:
+def test_two_that_lay_out_the_same_count_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(seal_rows=8)
     ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(3)])
     for row in range(5):
         for k in range(3):
             store.table(str(k)).append(row * 10 + k, ids[[k]], np.array([1.0]))
     every = [Matcher(MatchType.EQ, "__name__", "m")]
-    lay, laid = store.inflated.lay_on_shelf, []
+    lay = store.inflated.lay_on_shelf
+    laid: list[Any] = []
 
     def twice(*args: Any) -> None:
         """As where another thread has read the same and comes second."""
@@ -390,7 +422,7 @@ def test_two_that_lay_out_the_same_count_it_once() -> None:
         lay(*args)
         laid.append(args)
 
-    store.inflated.lay_on_shelf = twice  # type: ignore[method-assign]
+    monkeypatch.setattr(store.inflated, "lay_on_shelf", twice)
     store.select(every, -1, 99, ragged=True)
     assert len(laid) == 1
     [(_, size)] = store.inflated._shelves.values()

@@ -238,7 +238,7 @@ def test_what_looks_at_much_is_not_quick() -> None:
     known.note(question, 0.001, QueryStats(peak_samples=10, series_read=5))
     assert question in known
     for seconds, stats in (
-        (0.003, QueryStats()),
+        (0.004, QueryStats()),
         (0.001, QueryStats(peak_samples=60_000)),
         (0.001, QueryStats(series_read=501)),
     ):
