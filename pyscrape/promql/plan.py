@@ -1,9 +1,9 @@
 """Before a query runs: what it will read, and which of its parts are worth keeping.
 
 `reads` lists every distinct selector with the spans of time that its uses need, those that lie together as one, so
-that each is asked of the store once; `repeated` lists the expressions that stand in the query more than once; `narrowed`
-those whose series are some of another one's, as in `sum(rate(x{code="500"}[5m])) / sum(rate(x[5m]))`: they are chosen
-from its value.
+that each is asked of the store once; `repeated` lists the expressions that stand in the query more than once;
+`narrowed` those whose series are some of another one's, as in `sum(rate(x{code="500"}[5m])) / sum(rate(x[5m]))`: they
+are chosen from its value.
 """
 
 from collections import Counter
