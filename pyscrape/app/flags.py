@@ -229,6 +229,7 @@ FEATURES: Mapping[str, str] = {
     "auto-reload-config": "",
     "search-api": "is not supported: /api/v1/search/* is not served",
     "native-histograms": "is not supported",
+    "type-and-unit-labels": "is not supported: series get no __type__ and __unit__",
     "remote-write-receiver": "is a flag of its own: --web.enable-remote-write-receiver",
     "agent": "is a flag of its own: --agent",
 }

@@ -120,6 +120,10 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("auto-reload-config", []),
         ("search-api", ["--enable-feature=search-api is not supported: /api/v1/search/* is not served"]),
+        (
+            "type-and-unit-labels",
+            ["--enable-feature=type-and-unit-labels is not supported: series get no __type__ and __unit__"],
+        ),
         ("no-such", ["--enable-feature=no-such is not known here and has no effect"]),
     ],
 )
