@@ -21,8 +21,8 @@ Mask = NDArray[np.bool_]
 def deleting(table: "Table", chosen: Mask, start_ms: int, end_ms: int) -> Generator[None, None, int]:
     """Delete the samples in [start, end] of some series, in steps; gives how many there were.
 
-    `chosen`: by id, whether it is one of them. Between two steps rows may be appended, sealed and merged: what took the
-    place of a part is looked at, too.
+    `chosen`: by id, whether it is one of them; the last says no for all series that have come since. Between two steps
+    rows may be appended, sealed and merged: what took the place of a part is looked at, too.
     """
     deleted = 0
     done: list[Part] = []
@@ -34,7 +34,7 @@ def deleting(table: "Table", chosen: Mask, start_ms: int, end_ms: int) -> Genera
         done.append(part)
         if part.max_ms < start_ms or part.min_ms > end_ms:
             continue
-        where = np.flatnonzero(chosen[part.layout.columns])
+        where = np.flatnonzero(chosen.take(part.layout.columns, mode="clip"))
         if not len(where):
             continue
         if isinstance(part, Chunk):

@@ -108,6 +108,7 @@ class Store:
         self._place = np.zeros(0, np.int32)
         self._refused = AppendResult(0)
         self._removed_samples = 0
+        self._deletions = 0  # that are in the middle
         self._library: Clocks | None = None
         self._tokens = count()
         self._reading: set[int] = set()
@@ -192,14 +193,18 @@ class Store:
         self, ids: Ids, start_ms: int, ends: Sequence[tuple[Table, int]]
     ) -> Generator[None, None, int]:
         self._steps = None  # a seal that was begun may hold what goes now; it begins anew
-        chosen = np.zeros(self.index.capacity, np.bool_)
+        chosen = np.zeros(self.index.capacity + 1, np.bool_)
         chosen[ids] = True
         self.latest.doubt(ids)
         deleted = 0
-        for table, end_ms in ends:
-            deleted += yield from deleting(table, chosen, start_ms, end_ms)
-            if table.cut:
-                self.wait_for_seal(table)
+        self._deletions += 1
+        try:
+            for table, end_ms in ends:
+                deleted += yield from deleting(table, chosen, start_ms, end_ms)
+                if table.cut:
+                    self.wait_for_seal(table)
+        finally:
+            self._deletions -= 1
         self.latest.doubt(ids)  # also what came meanwhile and went again
         self._upkeep.recount()
         return deleted
@@ -646,7 +651,8 @@ class Store:
     def maintain(self, now_ms: int, budget_s: float = 0.02) -> bool:
         """One slice of upkeep; True when there is more to do. Call it every second or so, from one thread at a time."""
         end = perf_counter() + budget_s
-        if self.durability is not None:
+        # A checkpoint amid a deletion would have what is still to go, and no log after it says so.
+        if self.durability is not None and not self._deletions:
             self.durability.step(now_ms)
         while True:
             if self._steps is None:

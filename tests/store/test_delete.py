@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.store import Store
+from pyscrape.store.durable import CHECKPOINT_MS
+from tests.store.memory_directory import MemoryDirectory
 
 TABLES, WIDTH = 3, 4
 Samples = dict[tuple[str, str], list[int]]
@@ -72,3 +74,44 @@ def test_steps_among_others(before: list[int], chosen: str, start: int, span: in
         assert last == {name: times[-1] for name, times in found.items()}
         while store.maintain(100):
             pass
+
+
+def test_series_that_come_meanwhile_and_are_sealed_with_older_rows_stay() -> None:
+    store = Store()
+    for table in ("0", "1"):
+        store.table(table).append(1, store.index.ids([{"__name__": "m", "t": table}]), np.ones(1))
+    steps = store.deleting(store.matching([[Matcher(MatchType.EQ, "__name__", "m")]]), 0, 9)
+    next(steps)
+    both = [{"__name__": "m", "t": "1"}, {"__name__": "m", "t": "new"}]
+    store.table("1").append(2, store.index.ids(both), np.ones(2))
+    store.table("1").cut_rows()
+    store.maintain(0)
+    assert len(store.table("1").parts) == 1
+    for _ in steps:
+        pass
+    assert {labels["t"]: times.tolist() for labels, times, _ in store.samples([])} == {"1": [2], "new": [2]}
+
+
+def test_what_is_deleted_while_a_checkpoint_is_due_stays_so_after_a_crash() -> None:
+    directory = MemoryDirectory()
+    store = Store()
+    store.open_directory(directory)
+    assert store.durability is not None
+    matcher = Matcher(MatchType.EQ, "__name__", "m")
+    for table in ("0", "1"):
+        store.table(table).append(1, store.index.ids([{"__name__": "m", "t": table}]), np.ones(1))
+    store.maintain(0)
+    steps = store.deleting(store.matching([[matcher]]), 0, 9)
+    next(steps)
+    store.maintain(CHECKPOINT_MS)
+    store.durability.flush()
+    for _ in steps:
+        pass
+    store.durability.flush()
+    directory.crash(keep=0)
+    again = Store()
+    again.open_directory(directory)
+    assert not list(again.samples([]))
+    before = store.durability.journal.number
+    store.maintain(CHECKPOINT_MS)
+    assert store.durability.journal.number > before
