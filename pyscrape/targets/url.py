@@ -26,7 +26,8 @@ def target_url(labels: Mapping[str, str], params: Mapping[str, Sequence[str]]) -
     path = _escaped_path(labels.get("__metrics_path__", ""))
     merged = merge_params(labels, params)
     query = encode_query(merged) if merged else ""
-    return f"{scheme}://{host}{path}" + (f"?{query}" if query else "")
+    # Without a scheme Go's URL begins with the slashes.
+    return (f"{scheme}://" if scheme else "//") + f"{host}{path}" + (f"?{query}" if query else "")
 
 
 @lru_cache(maxsize=1024)  # the targets of a job share their path

@@ -215,11 +215,9 @@ class FakeKubernetes:
         news.set()
 
     def compact(self) -> None:
-        """Forget all that happened: older versions, running lists' pages included, have expired."""
+        """Older versions, running lists' pages included, have expired; watches that are open hear of everything."""
         self._floor = self._version
         self._snapshots.clear()
-        for history in self._history.values():
-            history.clear()
 
     # --- life ---
 
@@ -575,7 +573,6 @@ class FakeKubernetes:
         while True:
             news = self._news
             history = self._history[kind]
-            sent = min(sent, len(history))
             while sent < len(history):
                 event = history[sent]
                 sent += 1

@@ -138,6 +138,10 @@ def test_urls(labels: dict[str, str], url: str) -> None:
     assert target_url({"__scheme__": "http", "__address__": "h:1", **labels}, {}) == url
 
 
+def test_a_url_without_a_scheme_begins_as_go_s_does() -> None:
+    assert target_url({"__address__": "h:1", "__metrics_path__": "/m"}, {}) == "//h:1/m"
+
+
 def test_identity_is_of_labels_and_url() -> None:
     def key(**labels: str) -> str:
         found = only({"__address__": "a:1", **labels}, params={"x": ["1", "2"]})
