@@ -185,11 +185,12 @@ def _static_targets(loaded: Loaded) -> Iterator[Problem]:
                 # Without rules the decoder has judged it; to ask the relabel engine of every address is too dear.
                 if not (dubious or not address or ("/" in address and job.relabel_configs)):
                     continue
+                from pyscrape.relabel import RelabelTimeout
                 from pyscrape.targets import TargetError, populate_labels
 
                 try:
                     populate_labels({**child["labels"], "__address__": address}, job)
-                except TargetError as error:
+                except (TargetError, RelabelTimeout) as error:
                     at = node.items[index]
                     yield Problem(
                         "error", "bad-target", f"instance {index} in group {group}: {error}", section.decoder.file,

@@ -17,6 +17,7 @@ from pyscrape.config import check_text
 from pyscrape.config.check import Options, Report, check_bytes, check_file
 from pyscrape.config.explanations import explanations
 from pyscrape.config.lint.run import LINTS
+from pyscrape.model.regex import compile_re2
 
 DATA = Path(__file__).parents[1] / "data" / "config"
 GOOD = sorted(DATA.glob("*.good.yml"))
@@ -555,3 +556,19 @@ def test_the_tutorial(name: str, code: int, places: list[tuple[str, int, int]]) 
     assert [place for place in found if place[0] == "error"] == [
         place for place in places if place[0] == "error"
     ]
+
+
+def test_a_rule_that_takes_too_long_for_a_static_target_is_its_mistake() -> None:
+    hostile = "a" * 6000 + "da"
+    text = f"""
+scrape_configs:
+  - job_name: a
+    relabel_configs:
+      - {{source_labels: [x], regex: '(?:(?:a|b){{1,30}}c?){{30}}', target_label: __address__, replacement: /}}
+    static_configs:
+      - targets: [h:1]
+        labels: {{x: {hostile}}}
+"""
+    compile_re2.cache_clear()
+    (problem,) = [one for one in check_text(text) if one.severity == "error"]
+    assert problem.message.startswith("instance 0 in group 0: relabel rule 1 (line 5): regular expression")
