@@ -12,7 +12,7 @@ answered by the cheapest means that is safe for it:
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -399,7 +399,7 @@ class _Guarded:
                 raise RegexTimeout(self.pattern, len(text)) from None
 
 
-@cache
+@lru_cache(maxsize=_CACHED_PATTERNS)  # queries bring patterns of their own: it must not grow for ever
 def _guarded_engine(source: str) -> Any:
     import regex  # 30 ms that only patterns which could go wrong pay
 

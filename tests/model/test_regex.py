@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyscrape.model import regex
 from pyscrape.model.regex import RegexError, RegexTimeout, compile_re2
 from pyscrape.model.regex_emit import emit
 from pyscrape.model.regex_factor import factor
@@ -277,3 +278,9 @@ def test_engines_agree_with_python(pattern: str, text: str) -> None:
     assert compile_re2(pattern).matches(text) is (found is not None)
     if expected is not None:
         assert found == (expected[0], *expected.groups())
+
+
+def test_what_is_kept_of_the_patterns_of_queries_is_bounded() -> None:
+    kept = {name: one.cache_info().maxsize for name, one in vars(regex).items() if hasattr(one, "cache_info")}
+    assert kept.keys() >= {"compile_re2", "_guarded_engine"}
+    assert None not in kept.values()
