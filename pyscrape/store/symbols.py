@@ -118,12 +118,15 @@ class StoreSymbols:
     def _settled(self, texts: Sequence[str]) -> dict[str, int]:
         """The codes of those strings that stand in the table."""
         keys = self._keys(texts)
-        found = {}
-        for place in self._sieve.maybe(keys).tolist():
-            code, text = self._table.get(keys.item(place)), texts[place]
-            if code != MISSING and self._texts[code] == text:
-                found[text] = code
-        return found
+        places = self._sieve.maybe(keys)
+        if not len(places):
+            return {}
+        maybe = list(map(texts.__getitem__, places.tolist()))
+        if len(maybe) <= _FEW:
+            codes = list(map(self._table.get, keys[places].tolist()))
+        else:
+            codes = self._table.find(keys[places])[0].tolist()
+        return self._texts.those(maybe, codes)
 
     def _keys(self, texts: Sequence[str]) -> Keys:
         return np.fromiter(map(self._hash, texts), np.int64, len(texts)).view(np.uint64) | _TOP

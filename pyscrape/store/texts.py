@@ -73,6 +73,21 @@ class Texts:
         starts, ends = bounds[places].tolist(), (bounds[places + 1] - 1).tolist()
         return [text[start:end] if end > start else "" for start, end in zip(starts, ends, strict=True)]
 
+    def those(self, texts: Sequence[str], numbers: Sequence[int]) -> dict[str, int]:
+        """Those texts that have the number beside them, which may be less than 0: of none."""
+        blocks, start_of = self._blocks, self._starts.data.item
+        found = {}
+        for text, number in zip(texts, numbers, strict=True):
+            if number < 0:
+                continue
+            block, start = blocks[number // BLOCK], start_of(number)
+            end = start + len(text)
+            if block[start:end] == text:
+                last = number % BLOCK == BLOCK - 1
+                if end == (len(block) if last else start_of(number + 1) - 1):
+                    found[text] = number
+        return found
+
     def drop(self, numbers: NDArray[np.integer]) -> None:
         """Give texts back."""
         for block in np.bincount(numbers // BLOCK).nonzero()[0].tolist():
