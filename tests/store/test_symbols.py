@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pyscrape.model.symbols import LocalSymbols, Symbols
 from pyscrape.store.symbols import StoreSymbols
 from pyscrape.store.texts import BLOCK, Texts
+from tests.helpers.examples import examples
 
 some_texts = st.lists(st.text("aé\0\ud800", max_size=2), max_size=6)
 stretches = st.tuples(st.integers(0, 3 * BLOCK), st.integers(1, 2 * BLOCK), st.integers(1, 400))
@@ -53,6 +54,12 @@ class AsADictionary(RuleBasedStateMachine):
     @rule(count=st.integers(BLOCK // 2, BLOCK))
     def a_block(self, count: int) -> None:
         self.ask([f"{len(self.texts) + k:x}" for k in range(count)])
+
+    @rule(step=st.sampled_from([1, 3, 50]), tidy=st.booleans())
+    def again(self, step: int, tidy: bool) -> None:
+        if tidy:
+            self.symbols.tidy()
+        self.ask([text for text in self.texts[::step] if text is not None])
 
     @rule(stretch=stretches)
     def retire(self, stretch: tuple[int, int, int]) -> None:
@@ -107,6 +114,7 @@ class WithEqualHashes(AsADictionary):
 
 TestAsADictionary = AsADictionary.TestCase
 TestWithEqualHashes = WithEqualHashes.TestCase
+TestAsADictionary.settings = TestWithEqualHashes.settings = settings(examples(12), stateful_step_count=25)
 
 
 def test_what_is_given_back_has_no_string() -> None:
@@ -168,8 +176,9 @@ def test_strings_are_read_while_others_come_and_go() -> None:
     assert not wrong
 
 
-@given(st.lists(st.text("a\0é", max_size=3), min_size=BLOCK, max_size=BLOCK))
-def test_texts_of_a_block(texts: list[str]) -> None:
+@given(st.lists(st.text("a\0é", max_size=3), min_size=1, max_size=12))
+def test_texts_of_a_block(some: list[str]) -> None:
+    texts = (some * BLOCK)[:BLOCK]
     kept = Texts()
     kept.append(texts[::-1])
     kept.append(texts)
