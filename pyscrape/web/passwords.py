@@ -18,8 +18,20 @@ from collections.abc import Mapping
 import bcrypt
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pyscrape.web.pages.texts import TEXTS
+
 MOST_REMEMBERED = 256
 MOST_WAITING = 16
+# What a browser shows to those who leave its own question for the password. It stands alone: they get no other file.
+_LOGIN = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{TEXTS["unauthorized"]} - pyscrape</title>
+<h1>{TEXTS["unauthorized"]}</h1>
+<p>{TEXTS["unauthorized_hint"]}
+""".encode()
 NOBODY = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 
 
@@ -97,10 +109,8 @@ class BasicAuth:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        header = next(
-            (value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), ""
-        )
-        given = credentials(header)
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        given = credentials(headers.get(b"authorization", ""))
         try:
             if given is not None and await self._passwords.right(*given):
                 await self._app(scope, receive, send)
@@ -108,10 +118,16 @@ class BasicAuth:
         except TooBusy:
             await _refuse(send, 429, b"Too Many Requests\n", [(b"retry-after", b"1")])
             return
-        await _refuse(send, 401, b"Unauthorized\n", [(b"www-authenticate", b'Basic realm="pyscrape"')])
+        asks = [(b"www-authenticate", b'Basic realm="pyscrape"')]
+        if "text/html" in headers.get(b"accept", ""):
+            await _refuse(send, 401, _LOGIN, asks, b"text/html")
+        else:
+            await _refuse(send, 401, b"Unauthorized\n", asks)
 
 
-async def _refuse(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    media = (b"content-type", b"text/plain; charset=utf-8")
-    await send({"type": "http.response.start", "status": status, "headers": [media, *headers]})
+async def _refuse(
+    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]], media: bytes = b"text/plain"
+) -> None:
+    shape = [(b"content-type", media + b"; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": [*shape, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -160,7 +160,11 @@ def test_tables_stacks_and_several_panels(page: Any) -> None:
     assert EVIL in page.locator("dialog .choices").inner_text()
     page.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="History").first.click()
-    assert page.get_by_role("dialog").is_visible()
+    # Queries of a link have run in this browser too.
+    assert sorted(page.locator("dialog .choices code").all_inner_texts()) == ["requests_total", "up"]
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Remove panel").last.click()
+    assert page.locator(".panel").count() == 2
 
 
 def test_a_very_long_value_is_cut_where_it_is_shown(page: Any) -> None:
@@ -191,6 +195,11 @@ def test_the_plan_of_a_query(page: Any) -> None:
         "requests_total[10s]",
     ]
     assert "Series read" in page.locator(".statistics").inner_text()
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        bars = page.locator("table.plan .share")
+        assert max(bar["width"] for bar in (bars.nth(n).bounding_box() for n in range(bars.count()))) > 50
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("button", name="As a table").click()
     page.wait_for_url(lambda url: "g0.plan_of=instant" in url)
     page.get_by_label("Evaluate at").wait_for()

@@ -105,6 +105,39 @@ async def test_filters_of_discovery(query: str, there: list[str], absent: list[s
     assert not any(text in shown for text in absent)
 
 
+async def test_what_names_a_target_stands_before_the_fold() -> None:
+    found = {"__address__": "one:80", "__meta_docker_container_name": "web", "team": "shop"}
+    found |= {f"__meta_docker_container_label_{n}": "x" for n in range(9)}
+    async with site_of(CONFIG, {"node": [found]}) as site:
+        page = await site.text("/service-discovery")
+        searched = await site.text("/service-discovery?q=label_3")
+    before, fold, rest = page.partition('<summary class="small">')
+    assert fold
+    assert all(f"<b>{name}=" in before for name in ("__address__", "__meta_docker_container_name", "team"))
+    assert "label_3" in rest
+    assert "label_3" not in before
+    assert "<b>__meta_docker_container_label_3=" in searched
+    assert fold not in searched
+
+
+@pytest.mark.parametrize(
+    ("path", "texts", "absent"),
+    [
+        ("/targets", ['<span class="badge">1 target</span>'], "match the filter"),
+        ("/targets?q=one", ["1 of 1 match the filter"], "0 of 1"),
+        ("/targets?q=nobody", ["0 of 1 match the filter"], "1 of 1"),
+        ("/service-discovery", ["3 found"], "match the filter"),
+        ("/service-discovery?q=here", ["3 found", "2 match the filter"], "3 match"),
+        ("/service-discovery?state=dropped", ["3 found", "1 match the filter"], "3 match"),
+    ],
+)
+async def test_a_filter_says_how_many_it_leaves(path: str, texts: list[str], absent: str) -> None:
+    async with node_site() as site:
+        page = await site.text(path)
+    assert all(text in page for text in texts)
+    assert absent not in page
+
+
 async def test_status_shows_all_parts() -> None:
     services = make_services(
         store_with({"up job=a": lambda k: 1.0}),
@@ -183,6 +216,7 @@ async def test_the_service_log_is_shown() -> None:
         "3.0s ago",
         "scrape failed &lt;b&gt;",
         "older 48<",
+        "42 earlier entries",
         "11 more, as JSON",
         "400 more characters",
     ):

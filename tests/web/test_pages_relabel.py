@@ -26,7 +26,7 @@ def id_of(site: Site, address: str) -> str:
 @pytest.mark.parametrize(
     ("address", "texts"),
     [
-        ("one:9100", ['zone=</b>"<bdi>here</bdi>', "http://one:9100/metrics", "rule 3", "no match"]),
+        ("one:9100", ['zone=</b><wbr>"<bdi>here</bdi>', "http://one:9100/metrics", "rule 3", "no match"]),
         ("two:9100", ["dropped by rule 1", "which matches `away`", "dropped_by: 1"]),
         ("three:9100", ["could not be built", "is not a valid hostname"]),
     ],
@@ -74,7 +74,7 @@ async def test_pasted_objects_are_explained_by_target(job: str) -> None:
     for text in (
         "127.0.0.9:8080",
         "dropped by rule 1",
-        'namespace=</b>"<bdi>shop</bdi>"',
+        'namespace=</b><wbr>"<bdi>shop</bdi>"',
         "http://127.0.0.9:9100/metrics",
         "target 2",
         "dropped_by: 1",

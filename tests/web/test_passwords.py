@@ -50,6 +50,17 @@ async def test_who_gets_in(user: str, password: str, status: int) -> None:
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Basic realm="pyscrape"')
 
 
+async def test_a_browser_is_told_what_is_missing() -> None:
+    app = BasicAuth(PlainTextResponse("in"), Passwords({"ann": HASH}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t") as client:
+        page = await client.get("/targets", headers={"Accept": "text/html,*/*"})
+        plain = await client.get("/targets", headers={"Accept": "*/*"})
+    assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "wants a user and a password" in page.text
+    assert (plain.status_code, plain.text) == (401, "Unauthorized\n")
+    assert plain.headers["content-length"] == "13"
+
+
 @pytest.fixture
 def slow_checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Password checks that wait for the event."""

@@ -1,7 +1,9 @@
 """Values as people read them: ages, durations, sizes, and long texts cut. Pure functions, used as template filters."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 LONGEST_VALUE = 500
@@ -55,6 +57,16 @@ def number(count: float) -> str:
     return f"{count:,}"
 
 
+def counted(count: int, forms: str) -> str:
+    """A number with its noun; `forms` is "one|many".
+
+    >>> counted(1, "target|targets"), counted(1200, "target|targets")
+    ('1 target', '1,200 targets')
+    """
+    one, many = forms.split("|")
+    return f"{number(count)} {one if count == 1 else many}"
+
+
 # What turns the direction of what stands around it, even out of a <bdi>: an open isolate takes the element's own end.
 _TURNING = {
     code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -88,6 +100,29 @@ def pairs(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[s
     return [(name, cut(value)) for name, value in sorted(items)]
 
 
+# What people know a target by: its address, what discovery found it as, and what the configuration calls it.
+_TELLING = re.compile(
+    r"__address__|(?!__).*|__meta_[a-z]+_(?:namespace|(?:pod|service|node|container|endpoints|ingress|instance)_name)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The labels of a target that say which it is, and the rest."""
+
+    first: Mapping[str, str]
+    rest: Mapping[str, str]
+
+
+def telling(labels: Mapping[str, str]) -> Parts:
+    """
+    >>> telling({"__address__": "a:1", "__meta_docker_container_name": "web", "job": "j", "__scheme__": "http"}).rest
+    {'__scheme__': 'http'}
+    """
+    first = {name: value for name, value in labels.items() if _TELLING.fullmatch(name)}
+    return Parts(first, {name: value for name, value in labels.items() if name not in first})
+
+
 def weight(labels: Iterable[tuple[str, str]]) -> int:
     """About how many bytes a list of pairs takes on a page."""
     return sum(60 + 2 * len(name) + 3 * min(len(value), LONGEST_VALUE) for name, value in labels)
@@ -104,7 +139,9 @@ FILTERS = {
     "took": took,
     "size": size,
     "number": number,
+    "counted": counted,
     "cut": cut,
     "moment": moment,
     "pairs": pairs,
+    "telling": telling,
 }

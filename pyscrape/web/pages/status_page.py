@@ -13,6 +13,7 @@ from pyscrape.web.services import AgentServices, LogEntry, Services
 MOST_RANKED = 10
 MOST_PROBLEMS = 100
 MOST_LOGGED = 50
+LOGGED_AT_ONCE = 8
 MOST_CONFIG_CHARACTERS = 1_000_000
 SECTIONS = ("service_log", "runtime", "storage", "remote_write", "cardinality", "config", "flags", "build")
 OF_A_STORE = {"storage", "cardinality"}
@@ -47,6 +48,7 @@ class StatusPage:
             notes=services.notes(),
             problems=problems,
             entries=[_logged(one, services.now_s()) for one in entries[:MOST_LOGGED]],
+            logged_at_once=LOGGED_AT_ONCE,
             hidden_entries=max(0, len(entries) - MOST_LOGGED),
             runtime={name: cut(str(value)) for name, value in runtime.items() if value != ""},
             build=services.build,

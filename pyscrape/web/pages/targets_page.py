@@ -74,6 +74,7 @@ class TargetsPage:
             jobs=[name for name, _ in pools],
             totals=totals,
             total=totals.total(),
+            matching=sum(view.matching for view in views),
             states=STATES,
             want=want,
             single=single,

@@ -18,8 +18,15 @@ export const prefix = frame.dataset.prefix;
 export const nonce = frame.dataset.nonce;
 export const t = JSON.parse(document.getElementById("texts").textContent);
 
+/** Whether the page is dark now: by the reader's choice, else by the system's. */
+export const system = matchMedia("(prefers-color-scheme: dark)");
+export const dark = () => (document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+
 /** "the first {n} of {all}" with values */
 export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+/** 1, "sample|samples" -> "1 sample" */
+export const counted = (count, forms) => `${count.toLocaleString("en")} ${forms.split("|")[count === 1 ? 0 : 1]}`;
 
 const settings = "pyscrape.query.";
 export function remember(name, value) {

@@ -1,6 +1,6 @@
 // The graph of a range query: lines or a stack, zoom by dragging, a legend whose entries switch series.
 import uPlot from "uplot";
-import { el, fill, t } from "./dom.js";
+import { dark, el, fill, system, t } from "./dom.js";
 import { seriesText } from "./api.js";
 import { formatTime } from "./state.js";
 
@@ -17,7 +17,18 @@ const TIMES = [
 ];
 const NUMBERS = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
 
-const colour = (index) => `hsl(${(index * 137.5 + 212) % 360} 62% ${index % 2 ? 58 : 47}%)`;
+// Marks of the time axis: uPlot's own, with twenty seconds, two minutes and others between, so that narrow graphs have several.
+const EACH = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600,
+  7200, 10800, 14400, 21600, 28800, 43200, 86400, 172800, 345600, 604800, 1209600, 2592000, 5184000, 7776000, 15552000,
+  31536000, 63072000, 157680000, 315360000,
+];
+
+// Every hue is as light as the others: in HSL yellow and green would be pale on white. Neighbours differ in lightness too.
+const colour = (index) => {
+  const light = dark() ? [0.76, 0.66] : [0.5, 0.6];
+  return `oklch(${light[index % 2]} 0.15 ${(index * 137.5 + 250) % 360})`;
+};
 const css = (name) => {
   const probe = el("span");
   probe.style.color = `var(${name})`;
@@ -88,13 +99,15 @@ export class Graph {
     this.drawLegend();
     this.watch = new ResizeObserver(() => this.plot.setSize({ width: this.box.clientWidth, height: HEIGHT }));
     this.watch.observe(this.box);
-    this.onTheme = () => this.draw();
+    this.onTheme = () => (this.draw(), this.drawLegend());
     addEventListener("themechange", this.onTheme);
+    system.addEventListener("change", this.onTheme);
   }
 
   close() {
     this.watch.disconnect();
     removeEventListener("themechange", this.onTheme);
+    system.removeEventListener("change", this.onTheme);
     this.plot.destroy();
   }
 
@@ -111,7 +124,7 @@ export class Graph {
       cursor: { drag: { x: true, y: false, setScale: false }, focus: { prox: 24 }, points: { size: 6 } },
       focus: { alpha: this.values.length > 1 ? 0.35 : 1 },
       scales: { y: { range: (_, low, high) => this.span(low, high) } },
-      axes: [{ ...axis, values: TIMES, space: 80 }, { ...axis, size: 64, values: (_, ticks) => ticks.map(axisNumber) }],
+      axes: [{ ...axis, values: TIMES, incrs: EACH, space: (_plot, _axis, _from, _to, wide) => Math.max(72, wide / 12) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(axisNumber) }],
       series: [
         {},
         ...this.values.map((_, index) => ({

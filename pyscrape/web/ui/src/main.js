@@ -44,7 +44,7 @@ const local = el("input", {
     }
   },
 });
-document.getElementById("query-tools").append(el("label", { class: "small soft" }, local, ` ${t.localTime}`));
+document.getElementById("query-tools").append(el("label", { class: "small soft" }, local, t.localTime));
 frame.append(list, el("button", { type: "button", onclick: () => add({ ...DEFAULTS }).editor.focus() }, t.addPanel));
 addEventListener("popstate", load);
 load();

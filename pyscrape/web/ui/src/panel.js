@@ -1,7 +1,7 @@
 // One expression with its table or graph. The panel's state is plain data; drawing follows it.
 import { ask } from "./api.js";
 import { chooseBefore, chooseMetric, note } from "./dialogs.js";
-import { el, recall, t } from "./dom.js";
+import { counted, el, recall, t } from "./dom.js";
 import { makeEditor } from "./editor.js";
 import { Graph } from "./graph.js";
 import { duration, formatTime, parseTime, seconds } from "./state.js";
@@ -37,8 +37,7 @@ export class Panel {
         this.tabs(),
         button(t.metrics, () => chooseMetric(insert).catch((error) => this.fail(error))),
         button(t.history, () => chooseBefore((text) => this.replace(text))),
-        el("span", { class: "push" }),
-        onRemove ? button(t.removePanel, () => onRemove(this)) : null,
+        el("button", { type: "button", class: "plain small push", title: t.removePanel, "aria-label": t.removePanel, onclick: () => onRemove(this) }, "✕"),
       ),
       this.controls,
       this.error,
@@ -153,7 +152,7 @@ export class Panel {
       const params = { query: state.expr, ...(this.ranged ? window : at), stats: "all" };
       const path = state.tab === "explain" ? "query_plan" : this.ranged ? "query_range" : "query";
       const answer = await ask(path, params, mine.signal);
-      if (committed) note(state.expr);
+      note(state.expr);
       this.show(answer, window, performance.now() - begin);
     } catch (error) {
       if (error.name !== "AbortError") this.fail(error);
@@ -197,7 +196,7 @@ export class Panel {
       data.resultType === "scalar" || data.resultType === "string" ? data.resultType : `${shown(count)} ${t.series}`,
       `${Math.round(took)} ms`,
       this.state.tab === "graph" ? `${t.step} ${duration(window.step)}` : "",
-      data.stats ? `${shown(samples.totalQueryableSamples)} ${t.samplesRead}, ${t.peak} ${shown(samples.peakSamples)}` : "",
+      data.stats ? `${counted(samples.totalQueryableSamples ?? 0, t.samplesRead)}, ${t.peak} ${shown(samples.peakSamples)}` : "",
       this.state.tab === "graph" && count ? t.zoomHint : "",
     ].filter(Boolean).join(" · ");
   }
