@@ -190,7 +190,7 @@ SCRIPTS: dict[str, str] = {
     "addPanel": "Add panel",
     "removePanel": "Remove panel",
     "expression": "Expression",
-    "placeholder": "Expression, for example rate(prometheus_http_requests_total[5m])",
+    "placeholder": "Expression, e.g. sum by (job) (up)",
     "range": "Range",
     "end": "End",
     "now": "now",
