@@ -29,6 +29,7 @@ _LOGIN = f"""<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{TEXTS["unauthorized"]} - pyscrape</title>
+<style>body {{ margin: 2rem; font: 15px/1.5 system-ui, sans-serif }}</style>
 <h1>{TEXTS["unauthorized"]}</h1>
 <p>{TEXTS["unauthorized_hint"]}
 """.encode()
