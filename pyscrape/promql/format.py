@@ -5,7 +5,7 @@ from decimal import Decimal
 
 
 def format_float(value: float) -> str:
-    """Shortest decimal form without an exponent, as in label values made from numbers.
+    """Shortest decimal form without an exponent, as in label values made from numbers and answers that are scalars.
 
     >>> format_float(1e21), format_float(0.1), format_float(float("inf"))
     ('1000000000000000000000', '0.1', '+Inf')
@@ -20,7 +20,7 @@ def format_float(value: float) -> str:
 
 
 def format_sample(value: float) -> str:
-    """A sample value in the API: an exponent only below 1e-6 and from 1e21 on.
+    """A sample value of the API's vectors and matrices: an exponent only below 1e-6 and from 1e21 on.
 
     >>> format_sample(1e21), format_sample(1e-7), format_sample(1e16), format_sample(-0.0)
     ('1e+21', '1e-07', '10000000000000000', '-0')

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.blocks import LabelFrame, Times, Values
-from pyscrape.promql.format import format_sample
+from pyscrape.promql.format import format_float, format_sample
 from pyscrape.promql.panels import Mask
 from pyscrape.promql.stats import QueryStats
 
@@ -105,7 +105,7 @@ class Result:
         if self.type is ResultType.STRING:
             return [_seconds(self.times_ms)[0], self.text]
         if self.type is ResultType.SCALAR:
-            return [_seconds(self.times_ms)[0], format_sample(float(self.values[0, 0]))]
+            return [_seconds(self.times_ms)[0], format_float(float(self.values[0, 0]))]
         if self.type is ResultType.VECTOR:
             at = _seconds(self.times_ms)[0]
             row = self.values[0].tolist()

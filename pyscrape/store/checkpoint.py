@@ -142,9 +142,8 @@ class CheckpointWriter:
         series = list(picture.index.copies())
         symbols = picture.index.symbols
         for at in range(0, symbols.given, _SYMBOLS_A_RECORD):
-            codes = range(at, min(at + _SYMBOLS_A_RECORD, symbols.given))
-            some = [(code, text) for code in codes if (text := symbols.known(code)) is not None]
-            yield symbols_record([code for code, _ in some], [text for _, text in some])
+            codes = np.arange(at, min(at + _SYMBOLS_A_RECORD, symbols.given), dtype=np.int32)
+            yield symbols_record(*symbols.there(codes))
         known = np.zeros(picture.index.capacity, np.bool_)
         for names, ids, metric, values in series:
             known[ids] = True

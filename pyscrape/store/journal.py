@@ -7,7 +7,6 @@ taking records, and what waits for a commit is told; the store goes on in memory
 
 import logging
 import threading
-from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -121,21 +120,21 @@ class Journal:
         if self.failure:
             return
         if self._symbols_written < self._symbols.given:
-            self._put_symbols(range(self._symbols_written, self._symbols.given))
+            self._put_symbols(np.arange(self._symbols_written, self._symbols.given, dtype=np.int32))
             self._symbols_written = self._symbols.given
         if len(self._untold_symbols):
             codes = np.unique(np.concatenate([np.array(names, np.int32), metric, values.ravel()]))
             codes = codes[codes < len(self._untold_symbols)]
             codes = codes[self._untold_symbols[codes]]
-            self._put_symbols(codes.tolist())
+            self._put_symbols(codes)
             self._untold_symbols[codes] = False
         self._untold_series[ids[ids < len(self._untold_series)]] = False
         self._put(series_record(names, ids, metric, values))
 
-    def _put_symbols(self, codes: Iterable[int]) -> None:
-        known = [(code, text) for code in codes if (text := self._symbols.known(code)) is not None]
+    def _put_symbols(self, codes: NDArray[np.int32]) -> None:
+        known, texts = self._symbols.there(codes)
         if known:
-            self._put(symbols_record([code for code, _ in known], [text for _, text in known]))
+            self._put(symbols_record(known, texts))
 
     def _tell(self, ids: Columns) -> None:
         """Describe those of the series that the files have by other numbers only."""

@@ -219,6 +219,12 @@ class StoreSymbols:
                     texts += self._some(codes[begin:end])
         return texts
 
+    def there(self, codes: Codes) -> tuple[list[int], list[str]]:
+        """Those of some codes, which ascend, that were not given back, and their strings."""
+        texts = self.distinct_texts(codes)
+        known = [place for place, text in enumerate(texts) if text or not codes[place]]
+        return codes[known].tolist(), [texts[place] for place in known]
+
     def _some(self, codes: NDArray[np.integer]) -> list[str]:
         """The strings of codes of one block, or of those that are in none yet."""
         size = self._texts.size

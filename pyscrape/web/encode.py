@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from pyscrape.model.blocks import Codes, LabelFrame
-from pyscrape.promql.format import format_sample
+from pyscrape.promql.format import format_float
 from pyscrape.promql.result import Result, ResultType
 from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows, sample_texts
 
@@ -104,7 +104,7 @@ def result_data(
     if result.type is ResultType.STRING:
         yield b"[%s,%s]" % (format_timestamp(int(result.times_ms[0])).encode(), orjson.dumps(result.text))
     elif result.type is ResultType.SCALAR:
-        value = format_sample(float(result.values[0, 0])).encode()
+        value = format_float(float(result.values[0, 0])).encode()
         yield b'[%s,"%s"]' % (format_timestamp(int(result.times_ms[0])).encode(), value)
     else:
         series = max(1, NUMBERS_OF_PIECE // max(1, len(result.times_ms)))

@@ -293,7 +293,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _answer_again(self, again: Again, data: bytes) -> bool:
         """Answer a request whose head is known, without parsing it; else the parser has to see it."""
-        if self._open or not self._is_free() or self.transport.is_closing():
+        begun = self._open or self._head_timer is not None  # by an empty line, maybe
+        if begun or not self._is_free() or self.transport.is_closing():
             return False
         scope = again.scope_of(data)
         if scope is None:

@@ -227,3 +227,26 @@ async def test_a_request_that_asks_for_its_end_is_the_last() -> None:
             await answer_of(reader)
         assert await reader.read() == b""
     assert len(app.at_once_paths) == 1
+
+
+async def test_an_empty_line_before_a_known_head_begins_no_wait_that_ends_the_connection() -> None:
+    sockets = bind([("127.0.0.1", 0)])
+    server = WebServer(Ways(), sockets, idle_s=5, most_connections=5)
+    serving = asyncio.create_task(server.serve(), name="server")
+    await server.started()
+    reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+    for _ in range(3):
+        writer.write(get("/api/v1/labels"))
+        await answer_of(reader)
+    (connection,) = server._server.server_state.connections
+    assert isinstance(connection, GuardedProtocol)
+    assert connection._again is not None
+    writer.write(b"\r\n")
+    while connection._head_timer is None:
+        await asyncio.sleep(0)
+    writer.write(get("/api/v1/labels"))
+    await answer_of(reader)
+    assert connection._head_timer is None
+    writer.close()
+    server.stop()
+    await serving

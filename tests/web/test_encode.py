@@ -120,3 +120,19 @@ def test_labels_of_selectors_are_kept_until_series_come(monkeypatch: pytest.Monk
         answer = json.loads(b"".join(result_data(engine.instant("up", NOW_S), labels=kept)))
         assert [one["metric"]["job"] for one in answer["result"]] == ["a", "b", "c"]
     assert made == 2
+
+
+@pytest.mark.parametrize(
+    ("scalar", "printed"),
+    [
+        ("1e21", "1000000000000000000000"),
+        ("-25e-8", "-0.00000025"),
+        ("-0", "-0"),
+        ("NaN", "NaN"),
+        ("Inf", "+Inf"),
+    ],
+)
+def test_an_answer_that_is_a_scalar_has_no_exponent(scalar: str, printed: str) -> None:
+    result = Engine(Store()).instant(scalar, 1)
+    assert b"".join(result_data(result)) == b'{"resultType":"scalar","result":[1,"%s"]}' % printed.encode()
+    assert result.to_prometheus()["result"] == [1, printed]
