@@ -35,6 +35,7 @@ class AdminApi:
     async def delete_series(self, call: Call) -> Answer:
         """The series are looked for in a thread, and taken out on the loop, which owns the tables, in slices."""
         self._check()
+        call.require_form()
         if not call.params.all("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         start_ms, end_ms = window_ms(call.params)

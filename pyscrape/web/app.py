@@ -104,24 +104,56 @@ def _of_a_server(services: Services) -> list[Mount]:
     return [mount for part in parts for mount in part(services).mounts()]
 
 
+def clean_path(path: str) -> str:
+    """A path without empty parts and dots, as Go's servers want it.
+
+    >>> clean_path("//api/./v1/x/../labels/")
+    '/api/v1/labels/'
+    """
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in {"", "."}:
+            kept.append(part)
+    end = "/" if kept and path.endswith(("/", "/.", "/..")) else ""
+    return "/" + "/".join(kept) + end
+
+
 class Misses:
-    """What is answered where no route fits: Go's router's answers."""
+    """What is answered where no route fits: Go's router's answers.
+
+    Its redirects below /api/ lose the prefix and lead nowhere; these lead to the endpoint.
+    """
 
     def __init__(self, mounts: Sequence[Mount], prefix: str) -> None:
         self._patterns = [(compile_path(prefix + mount.path)[0], mount) for mount in mounts]
+        self._by_lower = {(prefix + mount.path).lower(): prefix + mount.path for mount in mounts}
 
     def _methods(self, path: str) -> set[str]:
         """The methods of all routes that have the path."""
         fitting = (mount.methods for pattern, mount in self._patterns if pattern.match(path))
         return {method for methods in fitting for method in methods}
 
+    def _meant(self, path: str, method: str) -> tuple[str, int] | None:
+        """(path, status) of a redirect: for dots, too many slashes and wrong case."""
+        cleaned = clean_path(path)
+        if cleaned != path:
+            return cleaned, 301
+        shorter = path.removesuffix("/")
+        for candidate in (shorter, self._by_lower.get(shorter.lower(), path)):
+            if candidate != path and method in self._methods(candidate):
+                return candidate, 301 if method == "GET" else 307
+        return None
+
     async def unknown(self, request: Request, error: Exception) -> Response:  # Starlette's signature
-        """404, but for a slash too many."""
-        path = request.url.path
-        if path.endswith("/") and "/api/" not in path and request.method in self._methods(path[:-1]):
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(path[:-1] + query, 301 if request.method == "GET" else 308)
-        return PlainTextResponse("404 page not found\n", 404)
+        """404, but for a path of which it can be seen what was meant."""
+        meant = self._meant(request.url.path, request.method)
+        if meant is None:
+            return PlainTextResponse("404 page not found\n", 404)
+        path, status = meant
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(path + query, status)
 
     async def wrong_method(self, request: Request, error: Exception) -> Response:
         """405 with the methods that there are; who asks for those gets them."""

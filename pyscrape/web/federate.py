@@ -122,6 +122,7 @@ class FederateApi:
 
     def federate(self, call: Call) -> Answer:
         try:
+            call.require_form()
             # One without any matcher chooses nothing, as in Prometheus.
             sets = [matchers for matchers in any_matcher_sets(call.params) if matchers]
         except ApiError as error:

@@ -19,10 +19,10 @@ Mask = NDArray[np.bool_]
 
 
 def format_timestamp(at_ms: int) -> str:
-    """Milliseconds as JSON seconds with up to three decimals: 1435781430781 -> `1435781430.781`."""
+    """Milliseconds as JSON seconds with three decimals or none, as Prometheus writes them: 1010 -> `1.010`."""
     sign, at_ms = ("-", -at_ms) if at_ms < 0 else ("", at_ms)
     whole, rest = divmod(at_ms, 1000)
-    return f"{sign}{whole}.{rest:03d}".rstrip("0") if rest else f"{sign}{whole}"
+    return f"{sign}{whole}.{rest:03d}" if rest else f"{sign}{whole}"
 
 
 def plain_rows(times: Sequence[str], values: Matrix, present: Mask | None) -> Iterator[bytes]:

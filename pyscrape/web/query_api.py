@@ -22,7 +22,7 @@ from pyscrape.web.encode import KeptLabels, result_data
 from pyscrape.web.params import Params, parse_duration_s
 from pyscrape.web.query_log import Span, entry
 from pyscrape.web.quick import MOST_S, Question, QuickQueries
-from pyscrape.web.routes import Call, Mount
+from pyscrape.web.routes import Call, Glance, Handler, Mount
 from pyscrape.web.services import Services
 
 TOO_MANY_POINTS = (
@@ -47,15 +47,18 @@ class QueryApi:
         self._labels = KeptLabels()
 
     def mounts(self) -> list[Mount]:
-        both = ("GET", "POST")
         return [
-            Mount("/api/v1/query", self.query, both, "query", glance=self._quick_query),
-            Mount("/api/v1/query_range", self.query_range, both, "query", glance=self._quick_range),
-            Mount("/api/v1/query_plan", self.query_plan, both, "query"),
-            Mount("/api/v1/query_exemplars", self.query_exemplars, both, "query"),
-            Mount("/api/v1/format_query", self.format_query, both, "query"),
-            Mount("/api/v1/parse_query", self.parse_query, both, "query"),
+            self._mount("/api/v1/query", self.query, glance=self._quick_query),
+            self._mount("/api/v1/query_range", self.query_range, glance=self._quick_range),
+            self._mount("/api/v1/query_plan", self.query_plan),
+            self._mount("/api/v1/query_exemplars", self.query_exemplars),
+            self._mount("/api/v1/format_query", self.format_query),
+            self._mount("/api/v1/parse_query", self.parse_query),
         ]
+
+    @staticmethod
+    def _mount(path: str, handler: Handler, glance: Glance | None = None) -> Mount:
+        return Mount(path, handler, ("GET", "POST"), "query", glance=glance, takes_multipart=True)
 
     def _quick_query(self, call: Call) -> Answer | None:
         return self._at_once(call, (call.params.first("query"), 0.0, 0.0), self.query)
@@ -123,7 +126,8 @@ class QueryApi:
         # Whole steps, in nanoseconds, as Go divides durations.
         if round((end_s - start_s) * 1e9) // max(1, round(step_s * 1e9)) > MAX_STEPS:
             raise ApiError("bad_data", TOO_MANY_POINTS)
-        return Span(start_s, end_s, step_s)
+        # The engine knows milliseconds; what is left of one is cut off, and a step of less is none.
+        return Span(start_s, end_s, int(step_s * 1e9) // 1_000_000 / 1000)
 
     def _range(self, tree: Expr, span: Span, options: dict[str, Any]) -> Result:
         if tree.type not in {ValueType.SCALAR, ValueType.VECTOR}:

@@ -17,13 +17,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
-from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from pyscrape.model.regex import RegexTimeout
 from pyscrape.web.answers import GZIP_FROM_BYTES, Answer, ApiError, Stream, compressed, failure, not_ready
+from pyscrape.web.forms import (
+    MULTIPART,
+    URLENCODED,
+    Fields,
+    TooManyFieldsError,
+    media_type,
+    split_multipart,
+    split_query,
+)
 from pyscrape.web.params import Params
 
 logger = logging.getLogger("pyscrape.web")
@@ -32,9 +40,7 @@ MOST_FORM_BYTES = 10 << 20
 BODY_S = 30.0
 PATIENCE_S = 0.1
 """Most answers are ready by then; only for longer ones it is worth looking whether the client is still there."""
-FORM = "application/x-www-form-urlencoded"
-
-MOST_FIELDS = 20_000
+FORM_FAULT = "error parsing form values"
 LONG_FORM_BYTES = 1 << 16
 
 _PARAMETER = re.compile(r"\{(\w+)[^}]*\}")
@@ -64,6 +70,7 @@ class Flag:
 class Call:
     """One request, decoded: parameters of query string and form, the path's parts, headers, the body.
 
+    `wrong_form`: what was wrong with the query string or form, of which the rest was read; most endpoints do not care.
     `cancelled` is set when the client has gone away; long work looks at it between its pieces. `waited_s`: for how
     long the call waited for a thread.
     """
@@ -74,8 +81,14 @@ class Call:
     raw_headers: Sequence[tuple[bytes, bytes]] = ()
     body: bytes = b""
     client_host: str = ""
+    wrong_form: str = ""
     cancelled: Flag = field(default_factory=Flag)
     waited_s: float = 0.0
+
+    def require_form(self) -> None:
+        """Refuse a query string or form of which something is wrong, as the endpoints do that read it themselves."""
+        if self.wrong_form:
+            raise ApiError("bad_data", f"{FORM_FAULT}: {self.wrong_form}")
 
     def header(self, name: str, default: str = "") -> str:
         """The first value of a header, whose `name` is in lower case."""
@@ -112,6 +125,7 @@ class Mount:
     place: Place = "loop"
     most_body_bytes: int = MOST_FORM_BYTES
     glance: Glance | None = None
+    takes_multipart: bool = False
     before_ready: bool = False
     """Whether it also answers while the server starts or stops; what is not below /api/ or /federate always does."""
 
@@ -130,14 +144,16 @@ def _handler_name(path: str) -> str:
     return _PARAMETER.sub(r":\1", path)
 
 
-async def read_call(request: Request, most_body_bytes: int) -> Call:
+async def read_call(request: Request, mount: Mount) -> Call:
     """The request as a `Call`.
 
     Raises:
-        ApiError: the body is longer than the route takes, or is no form.
+        ApiError: the body is longer than the route takes, or has too many fields.
     """
+    most_body_bytes = mount.most_body_bytes
     query = request.scope["query_string"]
-    items = await _pairs(query.decode("latin-1")) if query else []
+    asked = await _fields(query) if query else Fields([])
+    items, wrong = asked.pairs, asked.wrong
     body = b""
     if request.method in {"POST", "PUT"}:
         chunks = []
@@ -154,50 +170,28 @@ async def read_call(request: Request, most_body_bytes: int) -> Call:
         except TimeoutError as error:
             raise ApiError("timeout", f"the request's body did not arrive within {BODY_S:g} s") from error
         body = b"".join(chunks)
-        kind = header_of(request.scope["headers"], b"content-type")
-        if kind.split(";")[0].strip().lower() == FORM:
-            try:
-                # Fields of the form come first, as in Go's Request.Form.
-                items = await _pairs(body.decode("ascii"), errors="strict") + items
-            except UnicodeDecodeError as error:
-                raise ApiError("bad_data", f"error parsing form values: {error}") from error
+        kind, boundary = media_type(header_of(request.scope["headers"], b"content-type"))
+        if kind == URLENCODED:
+            form = await _fields(body)
+            # Fields of the form come first, as in Go's Request.Form.
+            items, wrong = form.pairs + items, form.wrong or wrong
+        elif kind == MULTIPART and mount.takes_multipart:
+            items = items + await asyncio.to_thread(split_multipart, body, boundary)
     scope = request.scope
     host = scope["client"][0] if scope.get("client") else ""
     path = dict(scope.get("path_params", {}))
-    return Call(Params(items), path, scope["method"], scope["headers"], body, host)
+    return Call(Params(items), path, scope["method"], scope["headers"], body, host, wrong)
 
 
-def split_query(encoded: str, errors: str = "replace") -> list[tuple[str, str]]:
-    """What `parse_qsl(keep_blank_values=True)` gives, in a third of its time; ValueError where there is too much."""
-    pairs = encoded.split("&")
-    if len(pairs) > MOST_FIELDS:
-        raise ValueError(f"more than {MOST_FIELDS} fields")
-    found = []
-    for pair in pairs:
-        if pair:
-            name, _, value = pair.partition("=")
-            found.append((_plain(name, errors), _plain(value, errors)))
-    return found
-
-
-def _plain(text: str, errors: str) -> str:
-    """A name or value without its escapes."""
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text, errors=errors) if "%" in text else text
-
-
-async def _pairs(encoded: str, errors: str = "replace") -> list[tuple[str, str]]:
+async def _fields(encoded: bytes) -> Fields:
     """Names and values of a query string or form; a long one is taken apart in a thread."""
-
+    text = encoded.decode("utf-8", "replace")
     try:
         if len(encoded) > LONG_FORM_BYTES:
-            return await asyncio.to_thread(split_query, encoded, errors)
-        return split_query(encoded, errors)
-    except UnicodeDecodeError:
-        raise
-    except ValueError as error:
-        raise ApiError("bad_data", f"error parsing form values: more than {MOST_FIELDS} fields") from error
+            return await asyncio.to_thread(split_query, text)
+        return split_query(text)
+    except TooManyFieldsError as error:
+        raise ApiError("bad_data", f"{FORM_FAULT}: {error}") from error
 
 
 class Runner:
@@ -232,7 +226,7 @@ class Runner:
             if mount.needs_ready and not self._ready():
                 answer = not_ready(self._stopping())
             else:
-                call = await read_call(request, mount.most_body_bytes)
+                call = await read_call(request, mount)
                 answer = await self._answer(mount, call, request)
         except ApiError as error:
             answer = failure(error)
@@ -258,9 +252,8 @@ class Runner:
         try:
             host = scope["client"][0] if scope.get("client") else ""
             path = scope.get("path_params", {})
-            call = Call(
-                Params(split_query(query.decode("latin-1"))), path, "GET", scope["headers"], b"", host
-            )
+            asked = split_query(query.decode("utf-8", "replace"))
+            call = Call(Params(asked.pairs), path, "GET", scope["headers"], b"", host, asked.wrong)
             glanced = mount.glance(call)
             if glanced is not None and glanced.size >= GZIP_FROM_BYTES:
                 glanced = compressed(glanced, call.header("accept-encoding"))

@@ -204,9 +204,16 @@ class SeriesApi:
         return [
             Mount("/api/v1/series", self.series, both, "thread", glance=partial(self.glance, SERIES)),
             Mount("/api/v1/series", self.delete_series, ("DELETE",)),
-            Mount("/api/v1/labels", self.labels, both, "thread", glance=partial(self.glance, LABELS)),
             Mount(
-                "/api/v1/label/{name:path}/values",
+                "/api/v1/labels",
+                self.labels,
+                both,
+                "thread",
+                glance=partial(self.glance, LABELS),
+                takes_multipart=True,
+            ),
+            Mount(
+                "/api/v1/label/{name}/values",
                 self.values,
                 place="thread",
                 glance=partial(self.glance, VALUES),
@@ -218,7 +225,7 @@ class SeriesApi:
         thread's turn alone would take longer.
         """
         asked = _asked(what, call)
-        if asked not in self._at_hand:
+        if asked not in self._at_hand or (what == SERIES and call.wrong_form):
             return None
         window = window_ms(call.params)
         if not asked.matches:
@@ -254,6 +261,7 @@ class SeriesApi:
         return answer
 
     def series(self, call: Call) -> Answer:
+        call.require_form()
         if not call.params.all("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
 

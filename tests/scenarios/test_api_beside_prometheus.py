@@ -32,6 +32,8 @@ GOOD_QUERIES = [
     "stddev(temperature_celsius)", "stdvar(temperature_celsius)", "group(up)", 'up and on(job) up{job="one"}',
     'up or on(job) temperature_celsius', "up unless up", "http_requests_total offset 1s", "up @ 0", "day_of_week()",
     "month(vector(1700000000))", "up{job='one'} + on(job) group_right temperature_celsius{job='one'}",
+    "minute(vector(1e18))", "hour(vector(-1e18))", "year(vector(1e19))", "day_of_month(vector(-9e18))",
+    "month(vector(1e17))", "days_in_month(vector(-6e16))", "day_of_year(vector(1e13))", "day_of_week(vector(3e15))",
     "min_over_time(up[10s:1s])", "deriv(temperature_celsius[1m])", "changes(up[1m])", "resets(up[1m])",
 ]  # fmt: skip
 BAD_QUERIES = [
@@ -66,7 +68,7 @@ TIMES = [
 ]  # fmt: skip
 DURATIONS = [
     "1", "1s", "1m", "1.5", "1ms", "1y", "1d2h", "5m30s", "-1s", "0s", "1e3", "Inf", "9223372037", "x", "1 m", "01m",
-    "1h1d", "1m1m", "0x10",
+    "1h1d", "1m1m", "0x10", "0.0025", "1.0015",
 ]  # fmt: skip
 LIMITS = ["+1", " 1", "1e1", "9" * 20]
 
@@ -185,6 +187,7 @@ OTHER_PATHS = [
         for match in ("http_requests_total", "{}", "up{", "sum(up)", 'odd{kind=~".*"}', '{room=~".*",kind="nan"}', "")
     ),
     ("GET", "/federate"),
+    *product(("GET",), ("/federate?match[]=up%zz", "/api/v1/series?match[]=up&x=%z", "/api/v1/series?match[]=up;x")),
 ]  # fmt: skip
 # Prometheus 3.14 has these in trees, 3.5 not yet.
 LATER_FIELDS = {"anchored", "smoothed", "offsetExpr", "rangeExpr", "stepExpr", "fillValues"}

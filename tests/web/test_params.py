@@ -1,13 +1,9 @@
 import math
-from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from pyscrape.web.answers import ApiError, at_most
 from pyscrape.web.params import Params, format_time, parse_duration_s, parse_time_s
-from pyscrape.web.routes import MOST_FIELDS, split_query
 
 
 @pytest.mark.parametrize(
@@ -96,21 +92,3 @@ def test_printed_times(at_s: float | None, text: str) -> None:
 def test_annotations_are_cut_after_ten() -> None:
     assert at_most([str(i) for i in range(12)], "warning")[9:] == ["9", "2 more warning annotations omitted"]
     assert at_most(["a"], "info") == ["a"]
-
-
-@given(st.text(st.sampled_from("ab=&+%2Fé;c3 "), max_size=20), st.sampled_from(["replace", "strict"]))
-@example("a%C3%A9=%ff&=x&b&&=&a+b=c%2Bd", "replace")
-def test_a_query_string_is_taken_apart_as_python_does(text: str, errors: str) -> None:
-    try:
-        expected = parse_qsl(text, keep_blank_values=True, errors=errors, max_num_fields=MOST_FIELDS)
-    except UnicodeDecodeError:
-        with pytest.raises(UnicodeDecodeError):
-            split_query(text, errors)
-    else:
-        assert split_query(text, errors) == expected
-
-
-def test_a_query_string_of_too_many_fields_is_refused() -> None:
-    assert len(split_query("&".join(["a=1"] * MOST_FIELDS))) == MOST_FIELDS
-    with pytest.raises(ValueError, match="more than"):
-        split_query("&" * MOST_FIELDS)
