@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -285,11 +285,6 @@ class Store:
         """Keep account of samples that were not appended."""
         if result.refused:
             self._refused += AppendResult(0, result.out_of_order, result.duplicates, result.too_old)
-
-    @property
-    def table_count(self) -> int:
-        """How many tables may hold samples."""
-        return len(self._tables)
 
     def tables(self) -> list[Table]:
         """All tables that may hold samples."""
@@ -637,9 +632,12 @@ class Store:
         """Another number whenever a series came or went."""
         return self.index.version
 
-    def has_samples(self, start_ms: int, end_ms: int) -> bool:
-        """Whether any part reaches into (start, end]: as fine as Prometheus looks without a matcher."""
-        parts = (part for table in self.tables() if table.last_ms > start_ms for part in table.parts)
+    def has_samples(self, start_ms: int, end_ms: int, most_tables: int | None = None) -> bool:
+        """Whether any part reaches into (start, end]: as fine as Prometheus looks without a matcher. With
+        `most_tables` the others are not looked at.
+        """
+        tables = islice(self.tables(), most_tables)
+        parts = (part for table in tables if table.last_ms > start_ms for part in table.parts)
         return any(part.max_ms > start_ms and part.min_ms <= end_ms for part in parts)
 
     def _union(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Ids:

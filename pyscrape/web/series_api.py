@@ -105,8 +105,8 @@ class Asked(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """All series of an answer were seen to have samples in (start, end]. It holds for every window around that one
-    until samples go.
+    """All series of an answer were seen to have samples in (start, end]; or any, where it is about all that there are.
+    It holds for every window around that one until samples go.
     """
 
     start_ms: int
@@ -153,12 +153,16 @@ class AtHand:
         gives for what the store chooses.
         """
         known = self._current(asked)
-        if known is None or known.ids is None or not known.whole:
+        if known is None or not known.whole:
             return None
         if known.proof is not None and known.proof.holds(start_ms, end_ms, self._store.losses):
             return known.answer
         proof = Proof(start_ms, end_ms, self._store.losses)
-        if not self._store.newest_are_in(known.ids, start_ms, end_ms):
+        if known.ids is None:
+            there = self._store.has_samples(start_ms, end_ms, FEW_TABLES)
+        else:
+            there = self._store.newest_are_in(known.ids, start_ms, end_ms)
+        if not there:
             return None
         known.proof = proof
         return known.answer
@@ -178,7 +182,8 @@ class AtHand:
         if size > MOST_AT_HAND_BYTES // 4:
             return
         few = ids is not None and len(ids) <= FEW_SERIES
-        whole = few and _same(ids, self._store.matching(sets))
+        # Without selectors no ids mean that no window has a sample, which the next one may have.
+        whole = ids is None or (few and bool(sets) and _same(ids, self._store.matching(sets)))
         with self._lock:
             if len(self._answers) >= MOST_AT_HAND or self._bytes + size > MOST_AT_HAND_BYTES:
                 self._answers.clear()
@@ -196,7 +201,6 @@ def _same(ids: Ids | None, known: Ids | None) -> bool:
 class SeriesApi:
     def __init__(self, services: Services) -> None:
         self._store = services.store
-        self._now_s = services.now_s
         self._at_hand = AtHand(services.store)
 
     def mounts(self) -> list[Mount]:
@@ -228,13 +232,8 @@ class SeriesApi:
         if asked not in self._at_hand or (what == SERIES and call.wrong_form):
             return None
         window = window_ms(call.params)
-        if not asked.matches:
-            # To a window that reaches to the present the first table that is alive says yes; else all have a say.
-            if window[1] < self._now_s() * 1000 and self._store.table_count > FEW_TABLES:
-                return None
-            return self._at_hand.find(asked, self._ids(window, ()))
         answer = self._at_hand.glance(asked, *window)
-        if answer is not None:
+        if answer is not None or not asked.matches:
             return answer
         ids = self._store.chosen_at_once(matcher_sets(call.params, prefixed=what == SERIES), *window)
         return None if ids is None else self._at_hand.find(asked, ids)

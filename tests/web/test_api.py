@@ -396,9 +396,10 @@ def test_an_answer_at_hand_is_what_the_store_says(steps: list[tuple[str, Any, An
             while store.maintain((newest + second) * 1000):
                 pass
         else:
-            fields = [("match[]", '{__name__=~"m.*"}'), ("start", str(first)), ("end", str(first + second))]
-            expected = store.label_values("job", every, first * 1000, (first + second) * 1000)
-            for _ in range(3):
-                call = Call(Params(fields), {"name": "job"}, "GET")
-                answer = api.glance("values/", call) or api.values(call)
-                assert json.loads(answer.body)["data"] == expected
+            window = [("start", str(first)), ("end", str(first + second))]
+            for sets, asked in ((every, [("match[]", '{__name__=~"m.*"}')]), ([], [])):
+                expected = store.label_values("job", sets, first * 1000, (first + second) * 1000)
+                for _ in range(3):
+                    call = Call(Params([*asked, *window]), {"name": "job"}, "GET")
+                    answer = api.glance("values/", call) or api.values(call)
+                    assert json.loads(answer.body)["data"] == expected
