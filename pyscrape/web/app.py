@@ -136,7 +136,9 @@ class Misses:
         return {method for methods in fitting for method in methods}
 
     def _meant(self, path: str, method: str) -> tuple[str, int] | None:
-        """(path, status) of a redirect: for dots, too many slashes and wrong case."""
+        """(path, status) of a redirect: for dots, too many slashes and wrong case. Who asks for `..` gets none."""
+        if ".." in path.split("/"):
+            return None
         cleaned = clean_path(path)
         if cleaned != path:
             return cleaned, 301

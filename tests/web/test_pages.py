@@ -312,11 +312,8 @@ async def test_static_files_are_kept_and_packed() -> None:
         assert (again.status_code, again.content) == (304, b"")
         stale = await client.http.get("/static/0/app.css", headers={"Accept-Encoding": "identity"})
         assert (stale.content, stale.headers["cache-control"]) == (packed.content, "no-cache")
-        for name in ("none.css", "LICENSE", "app.py"):
+        for name in ("none.css", "..%2fapp.py", "LICENSE", "app.py"):
             assert (await client.get(f"/static/0/{name}")).status_code == 404
-        above = await client.get("/static/0/..%2fapp.py")
-        assert (above.status_code, above.headers["location"]) == (301, "/static/app.py")
-        assert (await client.get("/static/app.py")).status_code == 404
 
 
 def many(count: int) -> list[Mapping[str, str]]:
