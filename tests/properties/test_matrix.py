@@ -43,12 +43,12 @@ def test_an_example() -> None:
     rows = matrix_rows(
         [1000, 2500], np.array([[1.0, 2.5], [np.nan, np.inf]]), np.array([[True, True], [False, True]])
     )
-    assert rows == [b'[[1,"1"],[2.5,"2.5"]]', b'[[2.5,"+Inf"]]']
+    assert rows == [b'[[1,"1"],[2.500,"2.5"]]', b'[[2.500,"+Inf"]]']
     assert json.loads(rows[0]) == [[1, "1"], [2.5, "2.5"]]
 
 
 @pytest.mark.parametrize(
-    ("at_ms", "text"), [(0, "0"), (1435781430781, "1435781430.781"), (1500, "1.5"), (-1500, "-1.5")]
+    ("at_ms", "text"), [(0, "0"), (1435781430781, "1435781430.781"), (1500, "1.500"), (-1500, "-1.500")]
 )
 def test_timestamps(at_ms: int, text: str) -> None:
     assert format_timestamp(at_ms) == text
