@@ -56,9 +56,11 @@ def _folded(ev: "Evaluator", node: AggregateExpr, vector: Vector, fold: Fold) ->
         return Vector(empty_frame(ev.symbols), np.zeros((len(vector.values), 0)))
     frame, ids = group_series(vector.frame, names, without=node.without)
     groups = Groups(ids, len(frame))
-    counts = groups.counts(vector.present, len(vector.values))
     values = fold(vector.values, vector.present, groups)
-    present = None if vector.present is None or (counts > 0).all() else counts > 0
+    present = None
+    if vector.present is not None:
+        there = groups.counts(vector.present, len(vector.values)) > 0
+        present = None if there.all() else there
     unnamed = None
     if vector.unnamed is not None:
         unnamed = np.zeros(len(frame), dtype=np.bool_)
@@ -72,7 +74,7 @@ def _filled(values: Values, present: Mask | None, filler: float) -> Values:
 
 def _sum(values: Values, present: Mask | None, groups: Groups) -> Values:
     if values.size <= FEW_CELLS:
-        return few_sums(_filled(values, present, NOTHING), groups.ids.tolist(), groups.count)
+        return few_sums(_filled(values, present, NOTHING), groups.ids, groups.count)
     return sums_by_group(_filled(values, present, NOTHING), groups)
 
 

@@ -58,10 +58,14 @@ def _tree(values: Floats) -> tuple[Floats, Floats | None]:
     return total[0], None if lost is None else lost[0]
 
 
-def few_sums(values: Floats, groups: list[int], count: int) -> Floats:
-    """Sums by group of the columns of a small matrix [steps x series]: [steps x count], as exact as can be."""
+def few_sums(values: Floats, ids: Positions, count: int) -> Floats:
+    """Sums of the columns of a small matrix [steps x series] by their groups' `ids`: [steps x count], nearly exact."""
     result = np.empty((len(values), count))
+    groups = ids.tolist() if count > 1 else ()
     for step, row in enumerate(values.tolist()):
+        if count == 1:
+            result[step] = _exact_sum(row)
+            continue
         members: list[list[float]] = [[] for _ in range(count)]
         for group, value in zip(groups, row, strict=True):
             members[group].append(value)

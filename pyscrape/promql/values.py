@@ -33,6 +33,8 @@ class Grid:
 
     @property
     def times_ms(self) -> Times:
+        if self.count == 1:
+            return np.array([self.start_ms])
         return self.start_ms + self.step_ms * np.arange(self.count, dtype=np.int64)
 
     @property

@@ -83,7 +83,7 @@ def evaluated_at(node: VectorSelector | SubqueryExpr, grid: Grid, scope: Scope) 
     else:
         times = grid.times_ms
     offset_ms = span_ms(node.offset_ms, node.offset_expr, scope, signed=True)
-    return times - offset_ms
+    return times - offset_ms if offset_ms else times
 
 
 def instant_look(node: VectorSelector, grid: Grid, scope: Scope) -> Look:

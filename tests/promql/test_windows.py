@@ -43,11 +43,15 @@ def test_sums_keep_what_rounding_loses(values: list[float]) -> None:
     assert close(got, exact(values), size * 1e-16)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.one_of(NUMBERS, st.just(-0.0))), min_size=1, max_size=20))
-def test_few_sums_are_those_of_many(members: list[tuple[int, float]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.one_of(NUMBERS, st.just(-0.0))), min_size=1, max_size=20),
+    st.sampled_from([1, 3]),
+)
+def test_few_sums_are_those_of_many(drawn: list[tuple[int, float]], count: int) -> None:
+    members = [(min(group, count - 1), value) for group, value in drawn]
     groups = [group for group, _ in members]
     with np.errstate(all="ignore"):
-        got = few_sums(np.array([[value for _, value in members]]), groups, 3)[0].tolist()
+        got = few_sums(np.array([[value for _, value in members]]), np.array(groups), count)[0].tolist()
         for group in set(groups):
             cells = np.array([value for of, value in members if of == group])
             size = float(np.abs(cells[np.isfinite(cells)]).max(initial=0.0))
