@@ -75,11 +75,8 @@ def _plain(text: str) -> str:
 
 def media_type(header: str) -> tuple[str, str]:
     """(type in lower case, boundary) of a Content-Type."""
-    message = Message()
-    message["content-type"] = header
-    boundary = message.get_param("boundary", "")
     kind = header.partition(";")[0].strip().lower()
-    return kind, boundary if isinstance(boundary, str) else ""
+    return kind, _parameter("content-type", header, "boundary") or ""
 
 
 def split_multipart(body: bytes, boundary: str) -> Pairs:
@@ -123,10 +120,19 @@ def _disposition(head: bytes) -> tuple[str, bool]:
     for line in head.split(b"\r\n"):
         key, _, value = line.partition(b":")
         if key.strip().lower() == b"content-disposition":
-            message = Message()
-            message["content-disposition"] = value.strip().decode("utf-8", "replace")
-            name = message.get_param("name", "", "content-disposition")
-            is_file = message.get_param("filename", None, "content-disposition") is not None
-            if message.get_content_disposition() == "form-data" and isinstance(name, str):
-                return name, is_file
+            text = value.strip().decode("utf-8", "replace")
+            if text.partition(";")[0].strip().lower() == "form-data":
+                name = _parameter("content-disposition", text, "name")
+                return name or "", _parameter("content-disposition", text, "filename") is not None
     return "", False
+
+
+def _parameter(header: str, text: str, name: str) -> str | None:
+    """A parameter of a header, None where it has none or its parameters contradict each other."""
+    message = Message()
+    message[header] = text
+    try:
+        found = message.get_param(name, None, header)
+    except (TypeError, ValueError):  # numbered continuations beside one without a number
+        return None
+    return found[2] if isinstance(found, tuple) else found

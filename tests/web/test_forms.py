@@ -178,3 +178,10 @@ async def test_paths_that_are_nearly_right(method: str, path: str, status: int, 
 )
 def test_paths_are_cleaned_as_go_does(path: str, clean: str) -> None:
     assert clean_path(path) == clean
+
+
+def test_parameters_that_contradict_each_other_are_no_fault_of_ours() -> None:
+    parameters = "form-data; name*0*=a; name*=b; name*0=c"
+    assert media_type(f"multipart/{parameters}; boundary*0=x; boundary*=y")[0] == "multipart/form-data"
+    part = f"--x\r\nContent-Disposition: {parameters}\r\n\r\nb\r\n--x--\r\n"
+    assert split_multipart(part.encode(), "x") == []
