@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import TypeGuard
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from pyscrape.promql.explain import render
 from pyscrape.promql.frames import empty_frame, label_order, take
 from pyscrape.promql.limits import Limits
 from pyscrape.promql.parser import parse_expr
-from pyscrape.promql.plan import Plan
+from pyscrape.promql.plan import Plan, is_plain
 from pyscrape.promql.ragged import flat_panels
 from pyscrape.promql.result import Result, ResultType, SeriesSamples
 from pyscrape.promql.selectors import of_newest
@@ -186,23 +185,22 @@ class Engine:
             )
         grid = scope.grid
         stats = QueryStats(detailed=detailed, steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
-        if not ranged and not detailed and _is_plain(expr):
+        if not ranged and not detailed and isinstance(expr, VectorSelector) and is_plain(expr):
             return self._newest(expr, scope, limits, stats, begin)
         evaluator = Evaluator(
             plan, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
         )
         stats.prepare_s = time.perf_counter() - begin
         begin = time.perf_counter()
-        try:
-            value = evaluator.run()
-        except RegexTimeout as error:
-            raise QueryError(str(error)) from error
-        stats.eval_s = time.perf_counter() - begin
-        stats.peak_samples = limits.peak
-        begin = time.perf_counter()
         with np.errstate(all="ignore"):
+            try:
+                value = evaluator.run()
+            except RegexTimeout as error:
+                raise QueryError(str(error)) from error
+            evaluated = time.perf_counter()
             result = _result(evaluator, value, grid, ranged=ranged)
-        stats.sort_s = time.perf_counter() - begin
+        stats.eval_s, stats.sort_s = evaluated - begin, time.perf_counter() - evaluated
+        stats.peak_samples = limits.peak
         return result.told(evaluator.notes.warnings, evaluator.notes.infos, stats)
 
     def _newest(
@@ -222,7 +220,7 @@ class Engine:
         limits.room_for(len(newest.values))  # the evaluator holds what was read, and makes as much of it
         vector = of_newest(newest, newest.frame)
         stats.series_read = len(newest.frame)
-        stats.saw(np.array([len(vector.frame)]))
+        stats.saw(len(vector.frame))
         stats.peak_samples = limits.peak
         stats.eval_s = time.perf_counter() - asked
         result = Result(ResultType.VECTOR, vector.frame, scope.grid.times_ms, vector.values)
@@ -238,17 +236,6 @@ class Engine:
         if timeout_s is None or self._timeout_s is None:
             return self._timeout_s if timeout_s is None else timeout_s
         return min(timeout_s, self._timeout_s)
-
-
-def _is_plain(expr: Expr) -> TypeGuard[VectorSelector]:
-    """Whether an expression is a selector of what is newest at the time of the query."""
-    return (
-        isinstance(expr, VectorSelector)
-        and expr.at_ms is None
-        and expr.at_edge is None
-        and expr.offset_expr is None
-        and not (expr.offset_ms or expr.anchored or expr.smoothed)
-    )
 
 
 def _milliseconds(seconds: float) -> int:

@@ -90,17 +90,16 @@ class Evaluator:
 
     def run(self) -> Value | Ranges:
         """The value of the whole expression, Ranges for a range vector; raises QueryError."""
-        with np.errstate(all="ignore"):
-            begin = time.perf_counter()
-            self.read()
-            self.stats.read_s = time.perf_counter() - begin
-            grid = self.scope.grid
-            expr = bare(self.expr)
-            if isinstance(expr, MatrixSelector) and (expr.selector.anchored or expr.selector.smoothed):
-                return self._extended_samples(expr, grid)
-            if isinstance(expr, MatrixSelector | SubqueryExpr):
-                return self.ranges(expr, grid)
-            return self.value(expr, grid)
+        begin = time.perf_counter()
+        self.read()
+        self.stats.read_s = time.perf_counter() - begin
+        grid = self.scope.grid
+        expr = bare(self.expr)
+        if isinstance(expr, MatrixSelector) and (expr.selector.anchored or expr.selector.smoothed):
+            return self._extended_samples(expr, grid)
+        if isinstance(expr, MatrixSelector | SubqueryExpr):
+            return self.ranges(expr, grid)
+        return self.value(expr, grid)
 
     def read(self) -> None:
         """Ask the store for everything that the query needs, each span of each distinct selector once."""
@@ -208,12 +207,16 @@ class Evaluator:
 
     def looked_up(self, node: VectorSelector, grid: Grid, kernel: PanelKernel = latest) -> Vector:
         """An instant selector: `kernel` applied to the lookback windows, markers included."""
-        look = instant_look(node, grid, self.scope)
-        _, selection, newest = self._seen_by(node.matchers, look.first_ms, look.last_ms)
+        had = self._had[node.matchers]
+        if len(had) > 1 or had[0].newest is None:
+            look = instant_look(node, grid, self.scope)
+            had = [self._seen_by(node.matchers, look.first_ms, look.last_ms)]
+        # else every selector with these matchers asks for the same
+        _, selection, newest = had[0]
         if newest is not None and kernel is latest:
             self.limits.room_for(len(newest.values))
             fresh = of_newest(newest, selection.frame)
-            self._saw(grid, np.array([len(fresh.frame)]))
+            self._saw(grid, len(fresh.frame))
             return fresh
         panels: Iterable[Panel | RaggedPanel] = (
             all_panels(selection, look.starts_ms, look.ends_ms, markers=True)
@@ -250,12 +253,16 @@ class Evaluator:
                 entry.samples += int(seen.sum())
             yield panel
 
-    def _saw(self, grid: Grid, samples: Times) -> None:
-        """Count samples per step; what a subquery's own steps see is counted when the subquery's windows see it."""
+    def _saw(self, grid: Grid, samples: Times | int) -> None:
+        """Count samples per step (a number: so many at each).
+
+        What a subquery's own steps see is counted when the subquery's windows see it.
+        """
         if grid == self.scope.grid:
             self.stats.saw(samples)
         elif grid == self.scope.grid.first:
-            self.stats.saw(np.broadcast_to(samples, self.scope.grid.count))
+            at_each = samples if isinstance(samples, int) else int(samples[0])
+            self.stats.saw(at_each)
 
     def _subquery(self, node: SubqueryExpr, look: Look, spans: Spans, grid: Grid) -> Ranges:
         inner = subquery_grid(node, look, self.scope)

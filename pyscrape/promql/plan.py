@@ -79,6 +79,9 @@ class Plan:
     """Wide parts of `narrowed` included."""
     pinned: bool
     """Whether any part has an @, and so may be the same at every step although it reads samples."""
+    at_once: tuple[Matchers, ...] | None
+    """The matchers of an expression whose selectors all ask for the newest samples at the time of each step; None
+    where any of them looks elsewhere. An instant query of such reads them without working out windows."""
 
     @classmethod
     def of(cls, expr: Expr) -> "Plan":
@@ -90,7 +93,7 @@ class Plan:
             for node in walk(expr)
             if isinstance(node, VectorSelector | SubqueryExpr)
         )
-        return cls(expr, chosen, repeated(expr) | wide, pinned)
+        return cls(expr, chosen, repeated(expr) | wide, pinned, _at_once(expr, chosen.keys()))
 
     @property
     def shares(self) -> bool:
@@ -103,10 +106,38 @@ def reads(plan: Plan, scope: Scope) -> dict[Matchers, list[Read]]:
 
     Spans far from each other, as in `x - x offset 1w`, are read one by one: what lies between them is nobody's.
     """
+    if plan.at_once is not None and scope.grid.count == 1:
+        at_ms = scope.grid.start_ms
+        return {matchers: [Read(at_ms - scope.lookback_ms, at_ms, True)] for matchers in plan.at_once}
     uses: dict[Matchers, set[Read]] = {}
     for matchers, read in _uses(plan.expr, scope.grid, scope, plan.narrowed.keys(), pinned=plan.pinned):
         uses.setdefault(matchers, set()).add(read)
     return {matchers: _together(sorted(spans)) for matchers, spans in uses.items()}
+
+
+def is_plain(selector: VectorSelector) -> bool:
+    """Whether a selector asks for what is newest at the time of the step."""
+    return (
+        selector.at_ms is None
+        and selector.at_edge is None
+        and selector.offset_expr is None
+        and not (selector.offset_ms or selector.anchored or selector.smoothed)
+    )
+
+
+def _at_once(expr: Expr, unread: Set[Expr]) -> tuple[Matchers, ...] | None:
+    """See `Plan.at_once`."""
+    for node in walk(expr):
+        if isinstance(node, MatrixSelector | SubqueryExpr) or (
+            isinstance(node, VectorSelector) and not is_plain(node)
+        ):
+            return None
+        if isinstance(node, Call) and node.function.name == "info":
+            return None  # asks for more than it says
+    scope = Scope(Grid(0, 1, 1), 0, 0, 1, 1)  # which series does not depend on when
+    return tuple(
+        dict.fromkeys(matchers for matchers, _ in _uses(expr, scope.grid, scope, unread, pinned=False))
+    )
 
 
 def _together(spans: Sequence[Read]) -> list[Read]:

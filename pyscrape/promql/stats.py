@@ -75,11 +75,13 @@ class QueryStats:
         """The counters of an expression."""
         return self.nodes.setdefault(self.key(node), NodeStats())
 
-    def saw(self, per_step: Times) -> None:
-        """Count samples that each step of the query looked at."""
-        self.samples += int(per_step.sum())
-        if len(per_step) == len(self.per_step):
-            self.per_step += per_step
+    def saw(self, per_step: Times | int) -> None:
+        """Count samples that each step of the query looked at; a number: so many at every step."""
+        if isinstance(per_step, int):
+            self.samples += per_step * self.steps
+        else:
+            self.samples += int(per_step.sum())
+        self.per_step += per_step
 
     def to_prometheus(self, times_ms: Times | None = None) -> dict[str, object]:
         """The API's `stats` object; with `times_ms` also the samples of each step."""
