@@ -147,7 +147,7 @@ def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     assert node.param is not None
     q = ev.scalar(node.param, grid)
     vector = ev.vector(node.expr, grid)
-    doubt_quantiles(ev, node.param, q)
+    doubt_quantiles(ev, ev.bare(node.param), q)
 
     def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
         counts = groups.counts(present, len(values))
@@ -220,7 +220,7 @@ def _limit_ratio(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
         raise QueryError("Ratio value is NaN")
     for bad in np.unique(ratio[np.abs(ratio) > 1]).tolist():
         capped = go_number(1.0 if bad > 0 else -1.0)
-        ev.notes.warn(node.param, annotations.RATIO_RANGE.format(go_number(bad), capped))
+        ev.notes.warn(ev.bare(node.param), annotations.RATIO_RANGE.format(go_number(bad), capped))
     vector = ev.vector(node.expr, grid)
     ratio = np.clip(ratio, -1, 1)[:, None]
     offset = np.array([_hash_offset(vector.frame.labels(i).pairs) for i in range(len(vector.frame))])
@@ -263,7 +263,11 @@ def _count_values(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
         return vector
     code = ev.symbols.code(label)
     names = {ev.symbols.code(name) for name in node.grouping}
-    kept = drop(vector.frame, {*names, NAME, code}) if node.without else keep(vector.frame, names - {code})
+    if node.without:
+        names.add(NAME)
+        kept = drop(vector.frame, names | {code})
+    else:
+        kept = keep(vector.frame, names - {code})
     stride = _stride(vector)
     spans = [slice(start, start + stride) for start in range(0, grid.count, stride)]
     found = [_distinct_values(vector, span) for span in spans]
@@ -273,7 +277,9 @@ def _count_values(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     texts = np.array(
         [ev.symbols.code(format_float(x)) for x in distinct.view(np.float64).tolist()], dtype=np.int32
     )
-    frame = with_label(take(kept, pairs // len(distinct)), code, texts[pairs % len(distinct)])
+    frame = take(kept, pairs // len(distinct))
+    if not (node.without and code in names):  # else the value's own label is among those to go without
+        frame = with_label(frame, code, texts[pairs % len(distinct)])
     merged, ids = group_series(frame, frame.names, without=False)
     ev.limits.room_for(grid.count * len(merged))
     table = np.zeros((grid.count, len(merged)))

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from pyscrape.model.names import quoted
-from pyscrape.promql.ast import Node, place
+from pyscrape.promql.ast import Call, Expr, Node, bare, place, walk
 from pyscrape.promql.format import go_number
+from pyscrape.promql.windows import same_at_every_step
 
 QUANTILE_RANGE = "quantile value should be between 0 and 1, got {}"
 RATIO_RANGE = "ratio value should be between -1 and 1, got {}, capping to {}"
@@ -51,6 +52,13 @@ def _named(text: str, name: str) -> str:
     return f"{text} for metric name {quoted(name)}" if name else text
 
 
+def blamed(call: Call, arg: Expr) -> Expr:
+    """An argument as annotations place it: without parentheses, unless it alone is the same at every step."""
+    if same_at_every_step(arg) and not same_at_every_step(call):
+        return arg
+    return bare(arg)
+
+
 class Annotations:
     """The annotations of one query, in the order of their first appearance.
 
@@ -61,16 +69,20 @@ class Annotations:
 
     def __init__(self, query: str) -> None:
         self._query = query
-        self._warnings: dict[str, str] = {}
-        self._infos: dict[str, str] = {}
+        self._warnings: dict[str, dict[int, Node]] = {}
+        self._infos: dict[str, dict[int, Node]] = {}
 
     @property
     def warnings(self) -> list[str]:
-        return [f"PromQL warning: {text} ({where})" for text, where in self._warnings.items()]
+        return self._told("warning", self._warnings)
 
     @property
     def infos(self) -> list[str]:
-        return [f"PromQL info: {text} ({where})" for text, where in self._infos.items()]
+        return self._told("info", self._infos)
+
+    def _told(self, kind: str, causes: dict[str, dict[int, Node]]) -> list[str]:
+        last = ((text, next(reversed(nodes.values()))) for text, nodes in causes.items())
+        return [f"PromQL {kind}: {text} ({place(self._query, node.start)})" for text, node in last]
 
     def text_of(self, node: Node) -> str:
         """An expression as it was written."""
@@ -78,8 +90,22 @@ class Annotations:
 
     def warn(self, node: Node, text: str) -> None:
         """`PromQL warning: <text> (line:column of node)`."""
-        self._warnings[text] = place(self._query, node.start)
+        _put_last(self._warnings.setdefault(text, {}), node)
 
     def info(self, node: Node, text: str) -> None:
         """`PromQL info: <text> (line:column of node)`."""
-        self._infos[text] = place(self._query, node.start)
+        _put_last(self._infos.setdefault(text, {}), node)
+
+    def again(self, first: Expr, second: Expr) -> None:
+        """`second`, of the same shape, takes the value found for `first`: what was told of one is told of both."""
+        if not (self._warnings or self._infos):
+            return
+        twins = {id(a): b for a, b in zip(walk(first), walk(second), strict=True)}
+        for nodes in (*self._warnings.values(), *self._infos.values()):
+            for node in [twins[known] for known in nodes if known in twins]:
+                _put_last(nodes, node)
+
+
+def _put_last(nodes: dict[int, Node], node: Node) -> None:
+    nodes.pop(id(node), None)
+    nodes[id(node)] = node

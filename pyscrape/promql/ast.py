@@ -256,6 +256,13 @@ def walk(expr: Expr) -> Iterator[Expr]:
         stack.extend(reversed(children(node)))
 
 
+def bare(expr: Expr) -> Expr:
+    """An expression without the parentheses around it."""
+    while isinstance(expr, ParenExpr):
+        expr = expr.expr
+    return expr
+
+
 def fold(tree: Expr, combine: Callable[[Expr, list[T]], T]) -> T:
     """The result of `combine(node, results of its children)` at the root, for every node from the leaves up."""
     stack: list[tuple[Expr, bool]] = [(tree, False)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyscrape.model.regex import RegexTimeout
 from pyscrape.promql.ast import Expr, VectorSelector
-from pyscrape.promql.errors import QueryError
+from pyscrape.promql.errors import QueryError, SpanError
 from pyscrape.promql.evaluator import Evaluator
 from pyscrape.promql.explain import render
 from pyscrape.promql.frames import empty_frame, label_order, take
@@ -197,6 +197,8 @@ class Engine:
                 value = evaluator.run()
             except RegexTimeout as error:
                 raise QueryError(str(error)) from error
+            except SpanError as error:
+                raise error.placed(text) from error
             evaluated = time.perf_counter()
             result = _result(evaluator, value, grid, ranged=ranged)
         stats.eval_s, stats.sort_s = evaluated - begin, time.perf_counter() - evaluated

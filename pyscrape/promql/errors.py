@@ -1,10 +1,30 @@
 """What can go wrong while a query runs. Parse errors are the parser's."""
 
+from pyscrape.promql.ast import byte_length
+
 
 class QueryError(Exception):
     """A query that cannot be answered; the text is Prometheus', `kind` the API's errorType, "execution" for example."""
 
     kind = "execution"
+
+
+class SpanError(QueryError):
+    """A span of time that only the query's step and range show to be none: `[1m - step()]` at a step of 5m.
+
+    `start` and `end` are the place of its expression, in characters.
+    """
+
+    kind = "bad_data"
+
+    def __init__(self, message: str, start: int, end: int) -> None:
+        super().__init__(message)
+        self.start, self.end = start, end
+
+    def placed(self, query: str) -> "SpanError":
+        """The same with its place in the text, from 0 and in bytes as Prometheus has it: `8:13: division by zero`."""
+        start, end = (byte_length(query[:place]) for place in (self.start, self.end))
+        return SpanError(f"{start}:{end}: {self}", self.start, self.end)
 
 
 class QueryTimeout(QueryError):  # noqa: N818 - Prometheus' word

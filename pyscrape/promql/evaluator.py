@@ -22,11 +22,11 @@ from pyscrape.promql.ast import (
     Expr,
     MatrixSelector,
     NumberLiteral,
-    ParenExpr,
     StringLiteral,
     SubqueryExpr,
     UnaryExpr,
     VectorSelector,
+    bare,
 )
 from pyscrape.promql.extended import Extended, boundary_values, smoothed_at
 from pyscrape.promql.frames import column, empty_frame
@@ -85,7 +85,7 @@ class Evaluator:
         self._plan = plan
         # Time of what was computed within the current computation, wherever it stands in the tree.
         self._inner_s = 0.0
-        self._values: dict[tuple[Expr, Grid], Value] = {}
+        self._values: dict[tuple[Expr, Grid], tuple[Value, Expr]] = {}
         self._had: dict[Matchers, list[_Had]] = {}
 
     def run(self) -> Value | Ranges:
@@ -139,6 +139,8 @@ class Evaluator:
             wide = self.vector(narrowing.wide, grid)
             begin = time.perf_counter()
             chosen = self._chosen_from(wide, narrowing.extra)
+            if len(chosen.frame):
+                self.notes.again(narrowing.wide, expr)
             seconds = time.perf_counter() - begin
             self._inner_s += seconds
             self._note(expr, grid, chosen, seconds, seconds)
@@ -146,9 +148,12 @@ class Evaluator:
         if expr not in self._plan.repeated:
             return self._compute(expr, grid)
         known = self._values.get((expr, grid))
-        if known is None:
-            known = self._values[expr, grid] = self._compute(expr, grid)
-        return known
+        if known is not None:
+            self.notes.again(known[1], expr)
+            return known[0]
+        value = self._compute(expr, grid)
+        self._values[expr, grid] = value, expr
+        return value
 
     def _chosen_from(self, wide: Vector, extra: Matchers) -> Vector:
         """The series that further matchers choose, each distinct value looked at once."""
@@ -389,13 +394,6 @@ _EVALUATE: dict[type, Callable[..., Value]] = {
     BinaryExpr: Evaluator._binary,
     UnaryExpr: Evaluator._unary,
 }
-
-
-def bare(expr: Expr) -> Expr:
-    """An expression without the parentheses around it."""
-    while isinstance(expr, ParenExpr):
-        expr = expr.expr
-    return expr
 
 
 def _framed(extended: Extended, spans: Spans, series: int, edges: tuple[float, float]) -> Panel:

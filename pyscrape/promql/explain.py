@@ -14,11 +14,11 @@ from pyscrape.promql.ast import (
     Expr,
     MatrixSelector,
     NumberLiteral,
-    ParenExpr,
     StringLiteral,
     SubqueryExpr,
     UnaryExpr,
     VectorSelector,
+    bare,
     children,
 )
 from pyscrape.promql.printer import format_expr
@@ -65,7 +65,7 @@ class PlanNode:
 
 def plan_of(expr: Expr, stats: QueryStats, query: str) -> list[PlanNode]:
     """The parts of a query that ran `detailed`, each before the parts below it; a single literal is one part."""
-    top = _bare(expr)
+    top = bare(expr)
     if isinstance(top, NumberLiteral | StringLiteral):
         return [PlanNode(0, KINDS[type(top)], query.strip(), top)]
     return [_node(node, depth, stats, query) for depth, node in _nodes(top, 0)]
@@ -98,17 +98,11 @@ def _figures(node: PlanNode) -> str:
     return f"{figures}  {node.note}" if node.note else figures
 
 
-def _bare(expr: Expr) -> Expr:
-    while isinstance(expr, ParenExpr):
-        expr = expr.expr
-    return expr
-
-
 def _below(expr: Expr) -> tuple[Expr, ...]:
     """The parts below a part; a range's selector is the range itself, and literals stay in the text."""
     if isinstance(expr, MatrixSelector):
         return ()
-    parts = (_bare(child) for child in children(expr))
+    parts = (bare(child) for child in children(expr))
     return tuple(part for part in parts if not isinstance(part, NumberLiteral | StringLiteral))
 
 

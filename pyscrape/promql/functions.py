@@ -11,9 +11,10 @@ import numpy as np
 
 from pyscrape.model.blocks import Values
 from pyscrape.model.labels import METRIC_NAME
-from pyscrape.model.matcher import MatchType
+from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations, histograms, infos, labelling
+from pyscrape.promql.annotations import blamed
 from pyscrape.promql.ast import Call, Expr, MatrixSelector, SubqueryExpr, VectorSelector
 from pyscrape.promql.dates import DATES
 from pyscrape.promql.errors import QueryError
@@ -104,7 +105,7 @@ def over_windows(name: str) -> Implementation:
             )
         vector = vector.without_empty()
         if name == "quantile_over_time" and len(vector.frame):
-            histograms.doubt_quantiles(ev, call.args[0], scalars[0][:, 0])
+            histograms.doubt_quantiles(ev, blamed(call, call.args[0]), scalars[0][:, 0])
         if name in COUNTERS:
             _doubt_counters(ev, call, vector)
         if name in KEEPS_NAME:
@@ -142,6 +143,7 @@ def _range_argument(ev: "Evaluator", call: Call) -> tuple[Expr, MatrixSelector |
 def _doubt_counters(ev: "Evaluator", call: Call, vector: Vector) -> None:
     """An info per metric whose name (or type label, where there is one) does not say that it is a counter."""
     text = ev.symbols.text
+    arg = blamed(call, call.args[0])
     kinds = columns(vector.frame, (NAME, ev.symbols.code("__type__")))
     distinct = kinds[:1] if (kinds == kinds[:1]).all() else np.unique(kinds, axis=0)
     for name_code, type_code in distinct.tolist():
@@ -149,9 +151,9 @@ def _doubt_counters(ev: "Evaluator", call: Call, vector: Vector) -> None:
         if not name:
             continue
         if kind and kind not in COUNTER_TYPES:
-            ev.notes.info(call.args[0], annotations.not_counter_type(kind, name))
+            ev.notes.info(arg, annotations.not_counter_type(kind, name))
         if not kind and not name.endswith(COUNTER_SUFFIXES):
-            ev.notes.info(call.args[0], annotations.not_counter_name(name))
+            ev.notes.info(arg, annotations.not_counter_name(name))
 
 
 def _unlabelled(ev: "Evaluator", values: Values, present: Mask | None = None) -> Vector:
@@ -243,13 +245,16 @@ def _absence(ev: "Evaluator", arg: Expr, absent: Mask) -> Vector:
 
 
 def _labels_of_absence(node: Expr) -> dict[str, str]:
-    """Labels that an `=` matcher pins, unless a later matcher speaks of the same label."""
+    """Labels that an `=` matcher pins, unless a later matcher speaks of the same label.
+
+    Later, as Prometheus' storage sorts them: negations that match the empty value, too, come last.
+    """
     selector = node.selector if isinstance(node, MatrixSelector) else node
     if not isinstance(selector, VectorSelector):
         return {}
     labels: dict[str, str] = {}
     spoken: set[str] = set()
-    for matcher in selector.matchers:
+    for matcher in sorted(selector.matchers, key=_excludes):
         if matcher.name == METRIC_NAME:
             continue
         if matcher.type is MatchType.EQ and matcher.name not in spoken:
@@ -258,6 +263,10 @@ def _labels_of_absence(node: Expr) -> dict[str, str]:
         else:
             labels.pop(matcher.name, None)
     return labels
+
+
+def _excludes(matcher: Matcher) -> bool:
+    return matcher.type.negative and matcher.matches_empty
 
 
 def _sort(descending: bool) -> Implementation:

@@ -16,6 +16,7 @@ from pyscrape.model.blocks import Codes, LabelFrame, Values
 from pyscrape.model.labels import BUCKET_LABEL, METRIC_NAME
 from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations
+from pyscrape.promql.annotations import blamed
 from pyscrape.promql.ast import Call, Expr
 from pyscrape.promql.format import go_number
 from pyscrape.promql.frames import Ids, column, drop, groups_of, take, with_label
@@ -99,14 +100,14 @@ class Repairs:
 
 def quantile(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     """histogram_quantile(q, v)."""
-    q_arg, arg = call.args
+    q_arg, arg = (blamed(call, arg) for arg in call.args)
     histograms = _histograms(ev, arg, grid)
     return _quantile(ev, q_arg, arg, histograms, grid)
 
 
 def quantiles(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     """histogram_quantiles(v, "label", q...): one series per histogram and q, q in the label."""
-    arg, label_arg, *q_args = call.args
+    arg, label_arg, *q_args = (blamed(call, arg) for arg in call.args)
     histograms = _histograms(ev, arg, grid)
     label = ev.symbols.code(ev.string(label_arg))
     answer: Vector | None = None
@@ -157,7 +158,7 @@ def doubt_quantiles(ev: "Evaluator", q_arg: Expr, q: Values) -> None:
 def fraction(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     """histogram_fraction(lower, upper, v)."""
     lower, upper = (ev.scalar(arg, grid) for arg in call.args[:2])
-    histograms = _histograms(ev, call.args[2], grid)
+    histograms = _histograms(ev, blamed(call, call.args[2]), grid)
 
     return _over(
         ev,
@@ -209,7 +210,7 @@ def _bound(text: str) -> float:
 def _over(
     ev: "Evaluator", histograms: Histograms, kernel: Kernel, grid: Grid, repairs: Repairs | None = None
 ) -> Vector:
-    """`kernel` over all histograms at all steps."""
+    """`kernel` over all histograms at all steps; `repairs`: over counts that never fall, what that took noted there."""
     count = len(histograms.series)
     values = np.full((grid.count, count), np.nan)
     present = np.zeros((grid.count, count), dtype=np.bool_)
@@ -219,10 +220,12 @@ def _over(
         chosen = np.flatnonzero(sizes == size)
         ev.limits.check()
         for cells, which in _cells(histograms, chosen):
-            monotonic, lowered = make_monotonic(cells.counts)
-            if lowered is not None and repairs is not None:
-                repairs.note(histograms.frame, names[which], cells, monotonic, lowered)
-            values[cells.steps, which] = kernel(Cells(cells.bounds, monotonic, cells.steps))
+            if repairs is not None:
+                monotonic, lowered = make_monotonic(cells.counts)
+                if lowered is not None:
+                    repairs.note(histograms.frame, names[which], cells, monotonic, lowered)
+                cells = Cells(cells.bounds, monotonic, cells.steps)
+            values[cells.steps, which] = kernel(cells)
             present[cells.steps, which] = True
     vector = Vector(histograms.frame, values, present).without_empty()
     return vector.drop_names(ev.delayed_names)

@@ -4,6 +4,8 @@ Which info series is the newest may change from step to step, and with it the la
 becomes one series per distinct choice, present at the steps where that choice holds.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,11 +14,20 @@ from pyscrape.model.blocks import LabelFrame, Values
 from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import NAME
-from pyscrape.promql.ast import Call, VectorSelector, walk
+from pyscrape.promql.ast import (
+    Call,
+    Expr,
+    MatrixSelector,
+    SubqueryExpr,
+    VectorSelector,
+    bare,
+    children,
+)
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.frames import Ids, column, columns, groups_of
 from pyscrape.promql.panels import Mask
 from pyscrape.promql.selectors import times_of_latest
+from pyscrape.promql.signatures import ValueType
 from pyscrape.promql.values import Grid, Vector, merge_same
 
 if TYPE_CHECKING:
@@ -41,24 +52,47 @@ def wanted(call: Call) -> Wanted:
 
 
 def info_selector(call: Call) -> VectorSelector:
-    """The info series that a call reads, looked up at the times of the query itself."""
+    """The info series that a call reads: looked up at the times that its base is of, where all of it is of the same
+    ones, else at those of the query."""
     asked = wanted(call)
-    return VectorSelector("", (*asked.names, *asked.labels), start=call.start, end=call.end)
+    base = set(_times_of(call.args[0]))
+    one = base.pop() if len(base) == 1 else _QUERY_TIMES
+    return replace(one, matchers=(*asked.names, *asked.labels), start=call.start, end=call.end)
 
 
-def time_selector(call: Call) -> VectorSelector:
-    """The info selector with the offset and @ of the first selector in the base expression: what the store is asked."""
-    first = next((node for node in walk(call.args[0]) if isinstance(node, VectorSelector)), None)
-    selector = info_selector(call)
-    if first is None:
-        return selector
-    return VectorSelector(
-        "",
-        selector.matchers,
-        offset_ms=first.offset_ms,
-        offset_expr=first.offset_expr,
-        at_ms=first.at_ms,
-        at_edge=first.at_edge,
+_QUERY_TIMES = VectorSelector("", ())
+"""A selector of nothing that stands for the times it looks at: those of the query, without @ and offset."""
+
+
+def _times_of(expr: Expr) -> Iterator[VectorSelector]:
+    """The times of everything that makes vectors in an expression, as selectors of nothing."""
+    match bare(expr):
+        case VectorSelector() as selector:
+            yield _times(selector)
+        case MatrixSelector() as ranged:
+            yield _times(ranged.selector)
+        case SubqueryExpr() as subquery:
+            yield _times(subquery)
+            yield from _times_of(subquery.expr)
+        case Call() as call:
+            vectors = [arg for arg in call.args if arg.type in (ValueType.VECTOR, ValueType.MATRIX)]
+            for arg in vectors[:1]:  # the second of info is no vector but names labels
+                yield from _times_of(arg)
+            if not vectors and call.type is ValueType.VECTOR:
+                yield _QUERY_TIMES
+        case other:
+            for part in children(other):
+                if part.type is ValueType.VECTOR:
+                    yield from _times_of(part)
+
+
+def _times(node: VectorSelector | SubqueryExpr) -> VectorSelector:
+    """Where a selector or subquery looks; `@ 180 offset 1m` is `@ 120`."""
+    at_ms, offset_ms = node.at_ms, node.offset_ms
+    if at_ms is not None and node.offset_expr is None:
+        at_ms, offset_ms = at_ms - offset_ms, 0
+    return replace(
+        _QUERY_TIMES, at_ms=at_ms, at_edge=node.at_edge, offset_ms=offset_ms, offset_expr=node.offset_expr
     )
 
 

@@ -24,7 +24,7 @@ from pyscrape.promql.ast import (
     walk,
 )
 from pyscrape.promql.ast import children as parts
-from pyscrape.promql.infos import info_selector, time_selector
+from pyscrape.promql.infos import info_selector
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.values import Grid
 from pyscrape.promql.windows import Scope, instant_look, range_look, same_at_every_step, subquery_grid
@@ -174,7 +174,6 @@ def _uses(
             inner = subquery_grid(expr, range_look(expr, grid, scope), scope)
             yield from _uses(expr.expr, inner, scope, pinned=pinned)
         case Call() if expr.function.name == "info":
-            yield from _uses(time_selector(expr), grid, scope, pinned=pinned)
             yield from _uses(info_selector(expr), grid, scope, pinned=pinned)
             yield from _uses(expr.args[0], grid, scope, unread, pinned=pinned)
         case Call() if expr.function.name == "timestamp":

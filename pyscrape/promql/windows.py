@@ -24,7 +24,7 @@ from pyscrape.promql.ast import (
     VectorSelector,
     children,
 )
-from pyscrape.promql.errors import QueryError
+from pyscrape.promql.errors import SpanError
 from pyscrape.promql.values import Grid
 
 _OF_THE_STEP = frozenset(
@@ -114,9 +114,9 @@ def span_ms(literal_ms: int, node: DurationNode | None, scope: Scope, *, signed:
         return literal_ms
     seconds = _seconds(node, scope)
     if not math.isfinite(seconds) or abs(seconds) > 2**63 / 1e9:
-        raise QueryError("duration is out of range")
+        raise SpanError("duration is out of range", node.start, node.end)
     if seconds <= 0 and not signed:
-        raise QueryError("duration must be greater than 0")
+        raise SpanError("duration must be greater than 0", node.start, node.end)
     return int(seconds * 1000)  # cut off, as Prometheus does
 
 
@@ -147,11 +147,13 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 
 def _apply(node: DurationExpr, left: float, right: float) -> float:
     if node.op in "/%" and right == 0:
-        raise QueryError("division by zero" if node.op == "/" else "modulo by zero")
+        raise SpanError("division by zero" if node.op == "/" else "modulo by zero", node.start, node.end)
     try:
         return _ARITHMETIC[node.op](left, right)
-    except (ArithmeticError, ValueError) as error:
-        raise QueryError("duration is out of range") from error
+    except OverflowError:
+        return math.inf
+    except ValueError:  # the root of a negative number, the rest of infinity
+        return math.nan
 
 
 def same_at_every_step(expr: Expr) -> bool:

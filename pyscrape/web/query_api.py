@@ -9,7 +9,7 @@ from pyscrape.model.labels import Labels
 from pyscrape.promql import QueryParseError
 from pyscrape.promql.ast import Expr
 from pyscrape.promql.engine import MAX_STEPS
-from pyscrape.promql.errors import QueryError, QueryTimeout, TooManySamples
+from pyscrape.promql.errors import QueryError, QueryTimeout, SpanError, TooManySamples
 from pyscrape.promql.explain import PlanNode, plan_of
 from pyscrape.promql.format import format_sample
 from pyscrape.promql.json import to_json
@@ -200,6 +200,8 @@ class QueryApi:
             if room is not None and isinstance(error, TooManySamples | QueryTimeout):
                 raise TakesLonger from error
             self._log(call, span, QueryStats(queue_s=call.waited_s), str(error))
+            if isinstance(error, SpanError):
+                raise ApiError.parameter("query", error) from error
             raise ApiError(error.kind, str(error)) from error
         result.stats.queue_s = call.waited_s
         self._log(call, span, result.stats)

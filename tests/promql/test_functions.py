@@ -84,6 +84,16 @@ def rows(query: str, at: float = 60) -> list[tuple[str, str]]:
         ("info(x)", [("__name__=x,job=a,version=2", "2"), ("__name__=x,job=b", "4")]),
         ('info(x, {version="1"})', [("__name__=x,job=a,version=1", "2")]),
         ('info(x, {version=~".+"})', [("__name__=x,job=a,version=2", "2")]),
+        ("info(x offset 1m)", [("__name__=x,job=a,version=1", "1"), ("__name__=x,job=b", "2")]),
+        ("info(x @ 0)", [("__name__=x,job=a,version=1", "1"), ("__name__=x,job=b", "2")]),
+        ("info(x @ 60 offset 1m + x @ 0)", [("job=a,version=1", "2"), ("job=b", "4")]),
+        ("info(x @ 0 + x)", [("job=a,version=2", "3"), ("job=b", "6")]),  # of no one time: the query's
+        ("info(scalar(y @ 0) * x)", [("__name__=x,job=a,version=2", "20"), ("__name__=x,job=b", "40")]),
+        (
+            "info(vector(1) or x @ 0)",
+            [("", "1"), ("__name__=x,job=a,version=2", "1"), ("__name__=x,job=b", "2")],
+        ),
+        ("info(max_over_time(x[1m] @ 0))", [("__name__=x,job=a,version=1", "1"), ("__name__=x,job=b", "2")]),
         ("x + fill(0) y", [("job=a", "2"), ("job=b", "14")]),
         ("x + fill_right(100) y", [("job=a", "102"), ("job=b", "14")]),
         ("y + fill_left(1) x", [("job=b", "14"), ("job=a", "3")]),
@@ -99,6 +109,11 @@ def rows(query: str, at: float = 60) -> list[tuple[str, str]]:
             [("__name__=kept,job=a", "0.016666666666666666")],
         ),
         ("max_over_time(x[1m:1s])", [("job=a", "2"), ("job=b", "4")]),
+        ('count_values without (job) ("job", x)', [("", "2")]),
+        ('count_values without () ("__name__", x)', [("job=a", "1"), ("job=b", "1")]),
+        ('count_values by (job) ("job", x)', [("job=2", "1"), ("job=4", "1")]),
+        ('absent(nope{a="1",b!="2",b="3"})', [("a=1", "1")]),  # negations come last
+        ('absent(nope{a="1",b=~"2|3",b="3"})', [("a=1,b=3", "1")]),
     ],
 )
 def test_answers(query: str, expected: list[tuple[str, str]]) -> None:
@@ -167,6 +182,36 @@ def test_smoothed_between_samples() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ("rate((x[5m]))", ["1:7"]),
+        ("rate(x[1m]) + rate(x[5m])", ["1:20"]),  # the last place that gave cause
+        ("rate(x[5m]) + rate(x[5m])", ["1:20"]),
+        ('rate(x{job="a"}[5m]) + rate(x[5m])', ["1:29"]),
+        ('rate(x[5m]) + rate(x{job="a"}[5m])', ["1:20"]),
+        ('rate(x[5m]) + rate(x{job="c"}[5m])', ["1:6"]),
+        ("quantile((1 + 2), x)", ["1:11"]),
+        ("limit_ratio((2), x)", ["1:14"]),
+        ("histogram_quantile((2), (y))", ["1:26", "1:20"]),  # one number for every step keeps its ( )
+        ("histogram_quantile((scalar(y)), y)", ["1:28", "1:21"]),
+        ("quantile_over_time((2), x[5m] @ 0)", ["1:21"]),
+    ],
+)
+def test_places_of_annotations(query: str, places: list[str]) -> None:
+    result = engine().instant(query, 60)
+    assert [text.rpartition("(")[2].rstrip(")") for text in (*result.warnings, *result.infos)] == places
+
+
+def test_fractions_are_of_the_buckets_as_they_are() -> None:
+    """Only quantiles repair counts that fall."""
+    storage = MemoryStorage()
+    for le, value in (("-5", 7.0), ("0", 12), ("0.2", 13), ("1", 10), ("+Inf", 5)):
+        storage.append({"__name__": "h", "le": le}, [0], [value])
+    answers = [Engine(storage).instant(f"histogram_fraction({edges}, h)", 0) for edges in ("0.1, 2", "-4, 2")]
+    assert [answer.series(0).values.tolist() for answer in answers] == [[0.0], [0.0]]
+
+
+@pytest.mark.parametrize(
     ("query", "message"),
     [
         (
@@ -186,7 +231,11 @@ def test_smoothed_between_samples() -> None:
             "double_exponential_smoothing(x[5m], 0, 0.5)",
             "invalid smoothing factor. Expected: 0 < sf < 1, got: 0.0",
         ),
-        ("x[5m - 5m]", "duration must be greater than 0"),
+        ("x[5m - 5m]", "2:9: duration must be greater than 0"),
+        ('{"ü"}[5m - 5m]', "7:14: duration must be greater than 0"),
+        ("rate(x[1m:1s - 5s])", "10:17: duration must be greater than 0"),
+        ("x offset (2^20^3)", "10:16: duration is out of range"),
+        ("rate(x[step() / range()])", "7:23: division by zero"),
     ],
 )
 def test_errors(query: str, message: str) -> None:
