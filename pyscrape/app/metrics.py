@@ -4,13 +4,15 @@ Features keep plain counters; this module is the one place that turns them into 
 moment when /metrics is asked for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 Samples = Iterable[tuple[Mapping[str, str], float]]
 
@@ -34,6 +36,20 @@ class Summary:
     samples: Iterable[tuple[Mapping[str, str], int, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A metric family without labels: `counts` has what was at most each of `bounds`, and last what was above all."""
+
+    name: str
+    help: str
+    bounds: Sequence[float]
+    counts: Sequence[int]
+    total: float
+
+
+AnyFamily = Family | Summary | Histogram
+
+
 def single(kind: str, name: str, help_text: str, value: float) -> Family:
     """A family of one sample without labels."""
     return Family(kind, name, help_text, [({}, value)])
@@ -42,7 +58,7 @@ def single(kind: str, name: str, help_text: str, value: float) -> Family:
 class _Families(Collector):
     """prometheus-client's view of functions that give families."""
 
-    def __init__(self, sources: list[Callable[[], Iterable[Family | Summary]]]) -> None:
+    def __init__(self, sources: list[Callable[[], Iterable[AnyFamily]]]) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
@@ -54,7 +70,11 @@ class _Families(Collector):
         return []
 
 
-def _metric(family: Family | Summary) -> Metric:
+def _metric(family: AnyFamily) -> Metric:
+    if isinstance(family, Histogram):
+        upper = [*map(floatToGoString, family.bounds), "+Inf"]
+        buckets = list(zip(upper, accumulate(map(float, family.counts)), strict=True))
+        return HistogramMetricFamily(family.name, family.help, buckets=buckets, sum_value=family.total)
     if isinstance(family, Summary):
         summary = Metric(family.name, family.help, "summary")
         for labels, count, total in family.samples:
@@ -74,7 +94,7 @@ def _metric(family: Family | Summary) -> Metric:
 class OwnMetrics:
     """The registry of this server; parts add themselves as sources of families."""
 
-    sources: list[Callable[[], Iterable[Family | Summary]]] = field(default_factory=list)
+    sources: list[Callable[[], Iterable[AnyFamily]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pyscrape.app.metrics import Family, counters, single
+from pyscrape.app.metrics import AnyFamily, Family, Histogram, counters, single
 from pyscrape.app.runtime import PROMETHEUS_VERSION
 from pyscrape.model.problems import Problem
 from pyscrape.net.urls import redacted_url
 from pyscrape.remote.writer import RemoteWriter
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.pools import ScrapePools
+from pyscrape.scrape.stats import LATENESS_BOUNDS_S
 from pyscrape.web.notifications import RELOAD_FAILED, Notifications
 from pyscrape.web.routes import WebStats
 
@@ -36,7 +37,7 @@ HELPS = {
     "pyscrape_scrapes_missed_total": "Scrapes that fell out because the one before still ran.",
     "pyscrape_scrape_samples_total": "Samples on the pages that were scraped.",
     "pyscrape_scrape_body_bytes_total": "Size of the pages that were scraped, uncompressed.",
-    "pyscrape_scrape_lateness_seconds_sum": "By how much scrapes began late, added up.",
+    "pyscrape_scrape_lateness_seconds": "By how much scrapes began late.",
     "pyscrape_scrape_failures_total": "Scrapes that failed, by the class of the failure.",
 }
 
@@ -48,10 +49,13 @@ def build_families() -> Iterable[Family]:
     )
 
 
-def scrape_families(pools: ScrapePools) -> Iterable[Family]:
+def scrape_families(pools: ScrapePools) -> Iterable[AnyFamily]:
     """What the scraper counted, and its pools' sizes."""
     stats = pools.stats
     yield from counters(stats, HELPS)
+    late = stats.pyscrape_scrape_lateness_seconds
+    name = "pyscrape_scrape_lateness_seconds"
+    yield Histogram(name, HELPS[name], LATENESS_BOUNDS_S, late.counts, late.total_s)
     by_job = [
         ("prometheus_target_scrape_pool_sync_total", stats.prometheus_target_scrape_pool_sync_total),
         ("prometheus_target_sync_failed_total", stats.prometheus_target_sync_failed_total),

@@ -12,7 +12,6 @@ page's own fault never ends the loop.
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ from pyscrape.scrape.metadata import MetadataCache
 from pyscrape.scrape.report import Report
 from pyscrape.scrape.schedule import first_delay_s, next_tick, sample_time_ms
 from pyscrape.scrape.series import TargetSeries
-from pyscrape.scrape.stats import LATENESS_BOUNDS_S, ScrapeStats
+from pyscrape.scrape.stats import ScrapeStats
 from pyscrape.scrape.status import DOWN, UP, TargetStatus
 from pyscrape.targets.target import Target
 
@@ -210,7 +209,8 @@ class Loop:
         late_s = now_s - due_s
         aligned_s = self._first_wall_s + tick * self._interval_s
         at_ms = sample_time_ms(aligned_s, aligned_s + late_s, self._interval_s)
-        self._count_lateness(late_s)
+        self._around.stats.pyscrape_scrapes_total += 1
+        self._around.stats.pyscrape_scrape_lateness_seconds.count(late_s)
         scrape = self._scrape = Scrape(tick, now_s, at_ms, Report(False))
         if self.forced_error is not None:
             self._end(scrape, self.forced_error)
@@ -381,12 +381,6 @@ class Loop:
         self._around.agenda.add(self._first_s + following * self._interval_s, self, following << 1)
 
     # Bookkeeping.
-
-    def _count_lateness(self, late_s: float) -> None:
-        stats = self._around.stats
-        stats.pyscrape_scrapes_total += 1
-        stats.pyscrape_scrape_lateness_seconds_sum += late_s
-        stats.pyscrape_scrape_lateness_buckets[bisect_left(LATENESS_BOUNDS_S, late_s)] += 1
 
     def _note(self, failure: ScrapeFailure | None, report: Report, at_s: float) -> None:
         status = self.status

@@ -1,5 +1,6 @@
 """The scraper's own counters, named as Prometheus names its metrics; the app exposes them."""
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -7,6 +8,19 @@ from pyscrape.scrape.failure import ScrapeFailure
 
 # Upper bounds in seconds of the histogram of how late scrapes begin.
 LATENESS_BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+@dataclass(slots=True)
+class Lateness:
+    """How late scrapes began: how many up to each of the bounds and above the last, and the seconds added up."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENESS_BOUNDS_S) + 1))
+    total_s: float = 0.0
+
+    def count(self, late_s: float) -> None:
+        """One more scrape, `late_s` seconds after its time."""
+        self.counts[bisect_left(LATENESS_BOUNDS_S, late_s)] += 1
+        self.total_s += late_s
 
 
 @dataclass(slots=True)
@@ -32,10 +46,7 @@ class ScrapeStats:
     pyscrape_scrape_samples_total: int = 0
     pyscrape_scrape_body_bytes_total: int = 0
     pyscrape_scrape_failures_total: Counter[str] = field(default_factory=Counter)  # reason
-    pyscrape_scrape_lateness_buckets: list[int] = field(
-        default_factory=lambda: [0] * (len(LATENESS_BOUNDS_S) + 1)
-    )
-    pyscrape_scrape_lateness_seconds_sum: float = 0.0
+    pyscrape_scrape_lateness_seconds: Lateness = field(default_factory=Lateness)
 
     def count_failure(self, failure: ScrapeFailure) -> None:
         """Count a failed scrape by its class, and under Prometheus' own name where it has one."""

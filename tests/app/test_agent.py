@@ -9,6 +9,7 @@ import pytest
 
 from pyscrape.app.agent import AgentSeries, AgentTable, AgentTables
 from pyscrape.app.flags import Flags
+from pyscrape.exposition.lint import lint_page
 from pyscrape.model.label_columns import by_names
 from pyscrape.remote.writers import RemoteWriters
 from pyscrape.scrape.interfaces import Columns
@@ -124,6 +125,7 @@ def test_what_it_answers_and_sends(tmp_path: Path) -> None:
         metrics = fetch(agent.url + "/metrics")[1]
         assert b"prometheus_agent_samples_appended_total" in metrics
         assert b"prometheus_tsdb" not in metrics
+        assert lint_page(metrics) == []
     assert list((tmp_path / "data" / "remote").glob("*/*.requests")), "what could not be sent is on disk"
 
 

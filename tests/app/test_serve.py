@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import HOST, free_port, pyscrape, wait_for
+from pyscrape.exposition.lint import lint_page
+from tests.helpers.processes import HOST, fetch, free_port, pyscrape, wait_for
 
 GOOD = "scrape_configs: []\n"
 START_S = 20.0
@@ -148,4 +149,5 @@ def test_the_feature_flag_of_the_extra_report_series(tmp_path: Path) -> None:
     with pyscrape(path, "--enable-feature=extra-scrape-metrics", port=own) as server:
         found = wait_for("a report", lambda: server.query("scrape_timeout_seconds"))
         assert [one["value"][1] for one in found] == ["0.15"]
+        assert lint_page(fetch(server.url + "/metrics")[1]) == []
         assert "enable-feature" not in server.logged()
