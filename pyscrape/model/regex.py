@@ -98,7 +98,7 @@ class Template:
     'host:80$'
     """
 
-    __slots__ = ("expand", "literal", "pieces", "single", "text")
+    __slots__ = ("every_group", "expand", "literal", "pieces", "single", "text")
 
     expand: Callable[[Captures], str]
     """The text for the groups of a match."""
@@ -110,21 +110,28 @@ class Template:
         """The text where no group is in it."""
         self.single: int | None = None
         """The group's number where the template is just one reference."""
+        self.every_group: str | None = None
+        """A %-format of all groups from 1 on, where the template has each once and in order."""
         if all(isinstance(piece, str) for piece in self.pieces):
             self.literal = "".join(piece for piece in self.pieces if isinstance(piece, str))
         elif len(self.pieces) == 1 and isinstance(self.pieces[0], tuple) and len(self.pieces[0]) == 1:
             self.single = self.pieces[0][0]
-        self.expand = self._expander()
+        references = [piece for piece in self.pieces if isinstance(piece, tuple)]
+        if references == [(number,) for number in range(1, groups + 1)]:
+            self.every_group = self._format()
+        self.expand = self._expander(references)
 
-    def _expander(self) -> Callable[[Captures], str]:
+    def _format(self) -> str:
+        return "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in self.pieces)
+
+    def _expander(self, references: Sequence[tuple[int, ...]]) -> Callable[[Captures], str]:
         if self.literal is not None:
             literal = self.literal
             return lambda _captures: literal
         if self.single is not None:
             single = self.single
             return lambda captures: captures[single] or ""
-        shape = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in self.pieces)
-        references = [piece for piece in self.pieces if isinstance(piece, tuple)]
+        shape = self._format()
         if len(references) == 2 and all(len(numbers) == 1 for numbers in references):
             (first,), (second,) = references  # `$1:$2` is in every second configuration
             return lambda captures: shape % (captures[first] or "", captures[second] or "")
@@ -185,8 +192,12 @@ def _group_number(name: str) -> int | None:
 
 
 class _Engine(Protocol):
-    """What runs a pattern that is no mere set of texts."""
+    """What runs a pattern that is no mere set of texts; `name` and `run` are the pattern's `engine` and `run`."""
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def run(self) -> Callable[[str], re.Match[str] | None] | None: ...
     @property
     def matches(self) -> Callable[[str], bool]: ...
     @property
@@ -210,6 +221,7 @@ class Pattern:
         "names",
         "pattern",
         "prefix",
+        "run",
     )
 
     matches: Callable[[str], bool]
@@ -221,6 +233,8 @@ class Pattern:
         self.names: tuple[tuple[str, int], ...] = ()
         self.engine = "none"
         """What answers: "none", "re", or "guarded" (`regex` under a time limit, then the linear matcher)."""
+        self.run: Callable[[str], re.Match[str] | None] | None = None
+        """Python's `re` for the whole text, where that is what answers."""
         self.prefix = ""
         """A start that every matching text has."""
         self.alternatives = _listed(pattern)
@@ -238,8 +252,7 @@ class Pattern:
         self.groups, self.names = parsed.groups, parsed.names
         inner = unwrap(parsed.node)
         if inner is None:
-            engine = self._choose(parsed.node, False)
-            self.matches, self.captures = engine.matches, engine.captures
+            self._take(self._choose(parsed.node, False))
             return
         self.prefix = prefix(inner)
         self.alternatives = finite_set(inner, max(_LARGE_SET, len(self.pattern)))
@@ -250,8 +263,11 @@ class Pattern:
             self.captures = shape.captures
             self.matches = lambda text: shape.captures(text) is not None
         else:
-            engine = self._choose(factor(inner), True)
-            self.matches, self.captures = engine.matches, engine.captures
+            self._take(self._choose(factor(inner), True))
+
+    def _take(self, engine: _Engine) -> None:
+        self.engine, self.run = engine.name, engine.run
+        self.matches, self.captures = engine.matches, engine.captures
 
     def _take_set(self, texts: Iterable[str], captures: Callable[[str], Captures | None]) -> None:
         members = frozenset(texts)
@@ -268,7 +284,6 @@ class Pattern:
         def captures(text: str) -> Captures | None:
             if not engine:
                 engine.append(self._choose(factor(inner), True))
-                self.engine = "none"
             return engine[0].captures(text)
 
         return captures
@@ -276,13 +291,10 @@ class Pattern:
     def _choose(self, node: Node, anchored: bool) -> _Engine:
         danger = hazard(node)
         if not anchored or (self.groups and has_empty_loop(node)):
-            self.engine = "guarded"
             return _Guarded(self.pattern, node, self.groups, anchored, None)
         engine = re.compile(emit(node), FLAGS)
         if danger.degree <= 1 and danger.branches <= _SAFE_LOG2_STEPS / 2:
-            self.engine = "re"
             return _Plain(engine)
-        self.engine = "guarded"
         safe_length = int(2 ** ((_SAFE_LOG2_STEPS - danger.branches) / danger.degree)) if danger.degree else 0
         return _Guarded(self.pattern, node, self.groups, True, (engine, safe_length))
 
@@ -290,6 +302,33 @@ class Pattern:
         """The match of the whole text, or None; raises RegexTimeout."""
         captures = self.captures(text)
         return None if captures is None else Match(captures, self.names)
+
+    def replacer(self, template: Template) -> Callable[[str], str | None]:
+        """A function from texts to `template` with what they captured, None where they do not match.
+
+        It may raise RegexTimeout, unless `run` is there.
+
+        >>> pattern = compile_re2("(.+?)(?::[0-9]+)?;([0-9]+)")
+        >>> pattern.replacer(pattern.template("$1:$2"))("db:80;9100")
+        'db:9100'
+        """
+        literal, shape, run = template.literal, template.every_group, self.run
+        matches, captures, expand = self.matches, self.captures, template.expand
+        if literal is not None:
+            return lambda text: literal if matches(text) else None
+        if run is None or shape is None:
+
+            def expanded(text: str) -> str | None:
+                found = captures(text)
+                return None if found is None else expand(found)
+
+            return expanded
+
+        def formatted(text: str) -> str | None:
+            match = run(text)
+            return None if match is None else shape % match.groups("")
+
+        return formatted
 
     def template(self, text: str) -> Template:
         """A replacement text for matches of this pattern."""
@@ -312,8 +351,10 @@ def _listed(pattern: str) -> tuple[str, ...] | None:
 class _Plain:
     """Python's `re`, for patterns that cannot go wrong on it."""
 
+    name = "re"
+
     def __init__(self, engine: re.Pattern[str]) -> None:
-        run = engine.fullmatch
+        self.run = run = engine.fullmatch
 
         def captures(text: str) -> Captures | None:
             found = run(text)
@@ -329,6 +370,9 @@ class _Guarded:
     `short`: Python's `re` and the length of text up to which it is safe; None where only the linear matcher
     answers as Go does.
     """
+
+    name = "guarded"
+    run = None
 
     def __init__(
         self,

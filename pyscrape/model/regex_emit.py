@@ -5,7 +5,9 @@ The text means the same to `re` and to `regex`: every set is written out, no fla
 """
 
 import re
+from collections.abc import Sequence
 
+from pyscrape.model.regex_shape import first_of
 from pyscrape.model.regex_syntax import Alternate, Assert, AssertKind, Chars, Concat, Group, Node, Repeat
 from pyscrape.model.regex_unicode import ANY, MAX_RUNE, Ranges, negate
 
@@ -19,6 +21,7 @@ _ASSERTS: dict[AssertKind, str] = {
     "word_edge": r"\b",
     "no_word_edge": r"(?!\b)",  # \B does not hold in an empty text before Python 3.14
 }
+_FEW_SPANS = 4
 _OPERATORS = {(0, None): "*", (1, None): "+", (0, 1): "?"}
 
 
@@ -36,10 +39,34 @@ def emit(node: Node) -> str:
     if isinstance(node, Group):
         return f"({emit(node.body)})"
     if isinstance(node, Concat):
-        return "".join(map(emit, node.parts))
+        return "".join(
+            _emit_lazy_any(part, node.parts[index:]) or emit(part) for index, part in enumerate(node.parts, 1)
+        )
     if isinstance(node, Alternate):
         return f"(?:{'|'.join(map(emit, node.options))})"
     return _emit_repeat(node)
+
+
+def _emit_lazy_any(part: Node, rest: Sequence[Node]) -> str:
+    """`part` where it is `.+?`, `.*?` or a group of one, before a `rest` that begins with certain characters; else "".
+
+    Before `[:;]` it is `.[^:;]*` and then, as often as need be, `[:;][^:;]*`: the same ends of the run are tried in
+    the same order, but engines pass the characters in between in one go (`python -m benchmarks relabel`: the rule
+    that joins address and port).
+
+    >>> from pyscrape.model.regex_syntax import parse
+    >>> emit(parse("(?s)(.+?):").node)
+    '(.[^\\\\:]*+(?:\\\\:[^\\\\:]*+)*?)\\\\:'
+    """
+    run = part.body if isinstance(part, Group) else part
+    if not isinstance(run, Repeat) or run.greedy or run.high is not None or run.low > 1:
+        return ""
+    stops, may_end = first_of(rest)
+    if run.body != Chars(ANY) or may_end or not 0 < len(stops) <= _FEW_SPANS or stops == ANY:
+        return ""
+    stop, others = _emit_set(stops), _emit_set(negate(stops))
+    text = f"{'.' * run.low}{others}*+(?:{stop}{others}*+)*?"
+    return f"({text})" if isinstance(part, Group) else text
 
 
 def _emit_repeat(node: Repeat) -> str:

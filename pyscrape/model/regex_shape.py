@@ -246,7 +246,7 @@ def _first(node: Node) -> tuple[Ranges, bool]:
     if isinstance(node, Group):
         return _first(node.body)
     if isinstance(node, Concat):
-        return _first_of(node.parts)
+        return first_of(node.parts)
     if isinstance(node, Alternate):
         firsts = [_first(option) for option in node.options]
         return union(r for ranges, _ in firsts for r in ranges), any(empty for _, empty in firsts)
@@ -254,7 +254,7 @@ def _first(node: Node) -> tuple[Ranges, bool]:
     return ranges, empty or node.low == 0
 
 
-def _first_of(parts: Sequence[Node], start: int = 0) -> tuple[Ranges, bool]:
+def first_of(parts: Sequence[Node], start: int = 0) -> tuple[Ranges, bool]:
     """As `_first`, for the parts of a sequence from `start` on."""
     found: list[tuple[int, int]] = []
     for index in range(start, len(parts)):
@@ -315,7 +315,7 @@ def _walk(parts: list[Node], follow: Ranges, walk: _Walk) -> None:
         if isinstance(part, Chars):
             before = part.ranges
             continue
-        after, may_end = _first_of(parts, index + 1)
+        after, may_end = first_of(parts, index + 1)
         if may_end:
             after = union((*after, *follow))
         if isinstance(part, Alternate):

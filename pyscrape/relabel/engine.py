@@ -139,14 +139,15 @@ class CompiledRule:
 
     def replacer(self) -> Callable[[str], str | None]:
         """For action replace with a fixed, valid target: value -> its new value, or None where nothing happens."""
-        match, expand = self.pattern.captures, self.replacement.expand
+        replaced = self.pattern.replacer(self.replacement)
+        if self.pattern.run is not None:
+            return replaced  # it cannot take too long
 
         def replacement(text: str) -> str | None:
             try:
-                captures = match(text)
+                return replaced(text)
             except RegexTimeout as timeout:
                 raise RelabelTimeout(self, timeout) from None
-            return None if captures is None else expand(captures)
 
         return replacement
 

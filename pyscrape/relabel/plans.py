@@ -1,25 +1,28 @@
-"""The fast way to apply rules: a plan per set of label names.
+"""The fast way to apply rules: a plan per layout, which is the label names of a target or series in their order.
 
-Targets and series come with the same names again and again. For a set of names it is known beforehand which rules
-can see a value at all (the others do nothing, or always the same), which labels a labelmap copies and which a
-labeldrop removes. What is left is a short list of steps on a dict, with results remembered per distinct input.
+Targets and series come with the same names again and again. For a layout it is known beforehand which rules can see
+a value at all (the others do nothing, or always the same), which labels a labelmap copies and which a labeldrop
+removes. What is left is a short list of steps on a dict (`steps`), with results remembered where that is cheaper
+than to find them again. Filters at the beginning of the list that want a label to be there run before all this.
 Benchmark: `python -m benchmarks relabel`. `tests/properties/test_relabel.py` holds it to `engine.apply_plainly`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from pyscrape.model.names import ValidationScheme, valid_label_name
+from pyscrape.relabel import steps
 from pyscrape.relabel.engine import CompiledRule, Memo, RelabelTimeout, apply_plainly
+from pyscrape.relabel.steps import Copy, Filter, Step, value_reader
 
 if TYPE_CHECKING:
     from pyscrape.relabel.settings import Rule
 
 _MAX_PLANS = 1024
-_FILTERS = frozenset({"keep", "drop", "keepequal", "dropequal"})
+# Rules that copy a label's value: by their regular expression, whether an absent source removes the target.
+_WHOLE_VALUE = {"(.*)": True, "(.+)": False}
 
-Step = Callable[[dict[str, str]], bool]
-"""Changes the labels in place; True drops them."""
+T = TypeVar("T")
 
 Plan = tuple[tuple[Step, ...], tuple[Step, ...]]
 """The filters before the first change, which need no copy of the labels, and all further steps."""
@@ -30,244 +33,179 @@ class _PlainOnly(Exception):  # noqa: N818 - a signal inside this module
 
 
 class _Names:
-    """The label names that may be there when a rule runs; `open` once a rule made up a name."""
+    """The label names that may be there when a rule runs, and those that certainly are.
+
+    `open` once a rule made up a name: from then on any name may be there, and none is sure.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = set(names)
+        self.sure = set(self.names)
         self.open = False
 
     def any_of(self, names: Iterable[str]) -> bool:
         return self.open or any(name in self.names for name in names)
 
+    def may_hold(self, name: str) -> None:
+        """A rule may have set the label or removed it."""
+        self.names.add(name)
+        self.sure.discard(name)
+
+    def hold(self, name: str) -> None:
+        """A rule has set the label."""
+        self.names.add(name)
+        if not self.open:
+            self.sure.add(name)
+
+    def copy(self, copy: Copy) -> None:
+        """A rule has copied a label that may be there."""
+        if copy.sure:
+            self.hold(copy.target)
+        elif copy.removes:
+            self.may_hold(copy.target)
+        else:
+            self.names.add(copy.target)
+
+    def lose(self, names: Iterable[str]) -> None:
+        """A rule has removed these labels."""
+        self.names.difference_update(names)
+        self.sure.difference_update(names)
+
+    def open_up(self) -> None:
+        """A rule may have changed any label."""
+        self.open = True
+        self.sure.clear()
+
 
 class RuleRunner:
     """A rule with its memories, which all plans share."""
 
-    __slots__ = ("changes", "conversions", "renames", "replacements", "rule", "target", "verdicts")
+    __slots__ = ("change", "conversion", "matches", "rename", "replacement", "rule", "target")
 
     def __init__(self, rule: CompiledRule) -> None:
         self.rule = rule
         self.target = rule.target.literal
         """The target label of a replace rule where it is always the same."""
-        self.verdicts: Memo[bool] = Memo(rule.matches)
-        self.conversions: Memo[str] = Memo(rule.converted)
-        self.replacements: Memo[str | None] = Memo(rule.replacer())
-        self.changes: Memo[tuple[str, str] | None] = Memo(rule.replaced)
-        self.renames: Memo[str | None] = Memo(rule.renamed)
+        quick = rule.pattern.engine != "guarded"
+        # Several labels joined seldom give the same text twice, and a set of texts is a memory already.
+        forget = quick and (len(rule.sources) > 1 or rule.pattern.alternatives is not None)
+        self.matches = remembering(rule.matches, forget)
+        self.conversion = remembering(rule.converted, len(rule.sources) > 1)
+        self.replacement = remembering(rule.replacer(), forget)
+        self.change = remembering(rule.replaced, forget)
+        self.rename = remembering(rule.renamed, False)
 
 
-def _value_reader(rule: CompiledRule) -> Callable[[dict[str, str]], str]:
-    """A function from labels to the rule's joined value."""
-    separator, sources = rule.separator, rule.sources
-    if len(sources) == 2:
-        first, second = sources
-        return lambda labels: f"{labels.get(first, '')}{separator}{labels.get(second, '')}"
-    return lambda labels: separator.join([labels.get(name, "") for name in sources])
+def remembering(make: Callable[[str], T], forget: bool) -> Callable[[str], T]:
+    """`make`, with its results remembered unless told to `forget` them."""
+    return make if forget else Memo(make).__getitem__
 
 
 # -- one planner per action: (rule, names that may be there) -> what is to be done
 
 
-def _plan_replace(runner: RuleRunner, names: _Names) -> "Step | _Copy | None":
+def _plan_replace(runner: RuleRunner, names: _Names) -> Step | list[Copy] | None:
     rule, target = runner.rule, runner.target
     if target is None:
-        names.open = True
-        return _replace_any(runner)
+        read = value_reader(rule, names.sure)
+        names.open_up()
+        return steps.replace_any(read, runner.change)
     if not valid_label_name(target, rule.scheme):
         return None
     if not names.any_of(rule.sources):
-        return _set_always(target, runner.replacements[rule.joined(lambda _name: "")], names)
-    names.names.add(target)
-    return _replace_in(runner, target)
+        return _set_always(target, runner.replacement(rule.joined(lambda _name: "")), names)
+    removes = _WHOLE_VALUE.get(rule.rule.regex)
+    if removes is not None and len(rule.sources) == 1 and rule.replacement.single == 1:
+        (source,) = rule.sources
+        copy = Copy(source, target, source in names.sure, removes)
+        names.copy(copy)
+        return [copy]
+    read = value_reader(rule, names.sure)
+    names.may_hold(target)
+    return steps.replace(target, read, runner.replacement)
 
 
 def _set_always(target: str, value: str | None, names: _Names) -> Step | None:
     """The target label always gets the same value: None leaves it, "" removes it."""
     if value is None:
         return None
-
-    def write(labels: dict[str, str]) -> bool:
-        labels[target] = value
-        return False
-
-    def remove(labels: dict[str, str]) -> bool:
-        labels.pop(target, None)
-        return False
-
     if value:
-        names.names.add(target)
-        return write
-    return remove if names.any_of((target,)) else None
+        names.hold(target)
+        return steps.write(target, value)
+    there = names.any_of((target,))
+    names.lose((target,))
+    return steps.remove((target,)) if there else None
 
 
-def _replace_in(runner: RuleRunner, target: str) -> "Step | _Copy":
-    rule, replacements = runner.rule, runner.replacements
-    if len(rule.sources) == 1 and rule.rule.regex == "(.*)" and rule.replacement.single == 1:
-        return _Copy(rule.sources[0], target)
-    if len(rule.sources) != 1:
-        read = _value_reader(rule)
-
-        def replace(labels: dict[str, str]) -> bool:
-            value = replacements[read(labels)]
-            if value:
-                labels[target] = value
-            elif value is not None:
-                labels.pop(target, None)
-            return False
-
-        return replace
-    (source,) = rule.sources
-
-    def replace_one(labels: dict[str, str]) -> bool:
-        value = replacements[labels.get(source, "")]
-        if value:
-            labels[target] = value
-        elif value is not None:
-            labels.pop(target, None)
-        return False
-
-    return replace_one
-
-
-class _Copy(NamedTuple):
-    """The commonest rule: one label's value becomes another's. Those in a row are one step."""
-
-    source: str
-    target: str
-
-
-def _copy_all(copies: Sequence[_Copy]) -> Step:
-    pairs = [(source, target) for source, target in copies]
-
-    def copy(labels: dict[str, str]) -> bool:
-        for source, target in pairs:
-            value = labels.get(source)
-            if value is None:
-                labels.pop(target, None)
-            else:
-                labels[target] = value
-        return False
-
-    return copy
-
-
-def _replace_any(runner: RuleRunner) -> Step:
-    changes, read = runner.changes, _value_reader(runner.rule)
-
-    def replace(labels: dict[str, str]) -> bool:
-        change = changes[read(labels)]
-        if change is not None:
-            target, value = change
-            if value:
-                labels[target] = value
-            else:
-                labels.pop(target, None)
-        return False
-
-    return replace
-
-
-def _always_drop(_labels: dict[str, str]) -> bool:
-    return True
-
-
-def _plan_filter(runner: RuleRunner, names: _Names) -> Step | None:
-    rule, verdicts = runner.rule, runner.verdicts
+def _plan_filter(runner: RuleRunner, names: _Names) -> Filter | None:
+    rule, matches = runner.rule, runner.matches
     unwanted = rule.action == "drop"
     if not names.any_of(rule.sources):
-        dropped = verdicts[rule.joined(lambda _name: "")] is unwanted
-        return _always_drop if dropped else None
-    if len(rule.sources) == 1:
+        dropped = matches(rule.joined(lambda _name: "")) is unwanted
+        return steps.always_drop if dropped else None
+    literal = rule.pattern.literal
+    if literal is not None and len(rule.sources) == 1:
         (source,) = rule.sources
-        return lambda labels: verdicts[labels.get(source, "")] is unwanted
-    read = _value_reader(rule)
-    return lambda labels: verdicts[read(labels)] is unwanted
+        return lambda labels: (labels.get(source, "") == literal) is unwanted
+    read = value_reader(rule, names.sure)
+    return lambda labels: matches(read(labels)) is unwanted
 
 
-def _plan_equal(runner: RuleRunner, names: _Names) -> Step | None:
+def _plan_equal(runner: RuleRunner, names: _Names) -> Filter | None:
     rule = runner.rule
     unwanted, target = rule.action == "dropequal", rule.rule.target_label
-    read = _value_reader(rule)
+    read = value_reader(rule, names.sure)
     if not names.any_of((*rule.sources, target)):
-        return _always_drop if (read({}) == "") is unwanted else None
+        same = rule.joined(lambda _name: "") == ""
+        return steps.always_drop if same is unwanted else None
     return lambda labels: (labels.get(target, "") == read(labels)) is unwanted
 
 
 def _plan_conversion(runner: RuleRunner, names: _Names) -> Step | None:
-    rule, conversions = runner.rule, runner.conversions
-    target = rule.rule.target_label
+    rule, target = runner.rule, runner.rule.rule.target_label
     if not names.any_of(rule.sources):
-        return _set_always(target, conversions[rule.joined(lambda _name: "")], names)
-    names.names.add(target)
-    read = _value_reader(rule)
-
-    def convert(labels: dict[str, str]) -> bool:
-        value = conversions[read(labels)]
-        if value:
-            labels[target] = value
-        else:
-            labels.pop(target, None)
-        return False
-
-    return convert
+        return _set_always(target, runner.conversion(rule.joined(lambda _name: "")), names)
+    read = value_reader(rule, names.sure)
+    names.may_hold(target)
+    return steps.replace(target, read, runner.conversion)
 
 
-def _plan_labelmap(runner: RuleRunner, names: _Names) -> Step | None:
+def _plan_labelmap(runner: RuleRunner, names: _Names) -> Step | list[Copy] | None:
     if names.open:
         raise _PlainOnly
-    renames = runner.renames
-    pairs = [(name, further) for name in names.names if (further := renames[name]) is not None]
-    targets = {further for _, further in pairs}
-    if len(targets) < len(pairs):
+    copies = [
+        Copy(name, target, name in names.sure, removes=False)
+        for name in names.names
+        if (target := runner.rename(name)) is not None
+    ]
+    targets = {copy.target for copy in copies}
+    if len(targets) < len(copies):
         raise _PlainOnly  # two labels become one: which wins depends on their order
-    copied_further = not targets.isdisjoint(name for name, _ in pairs)
-    names.names |= targets
-    if not pairs:
-        return None
-
-    def copy(labels: dict[str, str]) -> bool:
-        for name, further in pairs:
-            value = labels.get(name)
-            if value is not None:
-                labels[further] = value
-        return False
-
-    def copy_at_once(labels: dict[str, str]) -> bool:
-        labels.update([(further, labels[name]) for name, further in pairs if name in labels])
-        return False
-
-    return copy_at_once if copied_further else copy
+    for copy in copies:
+        names.copy(copy)
+    if targets.isdisjoint(copy.source for copy in copies):
+        return copies
+    return steps.copy_at_once(copies)
 
 
 def _plan_labelfilter(runner: RuleRunner, names: _Names) -> Step | None:
-    verdicts, unwanted = runner.verdicts, runner.rule.action == "labeldrop"
+    matches, unwanted = runner.matches, runner.rule.action == "labeldrop"
     if names.open:
-
-        def remove_unwanted(labels: dict[str, str]) -> bool:
-            for name in [name for name in labels if verdicts[name] is unwanted]:
-                del labels[name]
-            return False
-
-        return remove_unwanted
-    doomed = [name for name in names.names if verdicts[name] is unwanted]
-    names.names.difference_update(doomed)
-    if not doomed:
-        return None
-
-    def remove(labels: dict[str, str]) -> bool:
-        for name in doomed:
-            labels.pop(name, None)
-        return False
-
-    return remove
+        return steps.remove_where(lambda name: matches(name) is unwanted)
+    doomed = [name for name in names.names if matches(name) is unwanted]
+    names.lose(doomed)
+    return steps.remove(doomed) if doomed else None
 
 
-_PLANNERS: dict[str, Callable[[RuleRunner, _Names], Step | _Copy | None]] = {
-    "replace": _plan_replace,
+_FILTERS: dict[str, Callable[[RuleRunner, _Names], Filter | None]] = {
     "keep": _plan_filter,
     "drop": _plan_filter,
     "keepequal": _plan_equal,
     "dropequal": _plan_equal,
+}
+_PLANNERS: dict[str, Callable[[RuleRunner, _Names], Step | list[Copy] | None]] = {
+    **_FILTERS,
+    "replace": _plan_replace,
     "hashmod": _plan_conversion,
     "lowercase": _plan_conversion,
     "uppercase": _plan_conversion,
@@ -277,6 +215,28 @@ _PLANNERS: dict[str, Callable[[RuleRunner, _Names], Step | _Copy | None]] = {
 }
 
 
+def _gates(runners: Iterable[RuleRunner]) -> Iterator[Filter]:
+    """The filters at the beginning of the list that drop what has none of their labels.
+
+    They drop most of what is dropped at all, so it pays to run them before the layout is looked at. Only those at
+    the beginning: a filter that would be overtaken might take too long, which is an error even where a later rule
+    drops the labels.
+    """
+    for runner in runners:
+        plan_filter = _FILTERS.get(runner.rule.action)
+        if plan_filter is None:
+            return
+        names = _Names(runner.rule.sources)
+        names.open_up()
+        gate = plan_filter(runner, names)
+        try:
+            if gate is None or not gate({}):
+                return
+        except RelabelTimeout:
+            return
+        yield gate
+
+
 class Rules(Sequence["Rule"]):
     """A compiled list of rules; as a sequence it is the rules as they are written."""
 
@@ -284,6 +244,7 @@ class Rules(Sequence["Rule"]):
         self.scheme = scheme
         self.compiled = tuple(CompiledRule(rule, index, scheme) for index, rule in enumerate(rules))
         self._runners = tuple(map(RuleRunner, self.compiled))
+        self._gates = tuple(_gates(self._runners))
         self._plans: dict[tuple[str, ...], Plan | None] = {}
 
     @overload
@@ -308,6 +269,9 @@ class Rules(Sequence["Rule"]):
         Raises:
             RelabelTimeout: a regular expression took too long for these labels.
         """
+        for gate in self._gates:
+            if gate(labels):
+                return None
         if type(labels) is not dict or not all(labels.values()):
             labels = {name: value for name, value in labels.items() if value}
         names = tuple(labels)
@@ -317,12 +281,12 @@ class Rules(Sequence["Rule"]):
             plan = self._plan(names)
         if plan is None:
             return apply_plainly(self.compiled, labels)
-        filters, steps = plan
-        for step in filters:
-            if step(labels):
+        filters, changes = plan
+        for drops in filters:
+            if drops(labels):
                 return None
         changed = dict(labels)
-        for step in steps:
+        for step in changes:
             if step(changed):
                 return None
         return changed
@@ -332,7 +296,7 @@ class Rules(Sequence["Rule"]):
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()
         try:
-            plan = _make_plan(self._runners, _Names(names))
+            plan = _make_plan(self._runners[len(self._gates) :], _Names(names))
         except (_PlainOnly, RelabelTimeout):
             plan = None  # a rule that takes too long counts only where the rules before it let labels through
         self._plans[names] = plan
@@ -341,27 +305,27 @@ class Rules(Sequence["Rule"]):
 
 def _make_plan(runners: Iterable[RuleRunner], names: _Names) -> Plan:
     filters: list[Step] = []
-    steps: list[Step] = []
-    copies: list[_Copy] = []
+    changes: list[Step] = []
+    copies: list[Copy] = []
     for runner in runners:
         step = _PLANNERS[runner.rule.action](runner, names)
-        if isinstance(step, _Copy):
-            copies.append(step)
+        if isinstance(step, list):
+            copies += step
             continue
         if step is None:
             continue
         if copies:
-            steps.append(_copy_all(copies))
-            copies.clear()
-        if runner.rule.action in _FILTERS and not steps:
+            changes.append(steps.copy_each(copies))
+            copies = []
+        if runner.rule.action in _FILTERS and not changes:
             filters.append(step)
         else:
-            steps.append(step)
-        if step is _always_drop:
+            changes.append(step)
+        if step is steps.always_drop:
             break
     if copies:
-        steps.append(_copy_all(copies))
-    return tuple(filters), tuple(steps)
+        changes.append(steps.copy_each(copies))
+    return tuple(filters), tuple(changes)
 
 
 def compile_rules(rules: Iterable["Rule"], scheme: ValidationScheme = "utf8") -> Rules:

@@ -63,6 +63,10 @@ def test_refused_in_go_s_words(pattern: str, message: str) -> None:
         (r"\PL", "1", ("1",)),
         ("[ab]{0,2}?(?-i)+(?<n>a+?||)?", "baa", ("baa", "")),
         ("(?P<n>a)|(?P<n>b)", "b", ("b", None, "b")),
+        (r"(.+?)(?::\d+)?;(\d+)", "[::1]:80;9100", ("[::1]:80;9100", "[::1]", "9100")),
+        (r"(.+?)(?::\d+)?;(\d+)", ":;\n;9", (":;\n;9", ":;\n", "9")),
+        ("(.*?):(.*?)b?", ":ab", (":ab", "", "a")),
+        (".*?a", "ba\n", None),
     ],
 )
 def test_match(pattern: str, text: str, groups: tuple[str | None, ...] | None) -> None:
@@ -120,6 +124,10 @@ def test_expand(template: str, text: str) -> None:
     match = compile_re2("(.)(?P<n>.)").fullmatch("ab")
     assert match is not None
     assert match.expand(template) == text
+    for pattern in ("(.)(?P<n>.)", "([^x])(?P<n>[^x]?)", "([^x]*)(?P<n>b+)", "(a|x)(?P<n>b)"):
+        compiled = compile_re2(pattern)
+        replaced = compiled.replacer(compiled.template(template))
+        assert (replaced("ab"), replaced("xxx")) == (text, None)
 
 
 HOSTILE = ["(a+)+b", "(a|aa)+b", "(.*)(.*)(.*)(.*)(.*)[^a]x", "(?:a?){500}a{500}b", "(x+x+)+y"]
@@ -251,6 +259,9 @@ PIECES = st.sampled_from(
         "[^a]",
         "a*",
         "b+?",
+        ".*?",
+        "(.+?)",
+        "(.+?)(?:b|[c;])",
         "(a|b)",
         "(a)?",
         "(b)*",
@@ -275,7 +286,11 @@ def test_engines_agree_with_python(pattern: str, text: str) -> None:
     assert inner is not None
     assert LinearMatcher(inner, compile_re2(pattern).groups, True).captures(text, 10**10) == found
     assert (found is None) is (expected is None)
-    assert compile_re2(pattern).matches(text) is (found is not None)
+    compiled = compile_re2(pattern)
+    assert compiled.matches(text) is (found is not None)
+    for template in ("".join(f"${{{n}}}%" for n in range(1, compiled.groups + 1)), "$0", "${2}${1}", "x"):
+        replaced = compiled.replacer(compiled.template(template))(text)
+        assert replaced == (None if found is None else compiled.template(template).expand(found))
     if expected is not None:
         assert found == (expected[0], *expected.groups())
 

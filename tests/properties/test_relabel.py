@@ -1,5 +1,6 @@
 """Planned relabeling equals plain relabeling, on any rules and any labels; neither touches its input."""
 
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import given
@@ -47,7 +48,12 @@ RULES = st.one_of(
         replacement=st.sampled_from(TEMPLATES),
         separator=st.sampled_from([";", "", "-"]),
     ),
-    rule("replace", source_labels=st.lists(names, min_size=1, max_size=1), target_label=static_targets),
+    rule(
+        "replace",
+        source_labels=st.lists(names, min_size=1, max_size=1),
+        regex=st.sampled_from(["(.*)", "(.+)"]),
+        target_label=static_targets,
+    ),
     rule("keep", source_labels=sources, regex=st.sampled_from([*PATTERNS, ".*", ".*"])),
     rule("drop", source_labels=sources, regex=st.sampled_from(["a", "x.*", "80;.*"])),
     rule("keepequal", source_labels=sources, target_label=static_targets),
@@ -70,6 +76,7 @@ def test_planned_equals_plain(rules: list[dict[str, Any]], labels: list[dict[str
         before = dict(one)
         expected = apply_plainly(compiled.compiled, one)
         assert relabel(one, compiled) == expected
+        assert relabel(MappingProxyType(one), compiled) == expected
         assert explain(one, compiled).result == expected
         assert one == before
 

@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 
 from pyscrape.model.regex import compile_re2
 from pyscrape.relabel import RelabelTimeout, explain, load_relabel_configs, relabel
-from pyscrape.relabel.engine import ACTIONS, hashmod, lower, upper
+from pyscrape.relabel.engine import ACTIONS, Memo, hashmod, lower, upper
 from pyscrape.relabel.plans import _PLANNERS, Rules
 from pyscrape.relabel.settings import ACTIONS as WRITTEN_ACTIONS
 from pyscrape.relabel.settings import Rule
@@ -89,6 +91,16 @@ def test_a_name_that_takes_too_long_counts_only_when_its_rule_runs() -> None:
         relabel({hostile: "1"}, rules)
 
 
+def test_no_filter_overtakes_one_that_takes_too_long() -> None:
+    compile_re2.cache_clear()
+    slow = "{source_labels: [a], regex: '(?:(?:a|b){1,30}c?){30}', action: drop}"
+    wanted = "{source_labels: [wanted], regex: y, action: keep}"
+    labels = {"a": "a" * 6000 + "da"}
+    assert relabel(labels, load_relabel_configs(f"- {wanted}\n- {slow}")) is None
+    with pytest.raises(RelabelTimeout):
+        relabel(labels, load_relabel_configs(f"- {slow}\n- {wanted}"))
+
+
 def test_memories_stay_bounded() -> None:
     rules = load_relabel_configs(
         "- {source_labels: [a], regex: '(.)(.*)', target_label: b, replacement: $2$1}"
@@ -96,5 +108,25 @@ def test_memories_stay_bounded() -> None:
     for number in range(20_000):
         relabel({"a": f"x{number}", f"n{number % 3000}": "1"}, rules)
     assert isinstance(rules, Rules)
-    assert len(rules._plans) <= 1024
-    assert len(rules._runners[0].replacements) <= 8192
+    assert 0 < len(rules._plans) <= 1024
+    assert 0 < len(memory_of(rules._runners[0].replacement)) <= 8192
+
+
+def memory_of(remembering: Any) -> Memo[Any]:
+    memory = remembering.__self__
+    assert isinstance(memory, Memo)
+    return memory
+
+
+@pytest.mark.parametrize(
+    ("rule", "remembered"),
+    [
+        ("{source_labels: [a], regex: '(.)(.*)', target_label: b}", True),
+        ("{source_labels: [a, c], regex: '(.)(.*)', target_label: b}", False),
+        ("{source_labels: [a], regex: 'x|y', target_label: b, replacement: z}", False),
+        ("{source_labels: [a, c], regex: '(a+)+b', target_label: b}", True),
+    ],
+)
+def test_what_is_cheap_to_find_again_is_not_remembered(rule: str, remembered: bool) -> None:
+    rules = load_relabel_configs(f"- {rule}")
+    assert isinstance(getattr(rules._runners[0].replacement, "__self__", None), Memo) is remembered
