@@ -167,6 +167,8 @@ def _limit(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Values:
     """k of topk and its like as whole numbers, [steps]."""
     assert node.param is not None
     k = ev.scalar(node.param, grid)
+    if (k < 1).all():
+        return np.zeros(grid.count)  # nothing is chosen, whatever the numbers
     if np.isnan(k).any():
         raise QueryError("Parameter value is NaN")
     for bad in k[(k >= 2.0**63) | (k < -(2.0**63))].tolist():
@@ -218,9 +220,10 @@ def _limit_ratio(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     ratio = ev.scalar(node.param, grid)
     if np.isnan(ratio).any():
         raise QueryError("Ratio value is NaN")
-    for bad in np.unique(ratio[np.abs(ratio) > 1]).tolist():
-        capped = go_number(1.0 if bad > 0 else -1.0)
-        ev.notes.warn(ev.bare(node.param), annotations.RATIO_RANGE.format(go_number(bad), capped))
+    for worst, cap in ((float(ratio.max()), 1.0), (float(ratio.min()), -1.0)):
+        if abs(worst) > 1 and worst * cap > 0:
+            told = annotations.RATIO_RANGE.format(go_number(worst), go_number(cap))
+            ev.notes.warn(ev.bare(node.param), told)
     vector = ev.vector(node.expr, grid)
     ratio = np.clip(ratio, -1, 1)[:, None]
     offset = np.array([_hash_offset(vector.frame.labels(i).pairs) for i in range(len(vector.frame))])

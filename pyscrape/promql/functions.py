@@ -110,7 +110,7 @@ def over_windows(name: str) -> Implementation:
             _doubt_counters(ev, call, vector)
         if name in KEEPS_NAME:
             return vector
-        return vector.drop_names(ev.delayed_names, strict=True)
+        return vector.drop_names(ev.delayed_names)
 
     return implementation
 

@@ -100,7 +100,8 @@ def rows(query: str, at: float = 60) -> list[tuple[str, str]]:
         ("increase(x[30s] anchored)", [("job=a", "1"), ("job=b", "2")]),
         ("increase(x[30s] smoothed)", [("job=a", "0.5"), ("job=b", "1")]),
         ("x smoothed", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
-        ("topk(-9223372036854775808, x)", []),
+        ("topk(-Inf, x)", []),
+        ("bottomk(0.9, x)", []),
         ("bottomk(9223372036854774784, x)", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
         ("limitk(1, x)", [("__name__=x,job=a", "2")]),
         ("limit_ratio(1, x)", [("__name__=x,job=a", "2"), ("__name__=x,job=b", "4")]),
@@ -157,6 +158,25 @@ def test_the_times_of_mended_buckets_begin_with_the_first() -> None:
 def test_a_ratio_beyond_one_is_told(ratio: str, told: str) -> None:
     warnings = engine().instant(f"limit_ratio({ratio}, x)", 60).warnings
     assert [told in warning for warning in warnings] == ([True] if told else [])
+
+
+def test_of_many_ratios_the_worst_are_told() -> None:
+    warnings = engine().range("limit_ratio((time() - 60) / 20, x)", 0, 120, 20).warnings
+    assert [warning.split("got ")[1] for warning in warnings] == [
+        "3, capping to 1 (1:13)",
+        "-3, capping to -1 (1:13)",
+    ]
+
+
+def test_series_that_differ_in_their_name_alone_are_one_while_they_do_not_meet() -> None:
+    storage = MemoryStorage()
+    storage.append({"__name__": "old"}, [0, 30_000], [1, 2])
+    storage.append({"__name__": "new"}, [90_000, 120_000], [3, 4])
+    unnamed = Engine(storage, delayed_names=False)
+    merged = unnamed.range('max_over_time({__name__=~"old|new"}[30s])', 0, 120, 30)
+    assert [merged.series(k).values.tolist() for k in range(len(merged))] == [[1, 2, 3, 4]]
+    with pytest.raises(QueryError, match="vector cannot contain metrics with the same labelset"):
+        unnamed.range('max_over_time({__name__=~"old|new"}[5m])', 0, 120, 30)
 
 
 @pytest.mark.parametrize("function", ["changes", "increase", "rate"])
@@ -226,7 +246,11 @@ def test_fractions_are_of_the_buckets_as_they_are() -> None:
         ("limit_ratio(NaN, x)", "Ratio value is NaN"),
         ("topk(1e20, x)", "Scalar value 1e+20 overflows int64"),
         ("topk(9223372036854775808, x)", "Scalar value 9.223372036854776e+18 overflows int64"),
-        ("topk(-9223372036854777856, x)", "Scalar value -9.223372036854778e+18 underflows int64"),
+        ("topk(NaN, nope)", "Parameter value is NaN"),
+        (
+            "count_over_time(topk(1 - (time() < bool 60) * 1e20, x)[2m:1m])",
+            "Scalar value -1e+20 underflows int64",
+        ),
         (
             "double_exponential_smoothing(x[5m], 0, 0.5)",
             "invalid smoothing factor. Expected: 0 < sf < 1, got: 0.0",
