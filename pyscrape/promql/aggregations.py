@@ -220,11 +220,11 @@ def _limit_ratio(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     ratio = ev.scalar(node.param, grid)
     if np.isnan(ratio).any():
         raise QueryError("Ratio value is NaN")
+    vector = ev.vector(node.expr, grid)
     for worst, cap in ((float(ratio.max()), 1.0), (float(ratio.min()), -1.0)):
         if abs(worst) > 1 and worst * cap > 0:
             told = annotations.RATIO_RANGE.format(go_number(worst), go_number(cap))
             ev.notes.warn(ev.bare(node.param), told)
-    vector = ev.vector(node.expr, grid)
     ratio = np.clip(ratio, -1, 1)[:, None]
     offset = np.array([_hash_offset(vector.frame.labels(i).pairs) for i in range(len(vector.frame))])
     inside = np.where(ratio >= 0, offset < ratio, offset >= 1.0 + ratio)

@@ -38,6 +38,11 @@ class SpanRules(Cursor):
             span: ast.DurationNode = yield self.span_operand()
             return span
         sign = self.take()
+        if self.peek().kind in ("-", "+"):
+            self.deeper()
+            inner: ast.DurationNode = yield self.offset_span()
+            self.depth -= 1
+            return self.signed_span(sign, inner)
         operand: ast.DurationNode = yield self.span_operand()
         if isinstance(operand, ast.DurationExpr) and not operand.wrapped:
             op = _OPERATORS[sign.kind]

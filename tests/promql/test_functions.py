@@ -212,6 +212,7 @@ def test_smoothed_between_samples() -> None:
         ('rate(x[5m]) + rate(x{job="c"}[5m])', ["1:6"]),
         ("quantile((1 + 2), x)", ["1:11"]),
         ("limit_ratio((2), x)", ["1:14"]),
+        ("limit_ratio(2, limit_ratio(2, x))", ["1:13"]),  # what is outside is told after what is inside
         ("histogram_quantile((2), (y))", ["1:26", "1:20"]),  # one number for every step keeps its ( )
         ("histogram_quantile((scalar(y)), y)", ["1:28", "1:21"]),
         ("quantile_over_time((2), x[5m] @ 0)", ["1:21"]),

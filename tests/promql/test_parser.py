@@ -78,6 +78,8 @@ def test_modifiers_come_in_any_order(base: str, first: str, second: str) -> None
         ("a[90s]", "a[1m30s]"),
         ("a[60]", "a[1m]"),
         ("x offset 90", "x offset 1m30s"),
+        ("x offset --5m", "x offset 5m"),
+        ("x offset +-5m", "x offset -5m"),
         ("1e3", "1000"),
         ("0x10", "16"),
         ("'a'", '"a"'),
