@@ -25,13 +25,13 @@ GATHER_CELLS = 1 << 18
 """Kernels that sort or scan whole windows gather at most about so many samples at a time."""
 
 
-def _some(panel: Panel) -> Mask:
+def _some(panel: Panel | RaggedPanel) -> Mask:
     """Where a window has any sample, in a shape that broadcasts over the panel's."""
-    some: Mask = panel.counts > 0
+    some: Mask = panel.spread(panel.counts > 0)
     return some
 
 
-def _full(panel: Panel, per_window: Values) -> Values:
+def _full(panel: Panel | RaggedPanel, per_window: Values) -> Values:
     """Numbers per window as a full [steps x series] matrix."""
     return np.broadcast_to(per_window, panel.shape).copy()
 
@@ -45,18 +45,20 @@ def _each(panel: Panel) -> Iterator[tuple[Values, Times, Mask]]:
         yield panel.values[at], panel.wide(panel.times_ms[at]), panel.wide(counts > number)
 
 
-def sum_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
+def sum_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
     return window_sums(panel), _some(panel)
 
 
-def avg_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
+def avg_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
     """The compensated sum over the count; where that overflows, the mean of the parts already divided."""
-    counts = panel.counts
-    means = window_sums(panel) / counts
+    counts = panel.spread(panel.counts)
+    means = window_sums(panel)
+    means /= counts
     broken = ~np.isfinite(means) & (counts > 0)
     if broken.any():
+        flat = panel.flat() if isinstance(panel, RaggedPanel) else panel
         for step, series in zip(*np.nonzero(broken), strict=True):
-            means[step, series] = mean_of(_window(panel, step, series))
+            means[step, series] = mean_of(_window(flat, step, series))
     return means, _some(panel)
 
 
@@ -82,20 +84,20 @@ def max_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
     return window_extremes(panel, np.fmax), _some(panel)
 
 
-def count_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
-    return _full(panel, panel.counts.astype(np.float64)), _some(panel)
+def count_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
+    return _full(panel, panel.spread(panel.counts.astype(np.float64))), _some(panel)
 
 
-def present_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
+def present_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
     return np.ones(panel.shape), _some(panel)
 
 
 def last_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
-    return panel.at(panel.last()), panel.spread(panel.counts > 0)
+    return panel.at(panel.last()), _some(panel)
 
 
 def first_over_time(panel: Panel | RaggedPanel, _spans: Spans) -> tuple[Values, Mask]:
-    return panel.at(panel.first()), panel.spread(panel.counts > 0)
+    return panel.at(panel.first()), _some(panel)
 
 
 def ts_of_last_over_time(panel: Panel, _spans: Spans) -> tuple[Values, Mask]:
@@ -316,6 +318,10 @@ KERNELS: dict[str, Kernel] = {
 """The kernel of every function of a range vector, by the function's name."""
 
 OF_RAGGED: Mapping[str, Kernel] = {
-    kernel.__name__: kernel for kernel in (rate, increase, delta, last_over_time, first_over_time)
+    kernel.__name__: kernel
+    for kernel in (
+        *(rate, increase, delta, last_over_time, first_over_time),
+        *(sum_over_time, avg_over_time, count_over_time, present_over_time),
+    )
 }
 """Those that take ragged panels as they are."""

@@ -92,6 +92,30 @@ class RaggedPanel:
         first = self.samples.first
         return self.samples.values[:, first + int(self.lo.min()) : first + int(self.hi.max())]
 
+    def inside(self) -> Values:
+        """Series by series the samples of all rows that are in any window, and 0 where a series has none in any;
+        [series * rows + 1], a 0 at the end. `positions` tells where windows lie in it.
+        """
+        one = self.samples
+        begin, end = self.lo[0], self.hi[-1]
+        low, high = int(begin.min()), int(end.max())
+        seen = np.zeros(len(one.series) * (high - low) + 1)
+        matrix = seen[:-1].reshape(len(one.series), -1)
+        matrix[:] = one.values[:, one.first + low : one.first + high]
+        # Groups begin and end at other rows, but not many.
+        for first, last in ((low, int(begin.max())), (int(end.min()), high)):
+            rows = np.arange(first, last)
+            outside = (rows < begin[:, None]) | (rows >= end[:, None])
+            matrix[:, first - low : last - low][outside.take(one.owner, axis=0)] = 0.0
+        return seen
+
+    def positions(self, edges: Positions) -> Positions:
+        """Rows, [any x groups], as places in `inside`, [any x series]."""
+        low, high = int(self.lo.min()), int(self.hi.max())
+        start = np.arange(len(self.samples.series)) * (high - low) - low
+        places: Positions = (self.spread(edges).T + start[:, None]).T
+        return places
+
     def sample_count(self) -> Positions:
         """Samples seen by each step, [steps]."""
         sizes = np.bincount(self.samples.owner, minlength=len(self.samples.times_ms))

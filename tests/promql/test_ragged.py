@@ -26,6 +26,7 @@ QUERIES = [
         "timestamp(x)",
     ),
     *("last_over_time(x[9s])", "first_over_time(x[9s])", "sum_over_time(x[20s])", "avg_over_time(x[8s])"),
+    *("count_over_time(x[9s])", "present_over_time(x[2s])", "sum_over_time(x[7s])"),
     *("max_over_time(x[20s])", "quantile_over_time(0.3, x[20s])", "changes(x[30s])", "deriv(x[20s])"),
     *(
         "sum by (c) (rate(x[20s]))",
@@ -85,6 +86,20 @@ def in_any_order(result: Result) -> list[Any]:
     """The series of an instant vector, whose order nobody promises."""
     series: Any = result.to_prometheus()["result"]
     return sorted(series, key=lambda one: sorted(one["metric"].items()))
+
+
+@pytest.mark.parametrize("wild", [1e308, float("inf"), float("-inf"), -1e17])
+def test_sums_that_plain_additions_do_not_prove(wild: float) -> None:
+    """Sums and means of ragged windows are those of flat ones where numbers overflow or all but cancel."""
+    store = filled(3, resets=False)
+    columns = store.index.ids([{"__name__": "x", "i": "wild", "c": "0"}])
+    values = np.resize([wild, 1.5, wild if np.isinf(wild) or wild > 0 else -wild, 0.25], (120, 1))
+    store.table("wild").append_rows(STEP_MS * np.arange(1, 121) + 17, columns, values)
+    fast, plain = Engine(store), Engine(Plain(store))
+    for query in ("sum_over_time(x[20s])", "avg_over_time(x[8s])", "avg_over_time(x[3s])"):
+        fast.range(query, 20.0, 80.0, 4.0)
+        found, expected = (engine.range(query, 20.0, 80.0, 4.0) for engine in (fast, plain))
+        assert found.to_prometheus() == expected.to_prometheus(), query
 
 
 def test_the_ragged_form_is_what_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
