@@ -157,7 +157,7 @@ class ConfiguredTransport(httpx.AsyncBaseTransport):
             )
         except ImportError:
             raise httpx.ProxyError(
-                "SOCKS proxies need the extra `socks` (pip install 'pyscrape[socks]')"
+                "SOCKS proxies need the extra `socks` (pip install 'httpx[socks]')"
             ) from None
         except (ValueError, httpx.InvalidURL) as error:
             raise httpx.ProxyError(f"invalid proxy: {error}") from None

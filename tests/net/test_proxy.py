@@ -113,7 +113,7 @@ async def test_socks_proxies_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "socksio", None)
     reason, text = await failure({"proxy_url": "socks5://127.0.0.1:1"}, "http://target.test/metrics")
     assert reason == "proxy"
-    assert "pip install 'pyscrape[socks]'" in text
+    assert "pip install 'httpx[socks]'" in text
 
 
 async def test_headers_of_connect_go_with_connect_only() -> None:
