@@ -1,5 +1,6 @@
 """A discovery from outside: the documentation's own example, found by its entry point, checked, decoded and run."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
@@ -13,6 +14,7 @@ from pyscrape.config import check_text, parse_config
 from pyscrape.discovery import plugins
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.discovery.make import make_discoverer, supported
+from pyscrape.discovery.manager import DiscoveryManager, WantedJob
 from pyscrape.discovery.refresh import RefreshDiscoverer
 
 
@@ -48,7 +50,7 @@ async def test_the_documented_example(
     (settings,) = config.scrape_configs[0].discoveries()
     assert settings.refresh_interval.seconds == 30  # type: ignore[attr-defined]
     assert supported(settings)
-    discoverer = make_discoverer(settings)
+    discoverer = example.PLUGIN.discoverer(settings)
     assert isinstance(discoverer, RefreshDiscoverer)
     updates: list[Sequence[TargetGroup]] = []
     await discoverer.refresh(updates.append)
@@ -67,6 +69,42 @@ async def test_the_documented_example(
     again = parse_config(JOB.format(file="inventory.csv", more="refresh_interval: 30s"), str(tmp_path))
     other = parse_config(JOB.format(file="other.csv", more="refresh_interval: 30s"), str(tmp_path))
     assert again.scrape_configs == config.scrape_configs != other.scrape_configs
+
+
+async def test_what_is_no_group_of_texts_is_its_own_failure(
+    example: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The discovery is said to fail and tried again; nobody else is handed what it found."""
+    # A row with more columns than there are names has a list under the name None.
+    (tmp_path / "inventory.csv").write_text("address,rack\na:1\nb:2,r2,r3\n")
+    config = parse_config(JOB.format(file="inventory.csv", more=""), str(tmp_path))
+    handed: list[Sequence[TargetGroup]] = []
+    manager = DiscoveryManager(make_discoverer, lambda job, groups: handed.append(groups))
+    manager.apply({"inventory": WantedJob((), tuple(config.scrape_configs[0].discoveries()))})
+    while not caplog.messages:
+        await asyncio.sleep(0)
+    [(_, status, targets)] = manager.status()
+    assert caplog.messages == ["Discovery failed, it starts again"]
+    assert (status.state, targets) == ("failing", 0)
+    assert "the label '__meta_csv_None' of a target is ['r3'], which is no text" in status.last_error
+    await manager.stop()
+    assert [group for groups in handed for group in groups] == []
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ({"targets": ["a:1"]}, "{'targets': ['a:1']} is no TargetGroup"),
+        (TargetGroup("s", ({"port": 9100},)), "target group 's': the label 'port' of a target is 9100"),  # type: ignore[dict-item]
+        (TargetGroup("s", (), {"": None}), "target group 's': the label '' of a target is None"),  # type: ignore[dict-item]
+        (TargetGroup("s", (), {None: "x"}), "target group 's': the label None of a target is 'x'"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_a_plugin_may_not_find(group: TargetGroup, said: str) -> None:
+    good = TargetGroup("good", ({"__address__": "a:1"},), {"a": "b"})
+    assert plugins.checked(iter([good])) == [good]
+    with pytest.raises(TypeError, match=re.escape(said)):
+        plugins.checked([good, group])
 
 
 def test_its_mistakes_are_found_at_their_place(example: ModuleType) -> None:
