@@ -77,12 +77,12 @@ def serve(flags: Flags) -> int:
     except ValueError as error:
         logger.error(str(error))
         return 2
-    path = config_path(flags)
-    loaded = _start_from(path, "config.file", lambda: load(flags))
-    security = _start_from(
-        flags.text("web.config.file"), "web.config.file", lambda: web_security(flags.text("web.config.file"))
-    )
-    if loaded is None or security is None:
+    web_config = flags.text("web.config.file")
+    security = _start_from(web_config, "web.config.file", lambda: web_security(web_config))
+    if security is None:
+        return 2
+    loaded = _start_from(config_path(flags), "config.file", lambda: load(flags))
+    if loaded is None:
         return 2
     try:
         sockets = bind(addresses)

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyscrape.app.flags import Flags
+from pyscrape.app.web_config import read_web_settings
 from pyscrape.model.regex import RegexError, compile_re2
 from pyscrape.web.services import WebOptions
 
@@ -59,10 +60,18 @@ def own_address(flags: Flags) -> str:
 
 
 def default_config(flags: Flags) -> str:
-    """The configuration of a run that was given none: it scrapes itself."""
+    """The configuration of a run that was given none: it scrapes itself.
+
+    Raises:
+        ConfigError, OSError: as `read_web_settings`, which says whether it answers by TLS.
+    """
+    web_config = flags.text("web.config.file")
+    secure = web_config and read_web_settings(web_config).tls_server_config is not None
+    # Its certificate is for the name that others know it by.
+    scheme = "    scheme: https\n    tls_config: {insecure_skip_verify: true}\n" if secure else ""
     return (
         "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n"
-        f"    metrics_path: {json.dumps(f'{route_prefix(flags)}/metrics')}\n"
+        f"    metrics_path: {json.dumps(f'{route_prefix(flags)}/metrics')}\n{scheme}"
         f"    static_configs:\n      - targets: ['{own_address(flags)}']\n"
     )
 

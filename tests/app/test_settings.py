@@ -34,6 +34,16 @@ def test_without_a_configuration_it_scrapes_itself_where_its_metrics_are(
     flags = Flags(given)
     (job,) = load(flags).config.scrape_configs
     assert job.metrics_path == path == f"{web_options(flags).prefix}/metrics"
+    assert job.scheme == "http"
+
+
+def test_it_scrapes_itself_by_tls_where_it_answers_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("web.yml").write_text("tls_server_config: {cert_file: a.crt, key_file: a.key}\n")
+    (job,) = load(Flags({"web.config.file": "web.yml"})).config.scrape_configs
+    assert (job.scheme, job.http.tls_config.insecure_skip_verify) == ("https", True)
 
 
 def test_how_long_samples_are_kept() -> None:
