@@ -1,8 +1,12 @@
 """The public surface: every name is there and says what it is, and the examples in docstrings are true."""
 
+import ast
+import contextlib
 import doctest
+import enum
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -59,6 +63,43 @@ def test_public_names_are_documented(module: str, name: str) -> None:
     assert own_doc(value)
     if inspect.isclass(value):
         assert not [method for method, function in public_methods(value) if not own_doc(function)]
+
+
+def raised(function: object) -> set[str]:
+    """Names of the exceptions that a function raises itself."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))  # type: ignore[arg-type]  # a function
+    raises = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc is not None]
+    named = [ast.unparse(one.func if isinstance(one, ast.Call) else one) for one in raises]
+    return {name.rpartition(".")[2] for name in named if name[0].isupper()}
+
+
+@pytest.mark.parametrize(("module", "name"), list(public_names()))
+def test_what_public_functions_raise_is_said(module: str, name: str) -> None:
+    """By the function, or by its class where it is the constructor or a method."""
+    value = inspect.unwrap(getattr(import_module(module), name))
+    if not inspect.isclass(value):
+        functions = [value] if inspect.isfunction(value) else []
+    else:
+        own = vars(value).get("__init__")
+        functions = [*([own] if inspect.isfunction(own) else []), *(f for _, f in public_methods(value))]
+        # What dataclasses and structs write has no source, and raises nothing of its own.
+        functions = [one for one in functions if inspect.getsourcefile(one) not in {None, "<string>"}]
+    silent = {
+        (one.__qualname__, error)
+        for one in functions
+        for error in raised(one)
+        if error not in (inspect.getdoc(one) or "") + (inspect.getdoc(value) or "")
+    }
+    assert silent == set()
+
+
+@pytest.mark.parametrize(("module", "name"), list(public_names()))
+def test_no_signature_shows_the_environment(module: str, name: str) -> None:
+    """What stands in a signature stands in `help()`, in the generated pages of others and in their logs."""
+    value = getattr(import_module(module), name)
+    if callable(value) and not isinstance(value, enum.EnumType):
+        with contextlib.suppress(ValueError, TypeError):  # some types have none
+            assert "environ(" not in str(inspect.signature(value))
 
 
 @pytest.mark.parametrize("module", list(CONTRACT))

@@ -198,20 +198,20 @@ class Clusters:
     """All API servers that discoveries talk to; those with equal settings are one.
 
     One that nobody asks any more is forgotten with its connections: whoever comes back reads a kubeconfig anew.
-    `service_account` and `environment` say where a process in a cluster learns who it is.
+    `service_account` and `environment` (by default the process') say where a process in a cluster learns who it is.
     """
 
     def __init__(
         self,
         *,
         service_account: Path = SERVICE_ACCOUNT,
-        environment: Mapping[str, str] = os.environ,
+        environment: Mapping[str, str] | None = None,
         open_streams: OpenStreams = streams_of,
         linger_s: float = LINGER_S,
     ) -> None:
         self.service_account = service_account
         self.stats = KubernetesStats()
-        self._environment = environment
+        self._environment = os.environ if environment is None else environment
         self._open_streams = open_streams
         self._linger_s = linger_s
         self._clusters: list[tuple[tuple[object, ...], Cluster]] = []
