@@ -23,7 +23,10 @@ class TargetGroup:
 
 @dataclass(slots=True)
 class DiscoveryStatus:
-    """How one discoverer is doing; times are unix seconds, None = never."""
+    """How one discoverer is doing; times are unix seconds, None = never.
+
+    `state`: "starting" until it has found everything once, then "running", or "failing" while its last look did.
+    """
 
     kind: str
     state: str = "starting"

@@ -218,7 +218,7 @@ class KubernetesDiscoverer:
                     logger.error(
                         "Kubernetes discovery cannot start: %s", error, extra={"role": self._role.name}
                     )
-                self.status.state, self.status.last_error = "failed", str(error)
+                self.status.state, self.status.last_error = "failing", str(error)
                 self.status.advice = NO_WAY
                 await asyncio.sleep(backoff.next_s(403))
 
@@ -288,7 +288,9 @@ class KubernetesDiscoverer:
         reflectors = list(self._by_reflector)
         failing = [reflector for reflector in reflectors if reflector.status.error is not None]
         status = self.status
-        status.state = "failed" if failing else "running" if all(r.synced for r in reflectors) else "starting"
+        status.state = (
+            "failing" if failing else "running" if all(r.synced for r in reflectors) else "starting"
+        )
         heard = [
             s for r in reflectors for s in (r.status.last_list_s, r.status.last_event_s) if s is not None
         ]

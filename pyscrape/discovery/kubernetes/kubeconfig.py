@@ -7,6 +7,7 @@ files and runs plugins; both block, so they run in a thread.
 import asyncio
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from pyscrape.discovery.kubernetes.cluster import Access, ClusterError
 from pyscrape.net.settings import HTTPClientConfig, TLSConfig
@@ -23,7 +24,12 @@ class _Loaded:
         from kubernetes import client, config
 
         self.configuration = client.Configuration()
-        config.load_kube_config(path, client_configuration=self.configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        try:
+            config.load_kube_config(path, client_configuration=self.configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        except config.ConfigException as error:
+            if not Path(path).exists():  # which the package calls an invalid file
+                raise FileNotFoundError("no such file or directory") from error
+            raise
 
     def authorization(self) -> str:
         """The header's value, empty if the file has neither token nor plugin nor user."""

@@ -161,7 +161,7 @@ async def test_outside_of_a_cluster_it_says_what_is_missing() -> None:
     async with discovering("", clusters) as found:
         await eventually(lambda: found.discovery.status.last_error != "")
         assert "outside of a cluster set api_server or kubeconfig_file" in found.discovery.status.last_error
-        assert found.discovery.status.state == "failed"
+        assert found.discovery.status.state == "failing"
 
 
 @pytest.mark.parametrize("pretty", [False, True])

@@ -31,7 +31,7 @@ async def test_killed_server_and_changes_meanwhile() -> None:
         await server.kill()
         server.delete("Pod", "b", "default")
         server.apply(pod("d"))
-        await eventually(lambda: found.discovery.status.state == "failed")
+        await eventually(lambda: found.discovery.status.state == "failing")
         assert found.names == {"a", "b", "c"}, "targets are kept through an outage"
         await asyncio.sleep(0.5)
         assert found.names == {"a", "b", "c"}
@@ -270,7 +270,7 @@ async def test_rights_are_withdrawn_and_given_back(tmp_path: Path, caplog: pytes
         server.rules[USER] = []
         server.cut()
         await eventually(lambda: found.discovery.status.advice != "")
-        assert found.discovery.status.state == "failed"
+        assert found.discovery.status.state == "failing"
         assert found.discovery.status.advice == (
             f"{USER} lacks a right. Add this rule to a ClusterRole that is bound to it:\n"
             '- apiGroups: [""]\n'
@@ -396,7 +396,7 @@ async def test_a_fault_in_a_reflector_is_told_and_does_not_end_it(caplog: pytest
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Watch, "feed", broken)
             server.apply(pod("d"))
-            await eventually(lambda: found.discovery.status.state == "failed")
+            await eventually(lambda: found.discovery.status.state == "failing")
         assert Watch.feed is feed
         assert "no such thing" in found.discovery.status.last_error
         assert found.names == {"a", "b", "c"}

@@ -93,8 +93,10 @@ async def test_certificate_that_is_not_trusted(server: FakeKubernetes, tmp_path:
 
 
 async def test_file_that_is_not_there(tmp_path: Path) -> None:
-    async with discovering("", Clusters(environment={}), kubeconfig_file=str(tmp_path / "none")) as found:
-        await eventually(lambda: "unable to load kubeconfig" in found.discovery.status.last_error)
+    path = str(tmp_path / "none")
+    said = f"unable to load kubeconfig {path}: no such file or directory"
+    async with discovering("", Clusters(environment={}), kubeconfig_file=path) as found:
+        await eventually(lambda: said in found.discovery.status.last_error)
 
 
 async def test_a_plugin_that_fails_for_a_while(
