@@ -6,6 +6,7 @@ how much was written, and refuse invalid labels, which 1.0 passes over.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from pyscrape.store.journal import NotDurableError
 from pyscrape.web.answers import Answer, text
 from pyscrape.web.routes import Call, Mount
 from pyscrape.web.services import Services
+
+logger = logging.getLogger("pyscrape.web")
 
 MOST_BODY_BYTES = 32 << 20
 SLICE_BYTES = 1 << 18
@@ -42,6 +45,7 @@ class WriteApi:
         self._services = services
         self._receiver = Receiver(services.store)
         self._turn = asyncio.Lock()
+        self._histograms_came = False
 
     def mounts(self) -> list[Mount]:
         return [Mount("/api/v1/write", self.write, ("POST",), most_body_bytes=MOST_BODY_BYTES)]
@@ -87,6 +91,9 @@ class WriteApi:
         for piece in await asyncio.to_thread(pieces, body) if long else pieces(body):
             found = self._receiver.append(piece, now_ms)
             outcome.written += found.written
+            if found.unsupported and not self._histograms_came:
+                self._histograms_came = True
+                logger.warning("Remote write brings native histograms, which are not supported and not kept")
             if found.error:
                 outcome.errors.append(found.error)
             if found.invalid_series and message == PROTOBUF_V2:

@@ -110,6 +110,18 @@ async def test_2_0_says_how_much_was_written() -> None:
         )
 
 
+async def test_histograms_are_said_once_not_to_be_kept(caplog: pytest.LogCaptureFixture) -> None:
+    sample = encode([({"__name__": "m"}, [NOW_MS], [1.0])])
+    # The series with one more field: a histogram with a count.
+    with_histogram = bytes([sample[0], sample[1] + 4]) + sample[2:] + b"\x22\x02\x10\x01"
+    async with client_of(make_services(Store(), enable_receiver=True)) as client:
+        assert await write(client, sample) == (204, "")
+        assert caplog.messages == []
+        for _ in range(2):
+            assert await write(client, with_histogram) == (204, "")
+    assert caplog.messages == ["Remote write brings native histograms, which are not supported and not kept"]
+
+
 async def test_messages_that_are_not_accepted() -> None:
     only_1 = make_services(Store(), enable_receiver=True, accepted_messages=("prometheus.WriteRequest",))
     async with client_of(only_1) as client:
