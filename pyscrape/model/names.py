@@ -17,8 +17,6 @@ EscapingScheme = Literal["allow-utf-8", "underscores", "dots", "values"]
 _LEGACY_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LEGACY_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NOT_IN_LABEL = re.compile(r"[^a-zA-Z0-9_]")
-_NOT_IN_METRIC = re.compile(r"[^a-zA-Z0-9_:]")
-_NOT_AT_LABEL_START = re.compile(r"^[^a-zA-Z_]")
 _MAX_RUNE = 0x10FFFF
 _MAX_HEX_DIGITS = 6
 _SHORT_ESCAPES = {
@@ -67,16 +65,6 @@ def sanitize_label_name(name: str) -> str:
     'app_kubernetes_io_name'
     """
     return _NOT_IN_LABEL.sub("_", name)
-
-
-def sanitize_full_label_name(name: str) -> str:
-    """As `sanitize_label_name`, and a leading digit becomes an underscore too; an empty name becomes one."""
-    return _NOT_AT_LABEL_START.sub("_", sanitize_label_name(name)) or "_"
-
-
-def sanitize_metric_name(name: str) -> str:
-    """Every character that a legacy metric name may not hold becomes an underscore."""
-    return _NOT_IN_METRIC.sub("_", name)
 
 
 def escape_name(name: str, scheme: EscapingScheme) -> str:

@@ -36,8 +36,3 @@ def bits_of_float(value: float) -> int:
 STALE = float_of_bits(STALE_BITS)
 NAN = float_of_bits(NAN_BITS)
 ABSENT = float_of_bits(ABSENT_BITS)
-
-
-def is_stale(value: float) -> bool:
-    """Whether `value` is the staleness marker (`==` cannot tell: NaN differs from itself)."""
-    return value != value and bits_of_float(value) == STALE_BITS

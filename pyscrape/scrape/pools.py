@@ -94,22 +94,22 @@ class ScrapePools:
         await self._started.wait()
         for log in self._logs.values():
             log.reopen()
-        jobs = {config.job_name: self._make_job(config) for config in configs}
+        wanted = {config.job_name: config for config in configs}
         async with self._lock:
             around = self._with_seed(external_labels or {})
-            for name in [name for name in self.pools if name not in jobs]:
+            for name in [name for name in self.pools if name not in wanted]:
                 self.pools.pop(name).close(mark=True)
-            for name, job in jobs.items():
+            for name, config in wanted.items():
                 given = (groups or {}).get(name)
                 pool = self.pools.get(name)
                 if pool is None:
-                    pool = self.pools[name] = Pool(job, self._store, around)
+                    pool = self.pools[name] = Pool(self._make_job(config), self._store, around)
                     self.stats.prometheus_target_scrape_pools_total += 1
                     if given is not None:
                         await pool.sync(given)
-                elif pool.job.config != job.config:
+                elif pool.job.config != config:
                     self.stats.prometheus_target_scrape_pool_reloads_total += 1
-                    await pool.reload(job, given)
+                    await pool.reload(self._make_job(config), given)
                 elif given is not None:
                     await pool.sync(given)
             self._close_unused_logs()

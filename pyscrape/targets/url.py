@@ -32,7 +32,8 @@ def target_url(labels: Mapping[str, str], params: Mapping[str, Sequence[str]]) -
 
 @lru_cache(maxsize=1024)  # the targets of a job share their path
 def _escaped_path(path: str) -> str:
-    escaped = quote(path, safe=_PATH_SAFE)
+    # Go leaves a path alone that is nothing but a star, as `OPTIONS *` has it.
+    escaped = path if path == "*" else quote(path, safe=_PATH_SAFE)
     return "/" + escaped if escaped and not escaped.startswith("/") else escaped
 
 

@@ -60,7 +60,6 @@ class TargetsApi:
         pools = self._pools(call.params.first("scrapePool"))
         active: list[object] = []
         dropped: list[object] = []
-        counts: dict[str, int] = {}
         failed: list[object] = []
         if state in {"", "any", "active"}:
             active = [self._active(name, loop) for name, pool in pools for loop in list(pool.loops.values())]
@@ -116,16 +115,16 @@ class TargetsApi:
 
     def drops(self, call: Call) -> Answer:
         """How many targets each rule of each job dropped."""
-        rows = []
+        found = []
         for name, pool in self._pools(call.params.first("scrapePool")):
             rules = pool.job.config.relabel_configs
             for (index, reason), count in Counter((t.rule_index, t.reason) for t in pool.dropped).items():
                 rule = rules[index] if index is not None else None
                 place = {"line": rule.line, "file": rule.file} if rule is not None else {}
-                rows.append(
+                found.append(
                     {"scrapePool": name, "ruleIndex": index, "reason": reason, "count": count, **place}
                 )
-        return success(rows)
+        return success(found)
 
     def relabel_steps(self, call: Call) -> Answer:
         """What each rule of a job makes of the given labels; ends at the first drop."""
@@ -182,20 +181,20 @@ class TargetsApi:
         limit = _count(call.params, "limit")
         metric = call.params.first("metric")
         matchers = _matchers(call.params.first("match_target"))
-        rows: list[dict[str, object]] = []
+        shown: list[dict[str, object]] = []
         for _, pool in self._pools():
             for loop in list(pool.loops.values()):
                 labels = loop.target.labels
                 if not all(m.matches(labels.get(m.name, "")) for m in matchers):
                     continue
-                if limit >= 0 and len(rows) >= limit:
-                    return success(rows)  # a target is shown whole, as in Prometheus
+                if limit >= 0 and len(shown) >= limit:
+                    return success(shown)  # a target is shown whole, as in Prometheus
                 for family, known in loop.metadata.families().items():
                     if not metric or family == metric:
                         named = {} if metric else {"metric": family}
                         described = {"type": known.type, "help": known.help, "unit": known.unit}
-                        rows.append({"target": dict(labels), **named, **described})
-        return success(rows)
+                        shown.append({"target": dict(labels), **named, **described})
+        return success(shown)
 
     def metadata(self, call: Call) -> Answer:
         limit = _count(call.params, "limit")

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pyscrape.model.value import is_stale
 from pyscrape.promql import ast, parse_expr
 from pyscrape.promql.format import format_float
 from pyscrape.promql.signatures import ValueType
+from tests.helpers.values import is_stale
 
 NAME = "__name__"
 Labels = tuple[tuple[str, str], ...]

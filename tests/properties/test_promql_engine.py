@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyscrape.model.value import STALE, STALE_BITS, is_stale
+from pyscrape.model.value import STALE, STALE_BITS
 from pyscrape.promql import Engine, QueryError, QueryParseError, parse_expr
 from pyscrape.promql.cursor import MAX_DEPTH
 from pyscrape.promql.result import ResultType
 from pyscrape.store import Store
 from tests.helpers.examples import examples
 from tests.helpers.slow_engine import Failure, Labels, SlowEngine
+from tests.helpers.values import is_stale
 
 START_MS, END_MS, STEP_MS = 60_000, 420_000, 25_000
 LOOKBACK_MS = 70_000

@@ -127,6 +127,8 @@ def test_a_dropped_target_says_by_which_rule() -> None:
     [
         ({"__metrics_path__": "/a b?c=d%20"}, "http://h:1/a%20b%3Fc=d%2520"),
         ({"__metrics_path__": "no/slash"}, "http://h:1/no/slash"),
+        ({"__metrics_path__": "*"}, "http://h:1/*"),
+        ({"__metrics_path__": "/a*b"}, "http://h:1/a%2Ab"),
         (
             {"__metrics_path__": "/m", "__param_q": "a b&c", "__param_a": "ü"},
             "http://h:1/m?a=%C3%BC&q=a+b%26c",

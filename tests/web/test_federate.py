@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from pyscrape.exposition import parse
 from pyscrape.exposition.write import Family, Sample, write_text
-from pyscrape.model.value import STALE, is_stale
+from pyscrape.model.value import STALE
 from pyscrape.store import Store
 from pyscrape.web.federate import Lines, add_lines, page
+from tests.helpers.values import is_stale
 
 NAMES = st.sampled_from(["job", "instance", "zone", "c d", "zz"])
 VALUES = st.text(st.sampled_from(list('a"\\\\\nü')), min_size=1, max_size=4)
