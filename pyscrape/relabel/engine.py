@@ -4,7 +4,7 @@ The plain way is Prometheus' own, order of labels included, and is what explanat
 (`plans`) is held to by a property test. A rule whose regular expression needs too long raises RelabelTimeout.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pyscrape.model.names import ValidationScheme, valid_label_name
@@ -44,7 +44,7 @@ class Memo(dict[str, T]):
         return made
 
 
-class Labels:
+class LabelsBuilder:
     """A label set under change, in the order in which Prometheus walks it.
 
     The base labels sorted by name, then those that were set, in the order of their first setting. The order decides
@@ -209,35 +209,35 @@ _CONVERSIONS: dict[str, Callable[[CompiledRule, str], str]] = {
 # -- the actions: each changes the labels, or says False to drop them
 
 
-def _replace(rule: CompiledRule, labels: Labels) -> bool:
+def _replace(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     change = rule.replaced(rule.joined(labels.get))
     if change is not None:
         labels.set(*change)
     return True
 
 
-def _keep(rule: CompiledRule, labels: Labels) -> bool:
+def _keep(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     return rule.matches(rule.joined(labels.get))
 
 
-def _drop(rule: CompiledRule, labels: Labels) -> bool:
+def _drop(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     return not rule.matches(rule.joined(labels.get))
 
 
-def _keepequal(rule: CompiledRule, labels: Labels) -> bool:
+def _keepequal(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     return labels.get(rule.rule.target_label) == rule.joined(labels.get)
 
 
-def _dropequal(rule: CompiledRule, labels: Labels) -> bool:
+def _dropequal(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     return labels.get(rule.rule.target_label) != rule.joined(labels.get)
 
 
-def _convert(rule: CompiledRule, labels: Labels) -> bool:
+def _convert(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     labels.set(rule.rule.target_label, rule.converted(rule.joined(labels.get)))
     return True
 
 
-def _labelmap(rule: CompiledRule, labels: Labels) -> bool:
+def _labelmap(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     for name, value in tuple(labels.map.items()):
         further = rule.renamed(name)
         if further is not None:
@@ -245,21 +245,21 @@ def _labelmap(rule: CompiledRule, labels: Labels) -> bool:
     return True
 
 
-def _labeldrop(rule: CompiledRule, labels: Labels) -> bool:
+def _labeldrop(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     for name in tuple(labels.map):
         if rule.matches(name):
             labels.remove(name)
     return True
 
 
-def _labelkeep(rule: CompiledRule, labels: Labels) -> bool:
+def _labelkeep(rule: CompiledRule, labels: LabelsBuilder) -> bool:
     for name in tuple(labels.map):
         if not rule.matches(name):
             labels.remove(name)
     return True
 
 
-ACTIONS: dict[str, Callable[[CompiledRule, Labels], bool]] = {
+ACTIONS: dict[str, Callable[[CompiledRule, LabelsBuilder], bool]] = {
     "replace": _replace,
     "keep": _keep,
     "drop": _drop,
@@ -274,9 +274,27 @@ ACTIONS: dict[str, Callable[[CompiledRule, Labels], bool]] = {
 }
 
 
+def walk(
+    rules: Iterable[CompiledRule], labels: Mapping[str, str]
+) -> Iterator[tuple[CompiledRule, dict[str, str], dict[str, str] | None]]:
+    """Each rule with the labels before and after it, for those who explain; None, after the last, is dropped.
+
+    The labels after a rule are those before the next, the same dict.
+    """
+    changed = LabelsBuilder(labels)
+    before = dict(changed.map)
+    for rule in rules:
+        if not ACTIONS[rule.action](rule, changed):
+            yield rule, before, None
+            return
+        after = dict(changed.map)
+        yield rule, before, after
+        before = after
+
+
 def apply_plainly(rules: Iterable[CompiledRule], labels: Mapping[str, str]) -> dict[str, str] | None:
     """What `rules` make of `labels`, None where they are dropped; the input is untouched."""
-    changed = Labels(labels)
+    changed = LabelsBuilder(labels)
     for rule in rules:
         if not ACTIONS[rule.action](rule, changed):
             return None

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pyscrape.model.labels import format_labels
 from pyscrape.model.names import quoted
-from pyscrape.model.regex import Pattern
-from pyscrape.relabel.engine import ACTIONS, CompiledRule, Labels, rule_place
+from pyscrape.relabel.engine import CompiledRule, rule_place, walk
 from pyscrape.relabel.load import as_rules
+from pyscrape.relabel.near_miss import near_miss
 from pyscrape.relabel.plans import Rules
 
 if TYPE_CHECKING:
@@ -138,15 +138,9 @@ def explain(labels: Mapping[str, str], rules: "Rules | Iterable[Rule]") -> Expla
     Raises:
         RelabelTimeout: a regular expression took too long.
     """
-    changed = Labels(labels)
-    steps: list[Step] = []
-    for rule in as_rules(rules).compiled:
-        before = dict(changed.map)
-        kept = ACTIONS[rule.action](rule, changed)
-        steps.append(_step(rule, before, dict(changed.map) if kept else None))
-        if not kept:
-            return Explanation(dict(labels), None, tuple(steps))
-    return Explanation(dict(labels), changed.map, tuple(steps))
+    steps = tuple(_step(*walked) for walked in walk(as_rules(rules).compiled, labels))
+    end = steps[-1].after if steps else {name: value for name, value in labels.items() if value}
+    return Explanation(dict(labels), None if end is None else dict(end), steps)
 
 
 def _step(rule: CompiledRule, before: dict[str, str], after: dict[str, str] | None) -> Step:
@@ -322,65 +316,6 @@ def _code(text: str) -> str:
 def _list(items: Iterable[str]) -> str:
     found = list(items)
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}" if found else ""
-
-
-# -- near misses
-
-
-def near_miss(pattern: Pattern, value: str) -> str:
-    """What a value that does not match came nearest to, "" where nothing did.
-
-    >>> from pyscrape.model.regex import compile_re2
-    >>> near_miss(compile_re2("svc-a|web"), "svc-b")
-    'the nearest it takes is "svc-a", with "a" where the value has "b"'
-    >>> near_miss(compile_re2("[0-9]+"), "80a")
-    'it fits up to "80", but "a" cannot follow'
-    """
-    if not value:
-        return ""
-    if value.strip() != value and pattern.matches(value.strip()):
-        return "it would match without the white space around it"
-    if pattern.alternatives is not None:
-        return _nearest_text(pattern.alternatives, value)
-    from pyscrape.model.regex_linear import stops_at  # the rest of this module does without
-
-    end = stops_at(pattern.pattern, value)
-    if end is None:
-        return ""
-    if end == len(value):
-        return "it fits, but ends too early"
-    if end == 0:
-        return f"it cannot begin with {quoted(value[0])}"
-    return f"it fits up to {quoted(value[:end])}, but {quoted(value[end])} cannot follow"
-
-
-def _nearest_text(texts: tuple[str, ...], value: str) -> str:
-    for text in texts:
-        if text.lower() == value.lower():
-            return f"{quoted(text)} differs from it in case only"
-    best = max(texts, key=lambda text: _common_start(text, value) + _common_end(text, value), default="")
-    start = _common_start(best, value)
-    end = min(_common_end(best, value), len(best) - start, len(value) - start)
-    if start + end < max(2, 0.6 * min(len(best), len(value))):
-        return ""
-    wanted, found = best[start : len(best) - end], value[start : len(value) - end]
-    if not wanted:
-        return f"the nearest it takes is {quoted(best)}, without {quoted(found)}"
-    if not found:
-        return f"the nearest it takes is {quoted(best)}, and the value lacks {quoted(wanted)}"
-    return (
-        f"the nearest it takes is {quoted(best)}, with {quoted(wanted)} where the value has {quoted(found)}"
-    )
-
-
-def _common_start(left: str, right: str) -> int:
-    return next(
-        (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
-    )
-
-
-def _common_end(left: str, right: str) -> int:
-    return _common_start(left[::-1], right[::-1])
 
 
 # -- how a rule reads

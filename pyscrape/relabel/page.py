@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.names import quoted
-from pyscrape.relabel.engine import ACTIONS, CompiledRule, Labels
+from pyscrape.relabel.engine import CompiledRule, walk
 from pyscrape.relabel.explanation import describe_rule, rule_fields
 from pyscrape.relabel.load import as_rules
 from pyscrape.relabel.plans import Rules
@@ -128,7 +128,9 @@ def relabel_page(series: Iterable[Mapping[str, str]], rules: "Rules | Iterable[R
         text = series_text(labels)
         report.series_before += 1
         report.bytes_before += len(text.encode())
-        result = _through(labels, compiled, report.rules)
+        result: dict[str, str] | None = {name: value for name, value in labels.items() if value}
+        for rule_report, (_, before, result) in zip(report.rules, walk(compiled, labels), strict=False):
+            rule_report.count(before, result)
         if result is None:
             continue
         report.kept.append(result)
@@ -139,16 +141,3 @@ def relabel_page(series: Iterable[Mapping[str, str]], rules: "Rules | Iterable[R
             report.nameless.append(text)
     report.collisions = {after: texts for after, texts in made.items() if len(texts) > 1}
     return report
-
-
-def _through(
-    labels: Mapping[str, str], rules: Sequence[CompiledRule], reports: Sequence[RuleReport]
-) -> dict[str, str] | None:
-    changed = Labels(labels)
-    for rule, report in zip(rules, reports, strict=True):
-        before = dict(changed.map)
-        kept = ACTIONS[rule.action](rule, changed)
-        report.count(before, changed.map if kept else None)
-        if not kept:
-            return None
-    return changed.map

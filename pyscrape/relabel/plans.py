@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from pyscrape.model.names import ValidationScheme, valid_label_name
 from pyscrape.relabel import steps
-from pyscrape.relabel.engine import CompiledRule, Memo, RelabelTimeout, apply_plainly
+from pyscrape.relabel.engine import ACTIONS, CompiledRule, LabelsBuilder, Memo, RelabelTimeout, apply_plainly
 from pyscrape.relabel.steps import Copy, Filter, Step, value_reader
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ class RuleRunner:
         quick = rule.pattern.engine != "guarded"
         # Several labels joined seldom give the same text twice, and a set of texts is a memory already.
         forget = quick and (len(rule.sources) > 1 or rule.pattern.alternatives is not None)
-        self.matches = remembering(rule.matches, forget)
-        self.conversion = remembering(rule.converted, len(rule.sources) > 1)
-        self.replacement = remembering(rule.replacer(), forget)
-        self.change = remembering(rule.replaced, forget)
-        self.rename = remembering(rule.renamed, False)
+        self.matches = _remembering(rule.matches, forget)
+        self.conversion = _remembering(rule.converted, len(rule.sources) > 1)
+        self.replacement = _remembering(rule.replacer(), forget)
+        self.change = _remembering(rule.replaced, forget)
+        self.rename = _remembering(rule.renamed, False)
 
 
-def remembering(make: Callable[[str], T], forget: bool) -> Callable[[str], T]:
+def _remembering(make: Callable[[str], T], forget: bool) -> Callable[[str], T]:
     """`make`, with its results remembered unless told to `forget` them."""
     return make if forget else Memo(make).__getitem__
 
@@ -290,6 +290,18 @@ class Rules(Sequence["Rule"]):
             if step(changed):
                 return None
         return changed
+
+    def dropped_by(self, labels: Mapping[str, str]) -> int:
+        """Which rule drops these labels, from 0; they are known to be dropped.
+
+        Raises:
+            RelabelTimeout: a regular expression took too long this time.
+        """
+        for index, gate in enumerate(self._gates):
+            if gate(labels):
+                return index
+        changed = LabelsBuilder(labels)
+        return next(rule.index for rule in self.compiled if not ACTIONS[rule.action](rule, changed))
 
     def _plan(self, names: tuple[str, ...]) -> Plan | None:
         """The plan for labels with these names, None where only the plain way will do."""

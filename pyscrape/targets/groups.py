@@ -11,9 +11,7 @@ from typing import Any
 
 from pyscrape.discovery.groups import TargetGroup
 from pyscrape.model.labels import Labels
-from pyscrape.relabel.engine import ACTIONS, RelabelTimeout
-from pyscrape.relabel.engine import Labels as RelabelLabels
-from pyscrape.relabel.plans import Rules
+from pyscrape.relabel.engine import RelabelTimeout
 from pyscrape.targets.populate import (
     TargetError,
     check_times,
@@ -83,7 +81,7 @@ class TargetBuilder:
         try:
             relabeled = self._rules.apply(discovered)
             if relabeled is None:
-                rule = dropping_rule(self._rules, discovered)
+                rule = self._rules.dropped_by(discovered)
                 reason = f"dropped by relabel_configs[{rule}]"
                 return Dropped(discovered, self._job, rule, reason, group.source)
         except RelabelTimeout as error:
@@ -108,12 +106,6 @@ class TargetBuilder:
             source=group.source,
             unix_socket=final.get("__unix_socket__", ""),
         )
-
-
-def dropping_rule(rules: Rules, discovered: Mapping[str, str]) -> int:
-    """Which rule drops these labels, from 0; they are known to be dropped."""
-    labels = RelabelLabels(discovered)
-    return next(rule.index for rule in rules.compiled if not ACTIONS[rule.action](rule, labels))
 
 
 def identity(labels: Mapping[str, str], url: str) -> str:

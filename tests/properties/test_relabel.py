@@ -77,7 +77,10 @@ def test_planned_equals_plain(rules: list[dict[str, Any]], labels: list[dict[str
         expected = apply_plainly(compiled.compiled, one)
         assert relabel(one, compiled) == expected
         assert relabel(MappingProxyType(one), compiled) == expected
-        assert explain(one, compiled).result == expected
+        explanation = explain(one, compiled)
+        assert explanation.result == expected
+        if explanation.dropped_by is not None:
+            assert compiled.dropped_by(one) + 1 == explanation.dropped_by.number
         assert one == before
 
 

@@ -16,7 +16,6 @@ from pyscrape.targets import (
     Target,
     TargetBuilder,
     TargetError,
-    groups,
     populate_labels,
     target_url,
     targets_from_group,
@@ -62,7 +61,7 @@ def test_a_rule_that_takes_too_long_only_when_it_is_asked_for_the_reason(
     def too_long(rules: Rules, _labels: object) -> int:
         raise RelabelTimeout(rules.compiled[0], RegexTimeout("(a+)+", 30))
 
-    monkeypatch.setattr(groups, "dropping_rule", too_long)
+    monkeypatch.setattr(Rules, "dropped_by", too_long)
     built = builder.build(TargetGroup("s", ({"__address__": "a:1"},)))
     assert [failed.error.startswith("relabel rule 1") for failed in built.failed] == [True]
 
