@@ -41,12 +41,13 @@ _LANGUAGE = (
 )
 _EVALUATION = (
     "tests/promql/test_engine.py tests/promql/test_functions.py tests/promql/test_series.py tests/promql/test_topk.py"
-    " tests/promql/test_windows.py tests/conformance/test_promql_evals.py tests/promql/test_explain.py"
+    " tests/promql/test_windows.py tests/promql/test_ragged.py tests/promql/test_plan.py tests/promql/test_frames.py"
+    " tests/conformance/test_promql_evals.py tests/promql/test_explain.py"
     " tests/promql/test_against_slow.py tests/properties/test_promql_engine.py"
     " --deselect tests/properties/test_promql_engine.py::test_the_deepest_query_is_answered"
 )
 _LANGUAGE_MODULES = (
-    *("check", "cursor", "faults", "format", "json", "lexer"),
+    *("check", "cursor", "faults", "json", "lexer"),
     *("literals", "parser", "printer", "selector_parser", "span_parser", "tokens"),
 )
 TESTS: dict[str, str] = {

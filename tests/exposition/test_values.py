@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyscrape.exposition.floats import go_g, go_g_of_any, parse_float, parse_go_float
+from pyscrape.exposition.floats import go_g, go_g_of_any, openmetrics_float, parse_float, parse_go_float
 from pyscrape.exposition.values import decode_clocks, decode_values
 from tests.helpers.examples import examples
 
@@ -39,6 +39,19 @@ def test_bulk_agrees_with_one_by_one(texts: list[str], times: int) -> None:
         decode_values(body, starts, ends).view(np.uint64).tolist()
         == np.array(expected).view(np.uint64).tolist()
     )
+
+
+@pytest.mark.parametrize("before", [b"", b"# a comment as pages begin with\n"])
+def test_zeros_keep_their_sign(before: bytes) -> None:
+    texts = ["-0", "0", "-1"] * 400
+    body, starts, ends = laid_out(texts)
+    found = decode_values(before + body, starts + len(before), ends + len(before))
+    assert [str(value) for value in found[-3:].tolist()] == ["-0.0", "0.0", "-1.0"]
+    assert np.signbit(found).tolist() == [text.startswith("-") for text in texts]
+
+
+def test_openmetrics_zeros_have_no_sign() -> None:
+    assert [openmetrics_float(value) for value in (0.0, -0.0, 1.0, -2.0)] == ["0.0", "0.0", "1.0", "-2.0"]
 
 
 def test_clocks() -> None:

@@ -48,6 +48,7 @@ def test_numbers_print_as_prometheus_prints_them(value: float, plain: str, sampl
         (b"as", 0x1C330FB2D66BE179),
         (b"asd", 0x631C37CE72A97393),
         (b"asdf", 0x415872F599CEA71E),
+        (bytes(range(32)), 0xCBF59C5116FF32B4),
         (b"Call me Ishmael. Some years ago--never mind how long precisely-", 0x02A2E85470D6FD96),
     ],
 )
@@ -130,6 +131,32 @@ def test_two_buckets_that_fall_are_mended() -> None:
     result = Engine(storage).instant("histogram_quantile(0.5, h_bucket)", 0)
     assert result.to_prometheus()["result"] == [{"metric": {}, "value": [0, "0.5"]}]
     assert "needed to be fixed for monotonicity" in result.infos[0]
+
+
+def test_buckets_that_fall_by_a_rounding_error_are_equal_and_not_told() -> None:
+    storage = MemoryStorage()
+    for bound, count in (("1", 1e6), ("2", 1e6 * (1 - 1e-13)), ("+Inf", 1e6)):
+        storage.append({"__name__": "h_bucket", "le": bound}, [0], [count])
+    assert Engine(storage).instant("histogram_quantile(0.5, h_bucket)", 0).infos == []
+
+
+OF_TWO_OR_THREE = [
+    ("deriv(x[2m])", [0, 60], [0, 6], 60, "0.1"),
+    # What lies below 0 is not extrapolated to where it was 0, as a young counter is: (3 - -1) * (30 + 7.5) / 30.
+    ("increase(x[1m])", [0, 15, 30], [-1, 1, 3], 30, "5"),
+    # Between equal samples a counter stands still; it was not reset.
+    ("increase(x[30s] smoothed)", [0, 30, 60], [5, 5, 5], 45, "0"),
+]
+
+
+@pytest.mark.parametrize(("query", "times_s", "values", "at", "expected"), OF_TWO_OR_THREE)
+def test_of_two_or_three_samples(
+    query: str, times_s: list[int], values: list[float], at: float, expected: str
+) -> None:
+    storage = MemoryStorage()
+    storage.append({"__name__": "x"}, [1000 * time for time in times_s], values)
+    [row] = Engine(storage, experimental=True).instant(query, at).to_prometheus()["result"]  # type: ignore[attr-defined]
+    assert row["value"] == [at, expected]
 
 
 @pytest.mark.parametrize(

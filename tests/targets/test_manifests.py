@@ -1,10 +1,12 @@
 """Pasted objects where no job says how they are found: the role that their kinds mean, alone or in lists."""
 
+import re
 from typing import Any
 
 import pytest
 
-from pyscrape.targets.manifests import InputError, guessed_targets
+from pyscrape.config import parse_config
+from pyscrape.targets.manifests import InputError, guessed_targets, object_targets
 
 NODE: dict[str, Any] = {
     "metadata": {"name": "n"},
@@ -49,3 +51,15 @@ def test_other_kinds_are_refused_by_name(manifest: dict[str, Any], kind: str) ->
 def test_an_object_without_a_target_says_so() -> None:
     with pytest.raises(InputError, match="discovery of role pod makes no target of these objects"):
         guessed_targets([{**POD, "status": {}}])
+
+
+JOB = parse_config(
+    "scrape_configs: [{job_name: j, kubernetes_sd_configs: [{role: service}, {role: node}]}]"
+).scrape_configs[0]
+
+
+@pytest.mark.parametrize(("objects", "shown"), [([POD, POD], "Pod"), ([POD, {}], "?, Pod"), ([], "nothing")])
+def test_objects_of_which_a_job_makes_nothing_are_named(objects: list[dict[str, Any]], shown: str) -> None:
+    said = f"discovery of role node, service makes no target of these objects ({shown})"
+    with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+        object_targets(JOB, objects)
