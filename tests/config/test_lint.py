@@ -56,8 +56,11 @@ FOUND = [
     ("unused-hash", "source_labels: [a], modulus: 2, target_label: __tmp_x, action: hashmod", STATIC),
     ("no-op-rule", "source_labels: [a], target_label: a", STATIC),
     ("no-op-rule", "source_labels: [a], regex: x, action: drop\nsource_labels: [a], regex: x, action: drop", STATIC),
+    ("no-op-rule", "source_labels: [a], regex: x, action: drop\nsource_labels: [c], target_label: b\nsource_labels: [a], regex: x, action: drop", STATIC),
     ("probe-address", "source_labels: [__address__], target_label: __param_target", STATIC),
-    ("same-instance", "target_label: instance, replacement: x", STATIC),
+    ("same-instance", "target_label: instance, replacement: x", "static_configs: [{targets: ['a:1', 'b:1']}]"),
+    ("same-instance", "target_label: instance, replacement: x", KUBERNETES),
+    ("same-instance", "target_label: instance, replacement: x\nsource_labels: [a], target_label: __metrics_path__", KUBERNETES),
     ("kubelet-read-only-port", "source_labels: [__address__], regex: '(.*):10250', replacement: '$1:10255', target_label: __address__", STATIC),
 ]  # fmt: skip
 
@@ -96,6 +99,13 @@ FINE = [
     ("source_labels: [a], modulus: 2, target_label: shard, action: hashmod", STATIC),
     ("source_labels: [__address__], target_label: __param_target\ntarget_label: __address__, replacement: 'x:1'", STATIC),
     ("source_labels: [a], target_label: instance", STATIC),
+    ("target_label: instance, replacement: the only one", STATIC),
+    ("target_label: instance, replacement: x", "static_configs: [{targets: ['a:1'], labels: {n: '1'}}, {targets: ['b:1'], labels: {n: '2'}}]"),
+    ("target_label: instance, replacement: x", "http_sd_configs: [{url: 'https://a'}]"),
+    ("target_label: instance, replacement: x\nsource_labels: [__meta_kubernetes_pod_name], target_label: pod", KUBERNETES),
+    ("target_label: instance, replacement: x\nregex: __meta_kubernetes_pod_label_(.+), action: labelmap", KUBERNETES),
+    ("source_labels: [a], regex: x, action: drop\nsource_labels: [b], target_label: a\nsource_labels: [a], regex: x, action: drop", STATIC),
+    ("regex: tmp_a, action: labeldrop\nsource_labels: [b], target_label: tmp_a\nregex: tmp_a, action: labeldrop", STATIC),
 ]  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from pyscrape.config.lint import patterns
 from pyscrape.config.lint.subjects import BY_NAME, Chain, Finding, Link
-from pyscrape.relabel.settings import DEFAULT_REGEX, DEFAULT_REPLACEMENT
+from pyscrape.discovery.settings import DiscoverySettings
+from pyscrape.relabel.settings import DEFAULT_REGEX, DEFAULT_REPLACEMENT, Rule
 
 _ON_TARGETS = {"target", "alertmanager"}
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}]*)\}|(\w+))", re.ASCII)
@@ -256,7 +257,7 @@ def unused_hashes(chain: Chain) -> Iterator[Finding]:
 
 def no_ops(chain: Chain) -> Iterator[Finding]:
     """A label copied to itself; a rule that stands twice."""
-    seen: dict[object, int] = {}
+    seen: dict[Rule, int] = {}
     for link in chain.links:
         rule = link.rule
         if (
@@ -269,11 +270,17 @@ def no_ops(chain: Chain) -> Iterator[Finding]:
                 link.section, f"copies `{rule.target_label}` to itself", "target_label", "delete the rule"
             )
         if rule.action in {"replace", "labelmap"}:
-            continue  # a label may be set again after it was changed
-        what = (rule.action, rule.source_labels, rule.separator, rule.regex, rule.target_label, rule.modulus)
-        if what in seen:
-            yield Finding(link.section, f"the same rule as rule {seen[what]}", "", "delete one of the two")
-        seen.setdefault(what, link.number)
+            # A label may be set again after it was changed, and looked at again, too.
+            target = "" if "$" in rule.target_label else rule.target_label
+            seen = {
+                other: number
+                for other, number in seen.items()
+                if target and other.source_labels and target not in (*other.source_labels, other.target_label)
+            }
+        elif rule in seen:
+            yield Finding(link.section, f"the same rule as rule {seen[rule]}", "", "delete one of the two")
+        else:
+            seen[rule] = link.number
 
 
 def probe_without_address(chain: Chain) -> Iterator[Finding]:
@@ -298,8 +305,8 @@ def probe_without_address(chain: Chain) -> Iterator[Finding]:
 
 
 def same_instance(chain: Chain) -> Iterator[Finding]:
-    """One `instance` (or `__address__`) for every target, unless something else tells them apart."""
-    if chain.kind != "target" or chain.owner is None:
+    """One `instance` for every target, where nothing else is seen to tell them apart."""
+    if chain.kind != "target" or chain.owner is None or _told_apart(chain, chain.owner):
         return
     for link in chain.links:
         rule = link.rule
@@ -311,3 +318,22 @@ def same_instance(chain: Chain) -> Iterator[Finding]:
                 "replacement",
                 "take it from a label of the target",
             )
+
+
+def _told_apart(chain: Chain, owner: DiscoverySettings) -> bool:
+    """Whether targets of the job may differ in other labels, or there is but one."""
+    if chain.known is None or chain.known.open:  # files and HTTP endpoints give labels of their own
+        return True
+    if not owner.discoveries() and not owner.foreign_discoveries():
+        statics = [sorted(static.labels.items()) for static in owner.static_configs for _ in static.targets]
+        if all(statics.count(labels) == 1 for labels in statics):
+            return True
+    return any(_gives_labels(link.rule) for link in chain.links)
+
+
+def _gives_labels(rule: Rule) -> bool:
+    """Whether targets may get labels by a rule that differ from one to the next, `instance` aside."""
+    if rule.action == "labelmap":
+        return True
+    target = rule.target_label
+    return bool(rule.source_labels) and target not in {"", "instance"} and not target.startswith("__")
