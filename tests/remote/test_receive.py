@@ -123,6 +123,58 @@ WHOLE = series({"__name__": "x", "job": "a"}, [(AT, 1.0), (AT + 1, 2.0)]) + seri
 )
 
 
+# One sender's requests: rounds of some scrapes of every series, cut into requests by series; each instance has a clock
+# of its own and misses scrapes; time goes on between requests as upkeep sees it, and any request may come twice.
+INSTANCES = 5
+SCRAPE_MS = 15_000
+ROUNDS = st.lists(
+    st.tuples(
+        st.integers(1, 20),  # scrapes
+        st.permutations(range(3 * INSTANCES)),
+        st.integers(1, 6),  # series a request
+        st.sets(st.integers(0, INSTANCES * 20), max_size=20),  # scrapes that an instance missed
+        st.sets(st.integers(0, INSTANCES - 1), max_size=2),  # instances that are away
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@examples(60)
+@given(ROUNDS, st.integers(0, 4), st.data())
+def test_samples_in_order_are_never_refused(rounds: list[Any], seal_rows: int, data: st.DataObject) -> None:
+    store = Store(seal_rows=seal_rows)
+    receiver = Receiver(store)
+    expected: dict[str, list[tuple[int, float]]] = {}
+    now, scrape = NOW, 0
+    for scrapes, order, size, missed, away in rounds:
+        for begin in range(0, len(order), size):
+            request = b""
+            for number in order[begin : begin + size]:
+                instance = number % INSTANCES
+                kept = [
+                    k
+                    for k in range(scrapes)
+                    if k * INSTANCES + instance not in missed and instance not in away
+                ]
+                points = [
+                    (AT + (scrape + k - 1000) * SCRAPE_MS - instance * 2_711, float(number * k % 7))
+                    for k in kept
+                ]
+                request += series({"__name__": f"m{number}"}, points)
+                expected.setdefault(f"m{number}", []).extend(points)
+            for _ in range(data.draw(st.integers(1, 2))):
+                assert receiver.append(request, now).error == ""
+            now += data.draw(st.sampled_from((0, 500, 61_000, 700_000)))
+            store.maintain(now, data.draw(st.sampled_from((0.0, 1.0))))
+        scrape += scrapes
+    assert stored(store) == {
+        (("__name__", name),): [(at, bits_of_float(value)) for at, value in points]
+        for name, points in expected.items()
+        if points
+    }
+
+
 def test_requests_that_end_early_are_refused_or_shorter() -> None:
     for end in range(len(WHOLE)):
         receiver = Receiver(Store())
