@@ -195,10 +195,11 @@ class Engine:
         with np.errstate(all="ignore"):
             try:
                 value = evaluator.run()
-            except RegexTimeout as error:
-                raise QueryError(str(error)) from error
-            except SpanError as error:
-                raise error.placed(text) from error
+            except (QueryError, RegexTimeout) as error:
+                stats.eval_s, stats.peak_samples = time.perf_counter() - begin, limits.peak
+                told = _told(error, text)
+                told.stats = stats
+                raise told from (None if told is error else error)
             evaluated = time.perf_counter()
             result = _result(evaluator, value, grid, ranged=ranged)
         stats.eval_s, stats.sort_s = evaluated - begin, time.perf_counter() - evaluated
@@ -238,6 +239,13 @@ class Engine:
         if timeout_s is None or self._timeout_s is None:
             return self._timeout_s if timeout_s is None else timeout_s
         return min(timeout_s, self._timeout_s)
+
+
+def _told(error: QueryError | RegexTimeout, text: str) -> QueryError:
+    """What a query that failed says, with the place in its text where the error has one."""
+    if isinstance(error, RegexTimeout):
+        return QueryError(str(error))
+    return error.placed(text) if isinstance(error, SpanError) else error
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,12 +1,19 @@
 """What can go wrong while a query runs. Parse errors are the parser's."""
 
+from typing import TYPE_CHECKING
+
 from pyscrape.promql.ast import byte_length
+
+if TYPE_CHECKING:
+    from pyscrape.promql.stats import QueryStats
 
 
 class QueryError(Exception):
     """A query that cannot be answered; the text is Prometheus', `kind` the API's errorType, "execution" for example."""
 
     kind = "execution"
+    stats: "QueryStats | None" = None
+    """What it had cost until then, where it had begun to run."""
 
 
 class SpanError(QueryError):

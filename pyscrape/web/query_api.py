@@ -199,7 +199,9 @@ class QueryApi:
         except QueryError as error:
             if room is not None and isinstance(error, TooManySamples | QueryTimeout):
                 raise TakesLonger from error
-            self._log(call, span, QueryStats(queue_s=call.waited_s), str(error))
+            stats = error.stats or QueryStats()
+            stats.queue_s = call.waited_s
+            self._log(call, span, stats, str(error))
             if isinstance(error, SpanError):
                 raise ApiError.parameter("query", error) from error
             raise ApiError(error.kind, str(error)) from error

@@ -179,6 +179,13 @@ async def test_the_plan_of_a_query() -> None:
         ("rules", {"group_next_token": "x"}, 400, "bad_data", "group_limit needs to be present"),
         ("metadata", {"limit": " 1"}, 400, "bad_data", "limit must be a number"),
         ("query", {"query": "up * on(x) up"}, 422, "execution", "found duplicate series for the match group"),
+        (
+            "query",
+            {"query": "up[1m-1m]"},
+            400,
+            "bad_data",
+            'invalid parameter "query": 3:8: duration must be greater',
+        ),
         ("series", {}, 400, "bad_data", "no match[] parameter provided"),
         (
             "series",

@@ -40,6 +40,8 @@ async def test_every_query_that_was_evaluated_is_a_line(tmp_path: Path) -> None:
     assert ranged["httpRequest"] == {"clientIP": "127.0.0.1", "method": "POST", "path": "/api/v1/query_range"}
     assert ranged["stats"]["samples"]["totalQueryableSamples"] > 1
     assert "duplicate series" in doubled["error"] or "many-to-many" in doubled["error"]
+    assert doubled["stats"]["samples"] == {"totalQueryableSamples": 2, "peakSamples": 2}  # until it failed
+    assert doubled["stats"]["timings"]["innerEvalTime"] > 0
     assert far["params"]["end"] == "1000000000000.0"
 
 
