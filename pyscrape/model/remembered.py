@@ -8,10 +8,12 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pyscrape.model.blocks import Codes, LabelFrame
+from pyscrape.model.blocks import LabelFrame
 
 T = TypeVar("T")
+Integers = NDArray[np.signedinteger]
 
 
 def _protect(result: object) -> None:
@@ -28,9 +30,9 @@ class Remembered(Generic[T]):
     def __init__(self, most: int, most_series: int) -> None:
         self._most = most
         self._most_series = most_series
-        self._kept: dict[tuple[Hashable, ...], tuple[tuple[Codes, ...], T]] = {}
+        self._kept: dict[tuple[Hashable, ...], tuple[tuple[Integers, ...], T]] = {}
 
-    def of(self, codes: tuple[Codes, ...], key: Hashable, make: Callable[[], T]) -> T:
+    def of(self, codes: tuple[Integers, ...], key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives for the codes, and `key` beside them: what it gave the last time, where they cannot have
         changed. It may depend on nothing else.
         """

@@ -6,14 +6,18 @@ so both agree to the last place or two. A sum that is not finite has no meaningf
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyscrape.model.remembered import Remembered
 from pyscrape.promql.panels import Panel, Positions
 
 Floats = NDArray[np.float64]
+
+_MEMBERS: Remembered[list[Callable[[list[float]], Sequence[float]]]] = Remembered(64, 1000)
 
 NOTHING = 0.0
 """What Prometheus' sums begin with: they are never -0."""
@@ -60,20 +64,25 @@ def _tree(values: Floats) -> tuple[Floats, Floats | None]:
 
 def few_sums(values: Floats, ids: Positions, count: int) -> Floats:
     """Sums of the columns of a small matrix [steps x series] by their groups' `ids`: [steps x count], nearly exact."""
-    result = np.empty((len(values), count))
-    groups = ids.tolist() if count > 1 else ()
-    for step, row in enumerate(values.tolist()):
-        if count == 1:
-            result[step] = _exact_sum(row)
-            continue
-        members: list[list[float]] = [[] for _ in range(count)]
-        for group, value in zip(groups, row, strict=True):
-            members[group].append(value)
-        result[step] = [_exact_sum(cells) for cells in members]
-    return result
+    if count == 1:
+        return np.array([[_exact_sum(row)] for row in values.tolist()])
+    members = _MEMBERS.of((ids,), count, lambda: _pickers(ids, count))
+    return np.array([[_exact_sum(pick(row)) for pick in members] for row in values.tolist()])
 
 
-def _exact_sum(cells: list[float]) -> float:
+def _pickers(ids: Positions, count: int) -> list[Callable[[list[float]], Sequence[float]]]:
+    """For each group what takes its members' cells out of a row."""
+    members: list[list[int]] = [[] for _ in range(count)]
+    for place, group in enumerate(ids.tolist()):
+        members[group].append(place)
+    return [itemgetter(*places) if len(places) > 1 else _one_by_one(places) for places in members]
+
+
+def _one_by_one(places: list[int]) -> Callable[[list[float]], Sequence[float]]:
+    return lambda row: [row[place] for place in places]
+
+
+def _exact_sum(cells: Sequence[float]) -> float:
     if len(cells) == 1:
         return cells[0] + NOTHING
     try:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from pyscrape.promql.format import format_sample
 
+FEW = 24
+"""So many numbers are printed one by one in less time than numpy needs to begin."""
+
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -53,6 +56,8 @@ def matrix_rows(times_ms: Sequence[int], values: Matrix, present: Mask | None = 
 
 def sample_texts(values: Matrix) -> list[list[bytes]]:
     """The text of every number of a matrix that has some."""
+    if values.size <= FEW:
+        return [[format_sample(value).encode() for value in row] for row in values.tolist()]
     size = np.abs(values)
     # orjson writes exponents from 1e16 and below 1e-5; `not (a <= b)` also finds NaN. -0 is no whole number to it.
     odd = ~((size < 1e16) & ((size >= 1e-5) | (size == 0)))

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pyscrape.promql.format import format_sample
-from pyscrape.web.matrix import format_timestamp, matrix_rows, plain_rows
+from pyscrape.web.matrix import FEW, format_timestamp, matrix_rows, plain_rows
 
-SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 5))
+SHAPES = st.one_of(  # few numbers are printed one by one
+    st.tuples(st.integers(1, 4), st.integers(1, 5)),
+    st.tuples(st.integers(3, 5), st.integers(FEW // 3 + 1, 12)),
+)
 NUMBERS = st.one_of(
     st.floats(width=64),
     st.integers(-(10**22), 10**22).map(float),
