@@ -9,7 +9,7 @@ import pytest
 
 from pyscrape.model.problems import Problem
 from pyscrape.web.pages.assets import MEDIA_TYPES, asset, asset_path
-from pyscrape.web.pages.search import cuts, wanted
+from pyscrape.web.pages.search import Division, cuts, wanted
 from pyscrape.web.pages.shape import ago, cut, label_id, size, took
 from pyscrape.web.pages.texts import TEXTS
 from pyscrape.web.params import Params
@@ -356,6 +356,40 @@ def test_label_ids_do_not_depend_on_order() -> None:
 )
 def test_pages_are_cut_by_rows_and_weight(weights: list[int], starts: list[int]) -> None:
     assert cuts(weights) == starts
+
+
+@pytest.mark.parametrize(
+    ("query", "lists", "parts", "page"),
+    [
+        ([], [500, 500], [(0, 30), (0, 30)], (1, 1)),
+        ([], [10, 500], [(0, 10), (0, 30)], (1, 1)),
+        (
+            [],
+            [500] * 9,
+            [(0, 8)] * 7 + [(0, 4), (0, 0)],
+            (1, 1),
+        ),  # the least that a job has, while there is room
+        ([], [250], [(0, 100)], (1, 3)),
+        ([("page", "3")], [250], [(200, 250)], (3, 3)),
+        ([("page", "9")], [250], [(200, 250)], (3, 3)),
+        ([("page", "2"), ("job", "b")], [500, 150], [(100, 150)], (2, 2)),
+        ([("job", "none")], [500], [], (1, 1)),
+        ([], [0], [(0, 0)], (1, 1)),
+    ],
+)
+def test_jobs_share_a_page(
+    query: list[tuple[str, str]], lists: list[int], parts: list[tuple[int, int]], page: tuple[int, int]
+) -> None:
+    pools: list[tuple[str, Any]] = [("abcdefghi"[n], size) for n, size in enumerate(lists)]
+    division = Division(wanted(Params(query)), pools, rows=60, least=8)
+    assert [division.part(range(size), lambda _: 1) for _, size in division.jobs] == parts  # type: ignore[call-overload]
+    assert (division.page, division.pages) == page
+
+
+def test_heavy_rows_of_several_jobs_share_the_weight_of_a_page() -> None:
+    pools: list[tuple[str, Any]] = [("a", None), ("b", None)]
+    division = Division(wanted(Params([])), pools, rows=60, least=8)
+    assert [division.part(range(50), lambda _: 100_000) for _ in pools] == [(0, 4), (0, 4)]
 
 
 def test_a_filter_keeps_itself_in_links() -> None:

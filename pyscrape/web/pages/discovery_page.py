@@ -11,7 +11,7 @@ from pyscrape.relabel.explanation import describe_rule
 from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages.render import Renderer
-from pyscrape.web.pages.search import MOST_PAGE_WEIGHT, PAGE_ROWS, Wanted, cuts, wanted
+from pyscrape.web.pages.search import Division, Wanted, wanted
 from pyscrape.web.pages.shape import label_id, weight
 from pyscrape.web.routes import Call
 from pyscrape.web.services import AgentServices
@@ -85,24 +85,11 @@ class DiscoveryPage:
     def show(self, call: Call) -> Answer:
         want = wanted(call.params)
         pools = sorted(self._services.pools.pools.items())
-        shown = [(name, pool) for name, pool in pools if not want.job or name == want.job]
-        single = bool(want.job) or len(shown) == 1
-        room = PAGE_ROWS if single else max(5, ROWS_WITH_ALL_JOBS // max(1, len(shown)))
-        budget = MOST_PAGE_WEIGHT if single else MOST_PAGE_WEIGHT // max(1, len(shown))
+        division = Division(want, pools, ROWS_WITH_ALL_JOBS, least=5)
         views = []
-        pages = 1
-        left = PAGE_ROWS if single else ROWS_WITH_ALL_JOBS
-        for name, pool in shown:
+        for name, pool in division.jobs:
             chosen = [entry for entry in entries(pool) if _fits(entry, want)]
-            if single:
-                starts = cuts([entry.weight for entry in chosen], room, budget)
-                pages = len(starts)
-                index = min(want.page, pages) - 1
-                first, end = starts[index], ([*starts, len(chosen)])[index + 1]
-            else:
-                starts = cuts([entry.weight for entry in chosen[:room]], room, budget)
-                first, end = 0, min(left, ([*starts, min(room, len(chosen))])[1])
-                left -= end
+            first, end = division.part(chosen, lambda entry: entry.weight)
             views.append(_view(name, pool, chosen, first, end))
         now_s = self._services.now_s()
         return self._render.page(
@@ -112,9 +99,9 @@ class DiscoveryPage:
             jobs=[name for name, _ in pools],
             states=STATES,
             want=want,
-            single=single,
-            pages=pages,
-            page=min(want.page, pages),
+            single=division.single,
+            pages=division.pages,
+            page=division.page,
             discoverers=[
                 {
                     "status": status,

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from pyscrape.model.matcher import Matcher
 from pyscrape.promql import QueryParseError, parse_metric_selector
+from pyscrape.scrape.pool import Pool
 from pyscrape.web.params import Params
 
 PAGE_ROWS = 100
 MOST_PAGE_WEIGHT = 900_000
 """Rows of a page stop at about this many bytes of labels, however many there are."""
+
+T = TypeVar("T")
 
 Found = Callable[[Sequence[Mapping[str, str]], Sequence[str]], bool]
 """Whether some label sets and texts of one target fit."""
@@ -91,3 +95,37 @@ def cuts(weights: Sequence[int], most: int = PAGE_ROWS, budget: int = MOST_PAGE_
         held += weight
         count += 1
     return starts
+
+
+class Division:
+    """What of the jobs' lists stands on a page: of one job the page that is asked for, of several their beginnings.
+
+    Several share `rows` rows, of which each may have its part, or `least`.
+    """
+
+    def __init__(self, want: Wanted, pools: Sequence[tuple[str, Pool]], rows: int, least: int) -> None:
+        self.jobs = [(name, pool) for name, pool in pools if not want.job or name == want.job]
+        self.single = bool(want.job) or len(self.jobs) == 1
+        self.pages = 1
+        self._wanted_page = want.page
+        self._each = max(least, rows // max(1, len(self.jobs)))
+        self._left = rows
+
+    @property
+    def page(self) -> int:
+        """The page that is shown, from 1: the last where one behind it was asked for."""
+        return min(self._wanted_page, self.pages)
+
+    def part(self, found: Sequence[T], weigh: Callable[[T], int]) -> tuple[int, int]:
+        """Where the shown part of the next job's list begins and ends."""
+        if self.single:
+            starts = cuts([weigh(one) for one in found])
+            self.pages = len(starts)
+            return starts[self.page - 1], [*starts, len(found)][self.page]
+        mine = found[: min(self._each, self._left)]
+        end = [
+            *cuts([weigh(one) for one in mine], self._each, MOST_PAGE_WEIGHT // len(self.jobs)),
+            len(mine),
+        ][1]
+        self._left -= end
+        return 0, end

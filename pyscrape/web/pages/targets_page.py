@@ -11,7 +11,7 @@ from pyscrape.scrape.loop import Loop
 from pyscrape.scrape.pool import Pool
 from pyscrape.web.answers import Answer
 from pyscrape.web.pages.render import Renderer
-from pyscrape.web.pages.search import MOST_PAGE_WEIGHT, PAGE_ROWS, Wanted, cuts, wanted
+from pyscrape.web.pages.search import Division, Wanted, wanted
 from pyscrape.web.pages.shape import cut, label_id, weight
 from pyscrape.web.routes import Call
 from pyscrape.web.services import AgentServices
@@ -46,23 +46,11 @@ class TargetsPage:
         want = wanted(call.params)
         pools = sorted(self._services.pools.pools.items())
         now_s = self._services.now_s()
-        shown = [(name, pool) for name, pool in pools if not want.job or name == want.job]
-        single = bool(want.job) or len(shown) == 1
-        room = 0 if single else max(20, ROWS_WITH_ALL_JOBS // max(1, len(shown)))
-        left = 1 if single else ROWS_WITH_ALL_JOBS
+        division = Division(want, pools, ROWS_WITH_ALL_JOBS, least=20)
         views = []
-        pages = 1
-        for name, pool in shown:
+        for name, pool in division.jobs:
             chosen = _matching(pool, want)
-            if single:
-                starts = cuts([_weight(loop) for loop in chosen], PAGE_ROWS, MOST_PAGE_WEIGHT)
-                pages = len(starts)
-                index = min(want.page, pages) - 1
-                first, end = starts[index], ([*starts, len(chosen)])[index + 1]
-            else:
-                starts = cuts([_weight(loop) for loop in chosen[:room]], room, MOST_PAGE_WEIGHT // len(shown))
-                first, end = 0, min(([*starts, len(chosen)])[1], left)
-                left -= end
+            first, end = division.part(chosen, _weight)
             views.append(_view(name, pool, chosen, first, end, now_s))
         totals: Counter[str] = Counter()
         for _, pool in pools:
@@ -77,9 +65,9 @@ class TargetsPage:
             matching=sum(view.matching for view in views),
             states=STATES,
             want=want,
-            single=single,
-            pages=pages,
-            page=min(want.page, pages),
+            single=division.single,
+            pages=division.pages,
+            page=division.page,
         )
 
 
