@@ -223,6 +223,21 @@ max by (instance) (demo_memory_usage_bytes) - min by (instance) (demo_memory_usa
 sum(rate(demo_items_shipped_total[5m])) / on () sum(rate(demo_api_request_duration_seconds_count[5m]))
 rate(demo_memory_usage_bytes[5m])
 increase(demo_num_cpus[5m])
+count_values without (instance) ("instance", demo_num_cpus)
+count_values by (job) ("job", demo_num_cpus)
+absent(demo_nope{a="1",b!="2",b="3"})
+topk(-Inf, demo_num_cpus)
+limit_ratio(2, limit_ratio(3, demo_num_cpus))
+limit_ratio((time() - 1700002000) / 500, demo_num_cpus)
+quantile((1 + 2), demo_num_cpus)
+rate((demo_num_cpus[5m]))
+rate(demo_num_cpus[5m]) + rate(demo_num_cpus[5m])
+rate(demo_num_cpus{job="demo"}[5m]) + rate(demo_num_cpus[5m])
+histogram_quantile((2), (demo_api_request_duration_seconds_bucket))
+histogram_fraction(0.001, 0.1, demo_api_request_duration_seconds_bucket % 1000)
+rate(demo_num_cpus[5m - 5m])
+demo_num_cpus offset (1m / (1 - 1))
+demo_num_cpus offset --1m
 """
 
 

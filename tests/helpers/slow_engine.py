@@ -140,16 +140,20 @@ class SlowEngine:
     # Aggregations
 
     def aggregated(self, node: ast.AggregateExpr, at: int) -> Vector:
+        rows, grouping = self.vector(node.expr, at), set(node.grouping)
+        if node.op == "count_values":  # as count, of series that have their value as a label
+            assert isinstance(node.param, ast.StringLiteral)
+            rows = [(labels | {node.param.value: format_float(value)}, value) for labels, value in rows]
+            grouping |= set() if node.without else {node.param.value}
         groups: dict[Labels, Vector] = {}
-        for labels, value in self.vector(node.expr, at):
+        for labels, value in rows:
             if node.without:
-                kept = {k: v for k, v in labels.items() if k not in node.grouping and k != NAME}
+                kept = {k: v for k, v in labels.items() if k not in grouping and k != NAME}
             else:
-                kept = {k: v for k, v in labels.items() if k in node.grouping}
+                kept = {k: v for k, v in labels.items() if k in grouping}
             groups.setdefault(tuple(sorted(kept.items())), []).append((labels, value))
         if node.op == "count_values":
-            assert isinstance(node.param, ast.StringLiteral)
-            return counted(node.param.value, groups)
+            return [(dict(key), float(len(members))) for key, members in groups.items()]
         param = 0.0 if node.param is None else self.scalar(node.param, at)
         if node.op in ("topk", "bottomk"):
             return [
@@ -335,14 +339,6 @@ def ranked(members: Vector, k: int, largest: bool) -> Vector:
         return (True, 0.0) if math.isnan(value) else (False, -value if largest else value)
 
     return sorted(members, key=order)[: max(k, 0)]
-
-
-def counted(name: str, groups: Mapping[Labels, Vector]) -> Vector:
-    answer: Vector = []
-    for key, members in groups.items():
-        texts = [format_float(value) for _, value in members]
-        answer.extend((dict(key) | {name: text}, float(texts.count(text))) for text in dict.fromkeys(texts))
-    return answer
 
 
 def absent_labels(node: ast.Expr) -> dict[str, str]:

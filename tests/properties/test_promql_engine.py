@@ -103,7 +103,7 @@ def _exact(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         _made("{}{} ({})", ["sum", "min", "max", "count", "group"], GROUPING, inner),
         # which of several equal series topk keeps is not promised, what they add up to is
         _made("sum ({}{} ({}, {}))", ["topk", "bottomk"], GROUPING, ["0", "1", "2", "9"], inner),
-        _made('count_values{} ("value", {})', GROUPING, inner),
+        _made('count_values{} ("{}", {})', GROUPING, ["value", "inst"], inner),
         _made("label_replace({}, 'job', '$1-new', 'inst', '(.)')", inner),
         _made("absent({})", inner),
         _made("vector(scalar({}))", inner),

@@ -185,7 +185,7 @@ def test_every_answer_is_prometheus(tmp_path: Path) -> None:
         pytest.skip("the compliance templates are absent: set PYSCRAPE_CONFORMANCE")
     forms = {query: k for template in (*own(), *corpus) for k, query in enumerate(expanded(template))}
     assert len(forms) > 1000
-    with beside_prometheus(tmp_path, "promql-experimental-functions") as (store, server):
+    with beside_prometheus(tmp_path, "promql-experimental-functions,promql-duration-expr") as (store, server):
         wrong = all_differences(
             Engine(store, experimental=True, delayed_names=False), server, asked_when(forms)
         )
