@@ -113,6 +113,11 @@ class CompiledRule:
         """The value that the rule works on: the source labels' values and the separators between them."""
         return self.separator.join(map(get, self.sources))
 
+    @property
+    def value_of_nothing(self) -> str:
+        """The value that the rule works on where none of its source labels is there."""
+        return self.joined(lambda _name: "")
+
     def captures(self, text: str) -> Captures | None:
         """The match of the rule's regular expression; raises RelabelTimeout."""
         try:

@@ -24,7 +24,7 @@ _WHOLE_VALUE = {"(.*)": True, "(.+)": False}
 
 T = TypeVar("T")
 
-Plan = tuple[tuple[Step, ...], tuple[Step, ...]]
+Plan = tuple[tuple[Filter, ...], tuple[Step, ...]]
 """The filters before the first change, which need no copy of the labels, and all further steps."""
 
 
@@ -52,10 +52,9 @@ class _Names:
         self.sure.discard(name)
 
     def hold(self, name: str) -> None:
-        """A rule has set the label."""
+        """A rule has set the label for certain, which none has where names are open."""
         self.names.add(name)
-        if not self.open:
-            self.sure.add(name)
+        self.sure.add(name)
 
     def copy(self, copy: Copy) -> None:
         """A rule has copied a label that may be there."""
@@ -113,7 +112,7 @@ def _plan_replace(runner: RuleRunner, names: _Names) -> Step | list[Copy] | None
     if not valid_label_name(target, rule.scheme):
         return None
     if not names.any_of(rule.sources):
-        return _set_always(target, runner.replacement(rule.joined(lambda _name: "")), names)
+        return _set_always(target, runner.replacement(rule.value_of_nothing), names)
     removes = _WHOLE_VALUE.get(rule.rule.regex)
     if removes is not None and len(rule.sources) == 1 and rule.replacement.single == 1:
         (source,) = rule.sources
@@ -141,7 +140,7 @@ def _plan_filter(runner: RuleRunner, names: _Names) -> Filter | None:
     rule, matches = runner.rule, runner.matches
     unwanted = rule.action == "drop"
     if not names.any_of(rule.sources):
-        dropped = matches(rule.joined(lambda _name: "")) is unwanted
+        dropped = matches(rule.value_of_nothing) is unwanted
         return steps.always_drop if dropped else None
     literal = rule.pattern.literal
     if literal is not None and len(rule.sources) == 1:
@@ -156,7 +155,7 @@ def _plan_equal(runner: RuleRunner, names: _Names) -> Filter | None:
     unwanted, target = rule.action == "dropequal", rule.rule.target_label
     read = value_reader(rule, names.sure)
     if not names.any_of((*rule.sources, target)):
-        same = rule.joined(lambda _name: "") == ""
+        same = rule.value_of_nothing == ""
         return steps.always_drop if same is unwanted else None
     return lambda labels: (labels.get(target, "") == read(labels)) is unwanted
 
@@ -164,7 +163,7 @@ def _plan_equal(runner: RuleRunner, names: _Names) -> Filter | None:
 def _plan_conversion(runner: RuleRunner, names: _Names) -> Step | None:
     rule, target = runner.rule, runner.rule.rule.target_label
     if not names.any_of(rule.sources):
-        return _set_always(target, runner.conversion(rule.joined(lambda _name: "")), names)
+        return _set_always(target, runner.conversion(rule.value_of_nothing), names)
     read = value_reader(rule, names.sure)
     names.may_hold(target)
     return steps.replace(target, read, runner.conversion)
@@ -229,8 +228,9 @@ def _gates(runners: Iterable[RuleRunner]) -> Iterator[Filter]:
         names = _Names(runner.rule.sources)
         names.open_up()
         gate = plan_filter(runner, names)
+        assert gate is not None  # there is something to ask where its labels may be there
         try:
-            if gate is None or not gate({}):
+            if not gate({}):
                 return
         except RelabelTimeout:
             return
@@ -272,7 +272,7 @@ class Rules(Sequence["Rule"]):
         for gate in self._gates:
             if gate(labels):
                 return None
-        if type(labels) is not dict or not all(labels.values()):
+        if not all(labels.values()):
             labels = {name: value for name, value in labels.items() if value}
         names = tuple(labels)
         try:
@@ -316,25 +316,27 @@ class Rules(Sequence["Rule"]):
 
 
 def _make_plan(runners: Iterable[RuleRunner], names: _Names) -> Plan:
-    filters: list[Step] = []
+    filters: list[Filter] = []
     changes: list[Step] = []
     copies: list[Copy] = []
     for runner in runners:
-        step = _PLANNERS[runner.rule.action](runner, names)
-        if isinstance(step, list):
-            copies += step
-            continue
-        if step is None:
-            continue
-        if copies:
-            changes.append(steps.copy_each(copies))
-            copies = []
-        if runner.rule.action in _FILTERS and not changes:
-            filters.append(step)
+        action = runner.rule.action
+        if action in _FILTERS and not changes and not copies:
+            step: Step | list[Copy] | None
+            step = drops = _FILTERS[action](runner, names)
+            if drops is not None:
+                filters.append(drops)
         else:
-            changes.append(step)
+            step = _PLANNERS[action](runner, names)
+            if isinstance(step, list):
+                copies += step
+            elif step is not None:
+                if copies:
+                    changes.append(steps.copy_each(copies))
+                    copies = []
+                changes.append(step)
         if step is steps.always_drop:
-            break
+            break  # no rule behind it is ever reached
     if copies:
         changes.append(steps.copy_each(copies))
     return tuple(filters), tuple(changes)

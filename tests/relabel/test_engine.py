@@ -4,7 +4,7 @@ import pytest
 
 from pyscrape.model.regex import compile_re2
 from pyscrape.relabel import RelabelTimeout, explain, load_relabel_configs, relabel
-from pyscrape.relabel.engine import ACTIONS, Memo, hashmod, lower, upper
+from pyscrape.relabel.engine import ACTIONS, Memo, apply_plainly, hashmod, lower, upper
 from pyscrape.relabel.plans import _PLANNERS, Rules
 from pyscrape.relabel.settings import ACTIONS as WRITTEN_ACTIONS
 from pyscrape.relabel.settings import Rule
@@ -101,6 +101,44 @@ def test_no_filter_overtakes_one_that_takes_too_long() -> None:
         relabel(labels, load_relabel_configs(f"- {slow}\n- {wanted}"))
 
 
+MAYBE_SET = "- {source_labels: [a], regex: x, target_label: b, replacement: y}"  # b is there for a="x" alone
+HANDED_ON = [
+    "- {source_labels: [b], target_label: c}",
+    "- {source_labels: [b], regex: (.+), target_label: c}",
+    "- {source_labels: [b], action: uppercase, target_label: c}",
+    "- {source_labels: [b, a], regex: y;(.), target_label: c}",
+    "- {source_labels: [a], regex: (x)?.*, target_label: c}",
+    "- {regex: b, replacement: c, action: labelmap}",
+    "- {regex: b|c, replacement: '${0}c', action: labelmap}",
+    "- {source_labels: [b], target_label: '${1}'}",
+    "- {regex: b()|(c+), replacement: c$2, action: labelmap}",
+    "- {source_labels: [b], target_label: '$1'}\n- {target_label: c, replacement: v}\n- {regex: c, action: labeldrop}",
+    "- {regex: b, action: labeldrop}",
+    "- {source_labels: [b], regex: y, target_label: a, replacement: ''}",
+]
+READ_AFTERWARDS = [
+    "- {source_labels: [c], target_label: d}",
+    "- {source_labels: [c], regex: (.+), target_label: d}",
+    "- {source_labels: [c, a], separator: /, target_label: d}",
+    "- {source_labels: [a, b, c], target_label: d}",
+    "- {source_labels: [c], regex: '[^x]*', action: keep}",
+    "- {source_labels: [b, a], regex: y;x, action: drop}",
+    "- {source_labels: [c], target_label: a, action: dropequal}",
+    "- {source_labels: [a, c], modulus: 9, target_label: d, action: hashmod}",
+    "- {regex: (.+), replacement: m_$1, action: labelmap}",
+]
+
+
+@pytest.mark.parametrize("handed_on", HANDED_ON)
+@pytest.mark.parametrize("read_afterwards", READ_AFTERWARDS)
+def test_plans_know_which_labels_may_be_missing(handed_on: str, read_afterwards: str) -> None:
+    rules = load_relabel_configs("\n".join([MAYBE_SET, handed_on, read_afterwards, read_afterwards]))
+    for others in ({}, {"b": "z"}, {"c": "w"}, {"b": "1", "c": "2", "cc": "3", "ccc": "4"}):
+        for value in ("x", "z"):
+            labels = {"a": value, **others}
+            assert relabel(labels, rules) == apply_plainly(rules.compiled, labels)
+
+
 def test_memories_stay_bounded() -> None:
     rules = load_relabel_configs(
         "- {source_labels: [a], regex: '(.)(.*)', target_label: b, replacement: $2$1}"
@@ -108,7 +146,7 @@ def test_memories_stay_bounded() -> None:
     for number in range(20_000):
         relabel({"a": f"x{number}", f"n{number % 3000}": "1"}, rules)
     assert isinstance(rules, Rules)
-    assert 0 < len(rules._plans) <= 1024
+    assert 1 < len(rules._plans) <= 1024
     assert 0 < len(memory_of(rules._runners[0].replacement)) <= 8192
 
 
