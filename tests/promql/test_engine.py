@@ -110,6 +110,25 @@ def test_a_range_vector_keeps_its_own_times() -> None:
     ]
 
 
+def test_a_range_vector_has_no_series_without_a_sample() -> None:
+    storage = MemoryStorage()
+    for k in range(3):
+        storage.append({"__name__": "x", "job": "j", "k": str(k)}, [60_000 + k], [1.0])
+    storage.append({"__name__": "x", "job": "j", "k": "gone"}, [10_000], [1.0])
+    data = Engine(storage).instant("x[45s]", 100).to_prometheus()
+    assert [row["metric"]["k"] for row in data["result"]] == ["0", "1", "2"]  # type: ignore[attr-defined]
+
+
+def test_names_that_go_at_the_end_go_from_range_vectors_too() -> None:
+    storage = store()
+    storage.append({"__name__": "down", "job": "a"}, range(0, 120_000, 15_000), [0.0] * 8)
+    delayed = Engine(storage, delayed_names=True)
+    data = delayed.instant("rate(up[1m])[30s:15s]", 100).to_prometheus()
+    assert [row["metric"] for row in data["result"]] == [{"job": "a"}]  # type: ignore[attr-defined]
+    with pytest.raises(QueryError, match="same labelset"):
+        delayed.instant('rate({__name__=~"up|down"}[1m])[30s:15s]', 100)
+
+
 def test_limits() -> None:
     with pytest.raises(QueryError, match="too many samples"):
         Engine(store(), max_samples=100).instant("sum(rate(requests_total[1h]))", 3600)

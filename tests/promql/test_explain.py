@@ -80,6 +80,13 @@ def test_steps_labels_and_times(engine: Engine) -> None:
     assert 0 <= top.own_seconds < top.seconds
 
 
+def test_what_is_the_same_at_every_step_is_remarked(engine: Engine) -> None:
+    told = engine.explain("x + on () group_left () sum(x @ 300)", 300, 600, 60).splitlines()[1:]
+    assert [line.rpartition(" ms")[2].strip() for line in told] == [
+        "", "newest samples", "the same at every step", "the same at every step",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "query",
     [

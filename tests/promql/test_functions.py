@@ -28,6 +28,8 @@ def test_the_tables_are_complete() -> None:
         (0.1, "0.1", "0.1", "0.1"),
         (1e21, "1000000000000000000000", "1e+21", "1e+21"),
         (123456789.0, "123456789", "123456789", "1.23456789e+08"),
+        (1.2e7, "12000000", "12000000", "1.2e+07"),
+        (1e7, "10000000", "10000000", "1e+07"),
         (1e-7, "0.0000001", "1e-07", "1e-07"),
         (1e-5, "0.00001", "0.00001", "1e-05"),
         (-0.0, "-0", "-0", "-0"),
@@ -138,6 +140,16 @@ def test_buckets_that_fall_by_a_rounding_error_are_equal_and_not_told() -> None:
     for bound, count in (("1", 1e6), ("2", 1e6 * (1 - 1e-13)), ("+Inf", 1e6)):
         storage.append({"__name__": "h_bucket", "le": bound}, [0], [count])
     assert Engine(storage).instant("histogram_quantile(0.5, h_bucket)", 0).infos == []
+
+
+@pytest.mark.parametrize("bound", ["", " 1", "1 ", "1_0", "one"])
+def test_a_bucket_whose_bound_is_no_number_is_told_and_left_out(bound: str) -> None:
+    storage = MemoryStorage()
+    for text, count in ((bound, 100), ("2", 5), ("+Inf", 5)):
+        storage.append({"__name__": "h_bucket", "le": text}, [0], [count])
+    result = Engine(storage).instant("histogram_quantile(1, h_bucket)", 0)
+    assert result.to_prometheus()["result"] == [{"metric": {}, "value": [0, "2"]}]
+    assert any("bucket label" in told for told in result.warnings)
 
 
 OF_TWO_OR_THREE = [

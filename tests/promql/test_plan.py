@@ -54,3 +54,17 @@ def test_a_range_query_reads_more_than_its_first_step() -> None:
     storage.append({"__name__": "a"}, [0, 600_000], [1.0, 2.0])
     result = Engine(storage).range("sum(a)", 0, 600, 600)
     assert result.series(0).values.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("query", "pinned"),
+    [
+        ("x", False),
+        ("x offset 1m", False),
+        ("x @ 10", True),
+        ("x @ end()", True),
+        ("y + rate(x[5m:1m] @ 0)", True),
+    ],
+)
+def test_what_has_an_at_is_pinned(query: str, pinned: bool) -> None:
+    assert Plan.of(parse_expr(query)).pinned is pinned
