@@ -115,6 +115,7 @@ def test_a_range_vector_has_no_series_without_a_sample() -> None:
     for k in range(3):
         storage.append({"__name__": "x", "job": "j", "k": str(k)}, [60_000 + k], [1.0])
     storage.append({"__name__": "x", "job": "j", "k": "gone"}, [10_000], [1.0])
+    storage.append({"__name__": "x", "job": "j", "k": "ended"}, [10_000, 60_000], [1.0, STALE])
     data = Engine(storage).instant("x[45s]", 100).to_prometheus()
     assert [row["metric"]["k"] for row in data["result"]] == ["0", "1", "2"]  # type: ignore[attr-defined]
 
