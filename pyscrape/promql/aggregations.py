@@ -147,7 +147,8 @@ def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     assert node.param is not None
     q = ev.scalar(node.param, grid)
     vector = ev.vector(node.expr, grid)
-    doubt_quantiles(ev, ev.bare(node.param), q)
+    worst = np.array([np.fmax.reduce(q), np.fmin.reduce(q), np.maximum.reduce(q)])  # NaN, if any, is the last
+    doubt_quantiles(ev, ev.bare(node.param), worst)
 
     def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
         counts = groups.counts(present, len(values))

@@ -207,6 +207,15 @@ def test_of_many_ratios_the_worst_are_told() -> None:
     ]
 
 
+def test_of_many_quantiles_an_aggregation_tells_the_worst() -> None:
+    def told(query: str) -> list[str]:
+        return [warning.split("got ")[1] for warning in engine().range(query, 0, 60, 20).warnings]
+
+    assert told("quantile((time() - 20) / 10, x)") == ["-2 (1:10)", "4 (1:10)"]
+    assert told("quantile((time() - 20) / (time() - 20), x)") == ["NaN (1:10)"]
+    assert len(told("quantile_over_time(time(), x[1m])")) == 3  # a function tells all
+
+
 def test_series_that_differ_in_their_name_alone_are_one_while_they_do_not_meet() -> None:
     storage = MemoryStorage()
     storage.append({"__name__": "old"}, [0, 30_000], [1, 2])
