@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Values
-from pyscrape.model.symbols import NAME
+from pyscrape.model.symbols import NAME, SymbolTable
 from pyscrape.promql import annotations
 from pyscrape.promql.ast import AggregateExpr
 from pyscrape.promql.errors import QueryError
@@ -46,14 +46,18 @@ def aggregate(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     special = _WITH_PARAMETER.get(node.op)
     if special is not None:
         return special(ev, node, grid)
-    vector = ev.vector(node.expr, grid)
-    return _folded(ev, node, vector, _FOLDS[node.op])
+    return folded(ev.symbols, node, ev.vector(node.expr, grid))
 
 
-def _folded(ev: "Evaluator", node: AggregateExpr, vector: Vector, fold: Fold) -> Vector:
-    names = [ev.symbols.code(name) for name in node.grouping]
+def folded(symbols: SymbolTable, node: AggregateExpr, vector: Vector) -> Vector:
+    """The value of an aggregation without a parameter, one of `FOLDS`, over the value of its expression."""
+    return _folded(symbols, node, vector, _FOLDS[node.op])
+
+
+def _folded(symbols: SymbolTable, node: AggregateExpr, vector: Vector, fold: Fold) -> Vector:
+    names = [symbols.code(name) for name in node.grouping]
     if not len(vector.frame):
-        return Vector(empty_frame(ev.symbols), np.zeros((len(vector.values), 0)))
+        return Vector(empty_frame(symbols), np.zeros((len(vector.values), 0)))
     frame, ids = group_series(vector.frame, names, without=node.without)
     groups = Groups(ids, len(frame))
     values = fold(vector.values, vector.present, groups)
@@ -161,7 +165,7 @@ def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
             result[:, cohort.groups] = outside_quantiles(quantiles, q[:, None])
         return result
 
-    return _folded(ev, node, vector, fold)
+    return _folded(ev.symbols, node, vector, fold)
 
 
 def _limit(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Values:
@@ -328,4 +332,5 @@ _WITH_PARAMETER: dict[str, Callable[["Evaluator", AggregateExpr, Grid], Vector]]
     "limit_ratio": _limit_ratio,
     "count_values": _count_values,
 }
+FOLDS = frozenset(_FOLDS)
 OPERATORS = frozenset({*_FOLDS, *_WITH_PARAMETER})

@@ -7,8 +7,11 @@ from threading import Lock
 
 import numpy as np
 
+from pyscrape.model.blocks import LabelFrame
 from pyscrape.model.regex import RegexTimeout
-from pyscrape.promql.ast import Expr, VectorSelector
+from pyscrape.model.symbols import LocalSymbols
+from pyscrape.promql.aggregations import FOLDS, folded
+from pyscrape.promql.ast import AggregateExpr, Expr, VectorSelector
 from pyscrape.promql.errors import QueryError, SpanError
 from pyscrape.promql.evaluator import Evaluator
 from pyscrape.promql.explain import render
@@ -185,47 +188,48 @@ class Engine:
             )
         grid = scope.grid
         stats = QueryStats(detailed=detailed, steps=grid.count, per_step=np.zeros(grid.count, dtype=np.int64))
-        if not ranged and not detailed and isinstance(expr, VectorSelector) and is_plain(expr):
-            return self._newest(expr, scope, limits, stats, begin)
-        evaluator = Evaluator(
-            plan, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
-        )
+        selector = None if ranged or detailed else _of_newest_alone(expr)
         stats.prepare_s = time.perf_counter() - begin
         begin = time.perf_counter()
-        with np.errstate(all="ignore"):
-            try:
+        try:
+            with np.errstate(all="ignore"):
+                if selector is not None:
+                    return self._newest(expr, selector, scope, limits, stats)
+                evaluator = Evaluator(
+                    plan, text, scope, self._store, limits, stats, delayed_names=self._delayed_names
+                )
                 value = evaluator.run()
-            except (QueryError, RegexTimeout) as error:
-                stats.eval_s, stats.peak_samples = time.perf_counter() - begin, limits.peak
-                told = _told(error, text)
-                told.stats = stats
-                raise told from (None if told is error else error)
-            evaluated = time.perf_counter()
-            result = _result(evaluator, value, grid, ranged=ranged)
-        stats.eval_s, stats.sort_s = evaluated - begin, time.perf_counter() - evaluated
+                evaluated = time.perf_counter()
+                result = _result(evaluator, value, grid, ranged=ranged)
+                stats.eval_s, stats.sort_s = evaluated - begin, time.perf_counter() - evaluated
+        except (QueryError, RegexTimeout) as error:
+            stats.eval_s, stats.peak_samples = time.perf_counter() - begin, limits.peak
+            told = _told(error, text)
+            told.stats = stats
+            raise told from (None if told is error else error)
         stats.peak_samples = limits.peak
         return result.told(evaluator.notes.warnings, evaluator.notes.infos, stats)
 
     def _newest(
-        self, selector: VectorSelector, scope: Scope, limits: Limits, stats: QueryStats, begin: float
+        self, expr: Expr, selector: VectorSelector, scope: Scope, limits: Limits, stats: QueryStats
     ) -> Result:
-        """An instant query that is a selector and nothing else, without an evaluator: its answer, and its counts."""
+        """An instant query that is a selector or the fold of one, without an evaluator: its answer, and its counts."""
         at_ms = scope.grid.start_ms
         limits.check()
-        asked = time.perf_counter()
-        stats.prepare_s = asked - begin
-        try:
-            newest = self._store.newest(selector.matchers, at_ms - scope.lookback_ms, at_ms)
-        except RegexTimeout as error:
-            raise QueryError(str(error)) from error
-        stats.read_s = time.perf_counter() - asked
+        begin = time.perf_counter()
+        newest = self._store.newest(selector.matchers, at_ms - scope.lookback_ms, at_ms)
+        stats.read_s = time.perf_counter() - begin
         limits.hold(len(newest.values))
         limits.room_for(len(newest.values))  # the evaluator holds what was read, and makes as much of it
         vector = of_newest(newest, newest.frame)
         stats.series_read = len(newest.frame)
         stats.saw(len(vector.frame))
         stats.peak_samples = limits.peak
-        stats.eval_s = time.perf_counter() - asked
+        if isinstance(expr, AggregateExpr):
+            symbols = LocalSymbols(newest.frame.symbols)
+            frame = LabelFrame(vector.frame.names, vector.frame.codes, symbols)
+            vector = folded(symbols, expr, Vector(frame, vector.values, vector.present))
+        stats.eval_s = time.perf_counter() - begin
         result = Result(ResultType.VECTOR, vector.frame, scope.grid.times_ms, vector.values)
         return result.told([], [], stats)
 
@@ -246,6 +250,13 @@ def _told(error: QueryError | RegexTimeout, text: str) -> QueryError:
     if isinstance(error, RegexTimeout):
         return QueryError(str(error))
     return error.placed(text) if isinstance(error, SpanError) else error
+
+
+def _of_newest_alone(expr: Expr) -> VectorSelector | None:
+    """The selector of a query that is one of what is newest, or one of `FOLDS` over that; None for any other."""
+    if isinstance(expr, AggregateExpr) and expr.op in FOLDS:
+        expr = expr.expr
+    return expr if isinstance(expr, VectorSelector) and is_plain(expr) else None
 
 
 def _milliseconds(seconds: float) -> int:

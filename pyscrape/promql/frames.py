@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyscrape.model.blocks import Codes, LabelFrame
+from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.remembered import Remembered
 from pyscrape.model.symbols import NAME, Symbols, SymbolTable
 
 Ids = NDArray[np.int64]
+
+RESERVED = frozenset({METRIC_NAME, "__type__", "__unit__"})
+"""Labels of what a metric is, untrue of what is computed from it."""
 
 FEW_CODES = 512
 """So many are looked at one by one in less time than numpy needs to begin."""
@@ -72,15 +76,15 @@ def _only(frame: LabelFrame, kept: tuple[int, ...]) -> LabelFrame:
     return LabelFrame(tuple(frame.names[k] for k in kept), codes, frame.symbols)
 
 
-def reserved(symbols: SymbolTable) -> tuple[int, ...]:
-    """The labels that go when a value no longer is what its metric's name, type and unit say."""
-    found = (symbols.find(name) for name in ("__type__", "__unit__"))
-    return (NAME, *(code for code in found if code is not None))
+def reserved(frame: LabelFrame) -> tuple[int, ...]:
+    """The labels of a frame that go when a value no longer is what its metric's name, type and unit say."""
+    text = frame.symbols.text
+    return tuple(name for name in frame.names if text(name) in RESERVED)
 
 
 def drop_name(frame: LabelFrame) -> LabelFrame:
     """All labels but the metric's name, and its type and unit."""
-    return drop(frame, reserved(frame.symbols))
+    return drop(frame, reserved(frame))
 
 
 def with_label(frame: LabelFrame, name: int, values: Codes) -> LabelFrame:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pyscrape.model.labels import METRIC_NAME
 from pyscrape.model.matcher import Matcher
 from pyscrape.promql.ast import (
     Call,
@@ -24,6 +23,7 @@ from pyscrape.promql.ast import (
     walk,
 )
 from pyscrape.promql.ast import children as parts
+from pyscrape.promql.frames import RESERVED
 from pyscrape.promql.infos import info_selector
 from pyscrape.promql.over_time import KERNELS
 from pyscrape.promql.values import Grid
@@ -33,9 +33,6 @@ Matchers = tuple[Matcher, ...]
 
 PER_SERIES = frozenset({*KERNELS})
 """Functions of a range that make one series of each, whatever the others are."""
-
-
-RESERVED = frozenset({METRIC_NAME, "__type__", "__unit__"})
 
 
 class Narrowing(NamedTuple):

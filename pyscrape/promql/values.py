@@ -11,7 +11,7 @@ import numpy as np
 
 from pyscrape.model.blocks import Codes, LabelFrame, Times, Values
 from pyscrape.promql.errors import QueryError
-from pyscrape.promql.frames import column, concat, drop_name, groups_of, reserved, take
+from pyscrape.promql.frames import column, concat, drop, groups_of, reserved, take
 from pyscrape.promql.panels import Mask, Panel
 from pyscrape.promql.ragged import RaggedPanel
 from pyscrape.promql.rate import Spans
@@ -91,10 +91,11 @@ class Vector:
         """
         if delayed:
             return replace(self, unnamed=np.ones(len(self.frame), dtype=np.bool_))
-        frame = drop_name(self.frame)
-        if len(frame.names) == len(self.frame.names):
+        gone = reserved(self.frame)
+        if not gone:
             return self
-        if all(_is_one(column(self.frame, name)) for name in reserved(frame.symbols)):
+        frame = drop(self.frame, gone)
+        if all(_is_one(column(self.frame, name)) for name in gone):
             return replace(self, frame=frame)  # series that differ, differ in what is left
         return merge_same(replace(self, frame=frame), strict=strict)
 
@@ -105,9 +106,8 @@ class Vector:
         if not self.unnamed.any():
             return replace(self, unnamed=None)
         codes = self.frame.codes.copy()
-        for name in reserved(self.frame.symbols):
-            if name in self.frame.names:
-                codes[self.unnamed, self.frame.names.index(name)] = 0
+        for name in reserved(self.frame):
+            codes[self.unnamed, self.frame.names.index(name)] = 0
         frame = LabelFrame(self.frame.names, codes, self.frame.symbols)
         return merge_same(replace(self, frame=frame, unnamed=None))
 

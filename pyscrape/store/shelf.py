@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyscrape.model.blocks import WHOLE, Ragged, Room
 from pyscrape.store.entry import Entry
@@ -42,8 +41,10 @@ class Shelf:
 
     __slots__ = (
         "_buffer",
+        "_earliest",
         "_facts",
         "_in_order",
+        "_latest",
         "_lock",
         "_owner",
         "_size",
@@ -67,6 +68,8 @@ class Shelf:
         self._owner = np.repeat(np.arange(len(entries)), columns)
         self._times: Times
         self._buffer: Values
+        self._earliest: Times  # of each row of the matrix, over all groups
+        self._latest: Times
         self._facts = WHOLE
         self._size = 0
         self._lay_out(_EVER)
@@ -98,12 +101,16 @@ class Shelf:
             self._times[group, : len(times)] = times
             entry.move(self._times[group], place, len(times), max(entry.start_ms, start_ms))
             column += values.shape[1]
-        self._note()
+        self._earliest, self._latest = self._times.min(axis=0), self._times.max(axis=0)
+        self._note(stride)
 
-    def _note(self) -> None:
-        """Its size, and what is known of its samples, after rows have come."""
+    def _note(self, first: int) -> None:
+        """Its size, and what is known of its samples, after rows have come from row `first` on."""
+        self._times[:, first:].min(axis=0, out=self._earliest[first:])
+        self._times[:, first:].max(axis=0, out=self._latest[first:])
         own = sum(entry.nbytes - entry.values.nbytes - entry.times.nbytes for entry in self.entries)
-        self._size = self._buffer.nbytes + self._times.nbytes + self.ids.nbytes + own
+        edges = self._earliest.nbytes + self._latest.nbytes
+        self._size = self._buffer.nbytes + self._times.nbytes + edges + self.ids.nbytes + own
         self._facts = reduce(operator.and_, [entry.facts() for entry in self.entries])
 
     def read(self, parts_of: PartsOf, start_ms: int, end_ms: int, room: Room) -> Ragged | None:
@@ -121,7 +128,8 @@ class Shelf:
             self.idle_since_ms = None
             # Where this ends before its time, by a limit or an entry that does not fit, some entry may stand elsewhere.
             self._in_order = False
-            grown = made = followed = False
+            grown = made = False
+            changed = self._times.shape[1]
             for (tables, ids), entry in zip(self.groups, self.entries, strict=True):
                 parts = parts_of(tables)
                 if entry.has(parts, start_ms, end_ms):
@@ -130,7 +138,7 @@ class Shelf:
                 if entry.follow(parts, ids, start_ms, end_ms):
                     good = entry.whole_from(min(rows, entry.rows))
                     grown |= entry.values.base is not self._buffer
-                    followed = True
+                    changed = min(changed, rows)
                 else:
                     entry.make(parts, ids, start_ms, end_ms, more)
                     good = len(entry.ids) == len(ids) and entry.whole_from(0)
@@ -142,10 +150,12 @@ class Shelf:
                 rows_of = [entry.rows for entry in self.entries]
                 if 2 * min(rows_of) < max(rows_of):
                     return None
-            elif followed:
-                self._note()
+            elif changed < self._times.shape[1]:
+                self._note(changed)
             self._in_order = True
-            low, high = _rows_between(self._times, start_ms, end_ms)
+            # rows in which any time may be in the range
+            low = int(self._latest.searchsorted(start_ms, side="right"))
+            high = max(low, int(self._earliest.searchsorted(end_ms, side="right")))
             room(max(0, (high - low) * len(self.ids) - told))
             times = self._times[:, low:high].clip(start_ms, end_ms + 1)
             return Ragged(
@@ -158,23 +168,6 @@ class Shelf:
             entry.outdated(tables, parts_of)
             for (tables, _), entry in zip(self.groups, self.entries, strict=True)
         )
-
-
-def _rows_between(times: Times, start_ms: int, end_ms: int) -> tuple[int, int]:
-    """The rows of a matrix in which any time may be in (start, end], found by halving."""
-
-    def first_row(later: Callable[[NDArray[np.int64]], bool]) -> int:
-        low, high = 0, times.shape[1]
-        while low < high:
-            middle = (low + high) // 2
-            if later(times[:, middle]):
-                high = middle
-            else:
-                low = middle + 1
-        return low
-
-    low = first_row(lambda row: bool((row > start_ms).any()))
-    return low, max(low, first_row(lambda row: bool((row > end_ms).all())))
 
 
 def shelvable(entry: Entry, group: Group, most_rows: int) -> bool:

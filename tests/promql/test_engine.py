@@ -192,13 +192,19 @@ SAMPLE_VALUES = [1.0, -0.5, math.nan, STALE, math.inf]
     st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9), st.sampled_from(SAMPLE_VALUES)), max_size=20),
     st.integers(0, 12),
     st.sampled_from([None, 0, 1, 3, 5, 6]),
+    st.sampled_from(
+        [
+            *("m", "sum(m)", "avg by (k) (m)", "count without (k) (m)", "stddev by (g, no) (m)", "max(m)"),
+            *("min by (__name__, g) (m)", "group by (g) (m)", "stdvar without () (m)"),
+        ]
+    ),
 )
-def test_a_bare_selector_is_answered_as_by_the_evaluator(
-    samples: list[tuple[int, int, float]], at: int, most: int | None
+def test_what_asks_for_the_newest_alone_is_answered_as_by_the_evaluator(
+    samples: list[tuple[int, int, float]], at: int, most: int | None, query: str
 ) -> None:
     filled = Store(out_of_order_window_ms=9000)
     for k, at_s, value in samples:
-        filled.append({"__name__": "m", "k": str(k)}, [at_s * 1000], [value])
+        filled.append({"__name__": "m", "k": str(k), "g": str(k % 2)}, [at_s * 1000], [value])
     engine = Engine(filled, lookback_ms=4000)
 
     def said(query: str, *, detailed: bool = False) -> object:
@@ -210,7 +216,7 @@ def test_a_bare_selector_is_answered_as_by_the_evaluator(
         counts = (stats.samples, stats.peak_samples, stats.series_read, stats.steps, stats.per_step.tolist())
         return repr(result.to_prometheus()), counts, result.warnings, result.infos
 
-    assert said("m") == said("(m)") == said("m", detailed=True)
+    assert said(query) == said(f"({query})") == said(query, detailed=True)
 
 
 @given(
