@@ -152,6 +152,15 @@ def test_a_bucket_whose_bound_is_no_number_is_told_and_left_out(bound: str) -> N
     assert any("bucket label" in told for told in result.warnings)
 
 
+def test_sorting_the_two_steps_of_a_subquery_is_told_to_be_in_vain() -> None:
+    storage = MemoryStorage()
+    for name, values in (("a", [1.0, 2.0]), ("b", [2.0, 1.0])):
+        storage.append({"__name__": "x", "job": name}, [0, 60_000], values)
+    for query in ("sort(x)[2m:1m]", "sum_over_time(sort(x)[2m:1m])"):
+        assert "sort is ineffective" in Engine(storage).instant(query, 60).warnings[0]
+    assert Engine(storage).instant("sort(x)", 60).warnings == []
+
+
 OF_TWO_OR_THREE = [
     ("deriv(x[2m])", [0, 60], [0, 6], 60, "0.1"),
     # What lies below 0 is not extrapolated to where it was 0, as a young counter is: (3 - -1) * (30 + 7.5) / 30.
