@@ -136,7 +136,10 @@ def as_data(survey: Survey, outcomes: Iterable[Outcome]) -> dict[str, Any]:
 def as_text(survey: Survey, outcomes: list[Outcome], *, labels: bool) -> Iterator[str]:
     """The survey for people: totals, failures of discoveries, then target by target."""
     counts = Counter(map(state_of, outcomes))
-    totals = ", ".join(f"{counts[state]} {state}" for state in ("active", "dropped", "failed"))
+    keys = [outcome.result.key for outcome in outcomes if isinstance(outcome.result, Target)]
+    # A pod's ports whose address a rule replaces by an annotation's, for one.
+    again = f" ({len(set(keys))} to scrape, others are the same again)" if len(set(keys)) < len(keys) else ""
+    totals = f"{counts['active']} active{again}, {counts['dropped']} dropped, {counts['failed']} failed"
     yield f"job {survey.job.job_name}: {len(outcomes)} discovered, {totals} ({survey.took_s:.2f} s)"
     for source in survey.sources:
         if not source.synced:

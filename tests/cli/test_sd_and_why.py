@@ -140,10 +140,25 @@ def test_why(
 def test_sd_shows_all_that_becomes_of_targets(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sd", config, "--job", "pods"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("job pods: 7 discovered, 3 active, 3 dropped, 1 failed")
+    counted = "3 active (2 to scrape, others are the same again), 3 dropped, 1 failed"
+    assert shown.startswith(f"job pods: 7 discovered, {counted}")
     assert "http://10.0.0.1:80/metrics  pod/default/cart-0" in shown
     assert '10.0.0.4:80  pod/default/bad  "no/host" is not a valid hostname' in shown
     assert "dropped by relabel_configs[1]" in shown
+
+
+def test_sd_says_which_are_one_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "prometheus.yml"
+    rule = (
+        "{source_labels: [__address__], regex: '([^:]+):.*', target_label: __address__, replacement: '$1:9'}"
+    )
+    statics = "[{targets: ['a:1', 'a:2', 'b:1']}]"
+    path.write_text(
+        f"scrape_configs: [{{job_name: j, static_configs: {statics}, relabel_configs: [{rule}]}}]\n"
+    )
+    assert main(["sd", str(path), "--job", "j"]) == 0
+    counted = "job j: 3 discovered, 3 active (2 to scrape, others are the same again), 0 dropped, 0 failed ("
+    assert capsys.readouterr().out.startswith(counted)
 
 
 @pytest.mark.timeout(60)  # far below the time it may wait
