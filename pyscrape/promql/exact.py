@@ -13,6 +13,7 @@ Two plain additions a number are a third of what a compensated one needs, and nu
 `benchmarks/promql.py` measures it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -114,13 +115,24 @@ def _exact_sums_of_ragged(panel: RaggedPanel) -> Floats | None:
     part = high[:-1].reshape(matrix.shape)
     part += sigma[:, None]
     part -= sigma[:, None]
-    windows = Panel(panel.series, NO_TIMES, high, panel.positions(panel.lo), panel.positions(panel.hi))
-    result = _added(windows, longest)
+    added = _adder(panel, longest)
+    result = added(high)
     if (high != seen).any():
-        result += _added(replace(windows, values=seen - high), longest)
+        result += added(seen - high)
         if (_unsure(result, sigma, longest, least) & (panel.spread(counts) > 0)).any():
             return None
     return result
+
+
+def _adder(panel: RaggedPanel, longest: int) -> Callable[[Floats], Floats]:
+    """What adds the parts of numbers, laid as `RaggedPanel.inside` lays them, by windows; as `_added` does."""
+    cut = pieces(panel)
+    if cut is None:
+        lo, hi = panel.positions(panel.lo), panel.positions(panel.hi)
+        return lambda values: _added(Panel(panel.series, NO_TIMES, values, lo, hi), longest)
+    edges, number = cut
+    places, steps = panel.positions(edges), len(panel.lo)
+    return lambda values: _sums_of_runs(_sums_from_to(values, places), number, steps)
 
 
 def _exact_window_sums(panel: Panel) -> Floats | None:
@@ -188,11 +200,17 @@ def _sums_between(panel: Panel, edges: Positions) -> Floats:
         return whole
     # Behind the last sample stands a nothing, so that every edge is a place.
     values = np.concatenate([values, np.zeros_like(values[:1])])
-    if panel.dense:
-        sums = np.add.reduceat(values, edges, axis=0)[:-1]
-    else:
-        sums = np.add.reduceat(values, edges.T.reshape(-1)).reshape(edges.shape[::-1]).T[:-1]
+    if not panel.dense:
+        return _sums_from_to(values, edges)
+    sums = np.add.reduceat(values, edges, axis=0)[:-1]
     sums[counts == 0] = NOTHING
+    return sums
+
+
+def _sums_from_to(values: Floats, edges: Positions) -> Floats:
+    """The same of flat samples; every edge is a place of one."""
+    sums: Floats = np.add.reduceat(values, edges.T.reshape(-1)).reshape(edges.shape[::-1]).T[:-1]
+    sums[edges[1:] == edges[:-1]] = NOTHING
     return sums
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pyscrape.model.remembered import Remembered
 from pyscrape.promql.panels import Panel, Positions
+from pyscrape.promql.ragged import RaggedPanel
 
 Floats = NDArray[np.float64]
 
@@ -141,7 +142,7 @@ def _sums_of_runs(panel: Panel, longest: int) -> Floats:
     return settle(total, lost)
 
 
-def pieces(panel: Panel) -> tuple[Positions, int] | None:
+def pieces(panel: Panel | RaggedPanel) -> tuple[Positions, int] | None:
     """Where a range is a whole number of steps: the edges of what lies between two of them, and how many pieces every
     window consists of. None where that is not so, or where a step sees hardly more than a sample.
     """
