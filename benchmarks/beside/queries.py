@@ -78,7 +78,8 @@ def measure_one(
     }
 
 
-def rows(setting: Setting) -> list[Result]:
+def rows(setting: Setting, *, ragged: bool = False) -> list[Result]:
+    """The answers and times of all questions; `ragged`: every instance has times of its own, and gaps."""
     lab, bench = setting.module("lab"), setting.module("bench_query")
     hours = 0.5 if setting.quick else HOURS
     data = bench.dataset(0.1 if setting.quick else 1)
@@ -91,7 +92,7 @@ def rows(setting: Setting) -> list[Result]:
         try:
             running = start(setting, work)
             urls = {name: f"http://{lab.H}:{program.port}" for name, program in running.items()}
-            bench.load_rw(urls, data, end - (count - 1) * STEP_S, STEP_S, count)
+            bench.load_rw(urls, data, end - (count - 1) * STEP_S, STEP_S, count, ragged)
             if not setting.quick:
                 settle(lab, running)
             connections = {name: bench.Conn(url) for name, url in urls.items()}
@@ -106,7 +107,7 @@ def rows(setting: Setting) -> list[Result]:
     ranges = [one for one in found if one["kind"] == "range"]
     others_ = [one for one in found if one["kind"] != "range"]
     repeats = 3 if setting.quick else REPEATS
-    said = f"; others took {noise:.2f} cores"
+    said = f"; others took {noise:.2f} cores" + ("; every instance at times of its own" if ragged else "")
     return [*range_results(ranges, repeats, said), small_result(others_, repeats, said)]
 
 
