@@ -136,7 +136,9 @@ class Shelf:
                     continue
                 rows = entry.rows
                 if entry.follow(parts, ids, start_ms, end_ms):
-                    good = entry.whole_from(min(rows, entry.rows))
+                    good = (
+                        entry.facts().whole
+                    )  # of what is new: old rows may have gone, so that no number says where
                     grown |= entry.values.base is not self._buffer
                     changed = min(changed, rows)
                 else:

@@ -403,6 +403,22 @@ def test_a_shelf_that_a_limit_stopped_halfway_answers_nothing_false() -> None:
         )
 
 
+def test_a_gap_that_comes_while_old_rows_go_is_seen_on_a_shelf() -> None:
+    store = Store()
+    ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(6)])
+    every = [Matcher(MatchType.EQ, "__name__", "m")]
+    for row in range(40):
+        for k in range(3):
+            pair = ids[[k, k + 3]] if row != 24 else ids[[k]]
+            store.table(str(k)).append(row * 10 + k, pair, np.full(len(pair), 1.0))
+    for window in ((-1, 205), (-1, 205), (155, 395)):
+        chosen = store.select(every, *window, ragged=True)
+    blocks = list(chosen.plain())
+    assert sum(int((~np.isnan(block.values)).sum()) for block in blocks) == 3 * (24 + 23)
+    assert chosen.ragged is None  # what is read so has no gap
+    assert not any(block.facts.whole and np.isnan(block.values).any() for block in blocks)
+
+
 def test_two_that_lay_out_the_same_count_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(seal_rows=8)
     ids = store.index.ids([{"__name__": "m", "i": str(k)} for k in range(3)])
