@@ -151,7 +151,9 @@ def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     assert node.param is not None
     q = ev.scalar(node.param, grid)
     vector = ev.vector(node.expr, grid)
-    worst = np.array([np.fmax.reduce(q), np.fmin.reduce(q), np.maximum.reduce(q)])  # NaN, if any, is the last
+    # the greatest of those above 1, the smallest of those below 0, and NaN if there is any
+    nan = np.nan if np.isnan(q).any() else 0.5
+    worst = np.array([np.fmax(np.fmax.reduce(q), 0.5), np.fmin(np.fmin.reduce(q), 0.5), nan])
     doubt_quantiles(ev, ev.bare(node.param), worst)
 
     def fold(values: Values, present: Mask | None, groups: Groups) -> Values:

@@ -221,6 +221,7 @@ def test_of_many_quantiles_an_aggregation_tells_the_worst() -> None:
         return [warning.split("got ")[1] for warning in engine().range(query, 0, 60, 20).warnings]
 
     assert told("quantile((time() - 20) / 10, x)") == ["-2 (1:10)", "4 (1:10)"]
+    assert told("quantile(time() + 2, x)") == ["62 (1:10)"]
     assert told("quantile((time() - 20) / (time() - 20), x)") == ["NaN (1:10)"]
     assert len(told("quantile_over_time(time(), x[1m])")) == 3  # a function tells all
 
