@@ -135,6 +135,10 @@ def test_limits() -> None:
         Engine(store(), max_samples=100).instant("sum(rate(requests_total[1h]))", 3600)
     with pytest.raises(QueryError, match="timed out"):
         Engine(store(), timeout_s=0.0).instant("up", 3600)
+    unlimited = Engine(store(), timeout_s=None)
+    assert len(unlimited.instant("up", 3600, timeout_s=5.0)) == len(unlimited.instant("up", 3600))
+    with pytest.raises(QueryError, match="timed out"):
+        unlimited.instant("up", 3600, timeout_s=0.0)
     with pytest.raises(QueryError, match="canceled"):
         Engine(store()).instant("up", 3600, cancelled=lambda: True)
     with pytest.raises(QueryError, match="end timestamp must not be before start time"):

@@ -237,6 +237,21 @@ def test_series_that_differ_in_their_name_alone_are_one_while_they_do_not_meet()
         unnamed.range('max_over_time({__name__=~"old|new"}[5m])', 0, 120, 30)
 
 
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("x[1m]", [[0, "1"]]),
+        ("x[1m] anchored", [[-15, "1"], [0, "1"], [45, "1"]]),
+        ("x[1m] smoothed", [[-15, "1"], [0, "1"], [45, "1.75"]]),
+    ],
+)
+def test_a_range_as_it_is(query: str, values: list[list[object]]) -> None:
+    """Anchored and smoothed ones reach from edge to edge of the window."""
+    data = engine().instant(query, 45).to_prometheus()["result"]
+    assert isinstance(data, list)
+    assert data[0] == {"metric": {"__name__": "x", "job": "a"}, "values": values}
+
+
 @pytest.mark.parametrize("function", ["changes", "increase", "rate"])
 @pytest.mark.parametrize(("at", "series"), [(60, 2), (89, 2), (90, 0), (100, 0)])
 def test_an_anchored_range_without_a_sample_of_its_own_has_no_answer(

@@ -1,6 +1,7 @@
 import pytest
 
 from pyscrape.relabel import RelabelConfigError, load_relabel_configs
+from pyscrape.relabel.settings import RegexKind
 
 REFUSED = [
     ("- {action: nope, target_label: a}", "utf8", 'unknown relabel action "nope"'),
@@ -107,3 +108,9 @@ def test_mappings_are_read_alike() -> None:
 @pytest.mark.parametrize("nothing", ["", "[]", "null", []])
 def test_no_rules(nothing: str | list[dict[str, str]]) -> None:
     assert len(load_relabel_configs(nothing)) == 0
+
+
+def test_a_regex_is_printed_unless_it_is_the_default_and_the_empty_one_is_null() -> None:
+    kind = RegexKind()
+    assert [kind.is_omitted(regex) for regex in ("(.*)", "", "a")] == [True, False, False]
+    assert [kind.dump(regex) for regex in ("", "a")] == [None, "a"]
