@@ -136,9 +136,8 @@ class Shelf:
                     continue
                 rows = entry.rows
                 if entry.follow(parts, ids, start_ms, end_ms):
-                    good = (
-                        entry.facts().whole
-                    )  # of what is new: old rows may have gone, so that no number says where
+                    # Asks about what is new. Old rows may have gone, so no number of rows says where that begins.
+                    good = entry.facts().whole
                     grown |= entry.values.base is not self._buffer
                     changed = min(changed, rows)
                 else:
