@@ -105,6 +105,7 @@ FINE = [
     ("target_label: instance, replacement: x\nsource_labels: [__meta_kubernetes_pod_name], target_label: pod", KUBERNETES),
     ("target_label: instance, replacement: x\nregex: __meta_kubernetes_pod_label_(.+), action: labelmap", KUBERNETES),
     ("source_labels: [a], regex: x, action: drop\nsource_labels: [b], target_label: a\nsource_labels: [a], regex: x, action: drop", STATIC),
+    ("source_labels: [a], regex: x, action: drop\nsource_labels: [a], target_label: a, action: lowercase\nsource_labels: [a], regex: x, action: drop", STATIC),
     ("regex: tmp_a, action: labeldrop\nsource_labels: [b], target_label: tmp_a\nregex: tmp_a, action: labeldrop", STATIC),
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from pyscrape.discovery.settings import DiscoverySettings
 from pyscrape.relabel.settings import DEFAULT_REGEX, DEFAULT_REPLACEMENT, Rule
 
 _ON_TARGETS = {"target", "alertmanager"}
+_SET_LABELS = {"replace", "labelmap", "lowercase", "uppercase", "hashmod"}
 _REFERENCE = re.compile(r"\$(?:\$|\{([^{}]*)\}|(\w+))", re.ASCII)
 _BACKSLASH = r"\\[0-9]"
 _IDENTITY = ("__address__", "instance", "job", "__name__", "le", "quantile")
@@ -269,7 +270,10 @@ def no_ops(chain: Chain) -> Iterator[Finding]:
             yield Finding(
                 link.section, f"copies `{rule.target_label}` to itself", "target_label", "delete the rule"
             )
-        if rule.action in {"replace", "labelmap"}:
+        if rule in seen and rule.action not in {"replace", "labelmap"}:
+            yield Finding(link.section, f"the same rule as rule {seen[rule]}", "", "delete one of the two")
+            continue
+        if rule.action in _SET_LABELS:
             # A label may be set again after it was changed, and looked at again, too.
             target = "" if "$" in rule.target_label else rule.target_label
             seen = {
@@ -277,10 +281,7 @@ def no_ops(chain: Chain) -> Iterator[Finding]:
                 for other, number in seen.items()
                 if target and other.source_labels and target not in (*other.source_labels, other.target_label)
             }
-        elif rule in seen:
-            yield Finding(link.section, f"the same rule as rule {seen[rule]}", "", "delete one of the two")
-        else:
-            seen[rule] = link.number
+        seen[rule] = link.number
 
 
 def probe_without_address(chain: Chain) -> Iterator[Finding]:
