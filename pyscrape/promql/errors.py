@@ -29,7 +29,12 @@ class SpanError(QueryError):
         self.start, self.end = start, end
 
     def placed(self, query: str) -> "SpanError":
-        """The same with its place in the text, from 0 and in bytes as Prometheus has it: `8:13: division by zero`."""
+        """The same with its place in the text, from 0 and in bytes as Prometheus has it: `8:13: division by zero`.
+
+        Of a tree whose text is not known it has none.
+        """
+        if not query:
+            return self
         start, end = (byte_length(query[:place]) for place in (self.start, self.end))
         return SpanError(f"{start}:{end}: {self}", self.start, self.end)
 

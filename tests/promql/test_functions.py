@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pyscrape.model.blocks import Selection
-from pyscrape.promql import Engine, QueryError
+from pyscrape.promql import Engine, QueryError, parse_expr
 from pyscrape.promql.aggregations import OPERATORS
 from pyscrape.promql.format import format_float, format_sample, go_number
 from pyscrape.promql.functions import IMPLEMENTATIONS
@@ -340,6 +340,11 @@ def test_errors(query: str, message: str) -> None:
     with pytest.raises(QueryError) as raised:
         engine().instant(query, 60)
     assert str(raised.value).startswith(message)
+
+
+def test_an_error_in_a_tree_without_its_text_has_no_place() -> None:
+    with pytest.raises(QueryError, match=r"^duration must be greater than 0$"):
+        engine().instant(parse_expr("x[5m - 5m]", experimental=True), 60)
 
 
 def test_explain_tells_the_parts() -> None:
