@@ -52,6 +52,7 @@ class Discoverer(Protocol):
     again, and begins with everything again.
     """
 
-    status: DiscoveryStatus
+    @property
+    def status(self) -> DiscoveryStatus: ...
 
     async def run(self, update: UpdateGroups) -> None: ...

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from pyscrape.discovery.groups import Discoverer, TargetGroup, UpdateGroups
+from pyscrape.discovery.groups import Discoverer, DiscoveryStatus, TargetGroup, UpdateGroups
 from pyscrape.model.settings import Settings
 
 GROUP = "pyscrape.discovery"
@@ -94,7 +94,10 @@ class _CheckedDiscoverer:
 
     def __init__(self, discoverer: Discoverer) -> None:
         self._discoverer = discoverer
-        self.status = discoverer.status
+
+    @property
+    def status(self) -> DiscoveryStatus:
+        return self._discoverer.status
 
     async def run(self, update: UpdateGroups) -> None:
         await self._discoverer.run(lambda groups: update(checked(groups)))

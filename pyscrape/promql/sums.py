@@ -66,9 +66,11 @@ def _tree(values: Floats) -> tuple[Floats, Floats | None]:
 def few_sums(values: Floats, ids: Positions, count: int) -> Floats:
     """Sums of the columns of a small matrix [steps x series] by their groups' `ids`: [steps x count], nearly exact."""
     if count == 1:
-        return np.array([[_exact_sum(row)] for row in values.tolist()])
-    members = _MEMBERS.of((ids,), count, lambda: _pickers(ids, count))
-    return np.array([[_exact_sum(pick(row)) for pick in members] for row in values.tolist()])
+        sums = [[_exact_sum(row)] for row in values.tolist()]
+    else:
+        members = _MEMBERS.of((ids,), count, lambda: _pickers(ids, count))
+        sums = [[_exact_sum(pick(row)) for pick in members] for row in values.tolist()]
+    return np.array(sums, dtype=np.float64).reshape(len(values), count)
 
 
 def _pickers(ids: Positions, count: int) -> list[Callable[[list[float]], Sequence[float]]]:

@@ -97,19 +97,25 @@ class ScrapePools:
         wanted = {config.job_name: config for config in configs}
         async with self._lock:
             around = self._with_seed(external_labels or {})
+            # All of them before anything changes: one that cannot be made leaves everything as it was.
+            jobs = {
+                name: self._make_job(config)
+                for name, config in wanted.items()
+                if name not in self.pools or self.pools[name].job.config != config
+            }
             for name in [name for name in self.pools if name not in wanted]:
                 self.pools.pop(name).close(mark=True)
-            for name, config in wanted.items():
+            for name in wanted:
                 given = (groups or {}).get(name)
                 pool = self.pools.get(name)
                 if pool is None:
-                    pool = self.pools[name] = Pool(self._make_job(config), self._store, around)
+                    pool = self.pools[name] = Pool(jobs[name], self._store, around)
                     self.stats.prometheus_target_scrape_pools_total += 1
                     if given is not None:
                         await pool.sync(given)
-                elif pool.job.config != config:
+                elif name in jobs:
                     self.stats.prometheus_target_scrape_pool_reloads_total += 1
-                    await pool.reload(self._make_job(config), given)
+                    await pool.reload(jobs[name], given)
                 elif given is not None:
                     await pool.sync(given)
             self._close_unused_logs()
