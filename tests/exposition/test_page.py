@@ -179,3 +179,11 @@ def test_a_new_series_has_the_type_that_holds_at_its_place() -> None:
     reader.feed(b"m 1\na 1\n# HELP a some help\nn 1\n")
     row = reader.feed(b'm 1\nh_bucket{le="1"} 1\n# HELP a some help\nn 1\n')
     assert row.layout.labels(1) == {"__name__": "h_bucket", "le": "1"}
+
+
+def test_a_page_that_separates_by_tabs_after_one_that_did_by_blanks() -> None:
+    reader = PageReader()
+    reader.feed(b"".join(b"m_%d 1\n" % k for k in range(10)))
+    row = reader.feed(b"".join(b"m_%d\t%d\n" % (k, k) for k in range(12)))
+    assert row.values.tolist() == list(range(12))
+    assert [row.layout.text(k) for k in (0, 11)] == [b"m_0", b"m_11"]

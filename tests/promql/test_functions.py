@@ -10,6 +10,7 @@ from pyscrape.promql import Engine, QueryError, parse_expr
 from pyscrape.promql.aggregations import OPERATORS
 from pyscrape.promql.format import format_float, format_sample, go_number
 from pyscrape.promql.functions import IMPLEMENTATIONS
+from pyscrape.promql.histograms import openmetrics_float
 from pyscrape.promql.labelling import natural_compare
 from pyscrape.promql.signatures import FUNCTIONS
 from pyscrape.promql.tokens import AGGREGATORS
@@ -391,3 +392,11 @@ def test_a_narrower_selector_is_chosen_from_a_wider_one(query: str, reads: int) 
     assert storage.asked == reads
     apart = Engine(storage).range(query.replace("x{", '{__name__=~"x",'), 600, 800, 50)
     assert result.to_prometheus() == apart.to_prometheus()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1.0"), (-2.0, "-2.0"), (0.5, "0.5"), (1e300, "1e+300"), (math.inf, "+Inf"), (math.nan, "NaN")],
+)
+def test_floats_of_buckets_show_that_they_are_floats(value: float, text: str) -> None:
+    assert openmetrics_float(value) == text
