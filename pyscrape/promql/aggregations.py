@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyscrape.model.blocks import Values
 from pyscrape.model.symbols import NAME, SymbolTable
 from pyscrape.promql import annotations
-from pyscrape.promql.ast import AggregateExpr
+from pyscrape.promql.ast import AggregateExpr, bare
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.exact import sums_by_group
 from pyscrape.promql.format import format_float, go_number
@@ -154,7 +154,7 @@ def _quantile(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     # the greatest of those above 1, the smallest of those below 0, and NaN if there is any
     nan = np.nan if np.isnan(q).any() else 0.5
     worst = np.array([np.fmax(np.fmax.reduce(q), 0.5), np.fmin(np.fmin.reduce(q), 0.5), nan])
-    doubt_quantiles(ev, ev.bare(node.param), worst)
+    doubt_quantiles(ev, bare(node.param), worst)
 
     def fold(values: Values, present: Mask | None, groups: Groups) -> Values:
         counts = groups.counts(present, len(values))
@@ -231,7 +231,7 @@ def _limit_ratio(ev: "Evaluator", node: AggregateExpr, grid: Grid) -> Vector:
     for worst, cap in ((float(ratio.max()), 1.0), (float(ratio.min()), -1.0)):
         if abs(worst) > 1 and worst * cap > 0:
             told = annotations.RATIO_RANGE.format(go_number(worst), go_number(cap))
-            ev.notes.warn(ev.bare(node.param), told)
+            ev.notes.warn(bare(node.param), told)
     ratio = np.clip(ratio, -1, 1)[:, None]
     offset = np.array([_hash_offset(vector.frame.labels(i).pairs) for i in range(len(vector.frame))])
     inside = np.where(ratio >= 0, offset < ratio, offset >= 1.0 + ratio)

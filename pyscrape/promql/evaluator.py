@@ -176,11 +176,6 @@ class Evaluator:
         """A string literal's text."""
         return cast(StringLiteral, bare(expr)).value
 
-    @staticmethod
-    def bare(expr: Expr) -> Expr:
-        """An expression without the parentheses around it."""
-        return bare(expr)
-
     def _compute(self, expr: Expr, grid: Grid) -> Value:
         self.limits.check()
         begin, around_s = time.perf_counter(), self._inner_s

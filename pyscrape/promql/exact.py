@@ -125,7 +125,9 @@ def _exact_sums_of_ragged(panel: RaggedPanel) -> Floats | None:
 
 
 def _adder(panel: RaggedPanel, longest: int) -> Callable[[Floats], Floats]:
-    """What adds the parts of numbers, laid as `RaggedPanel.inside` lays them, by windows; as `_added` does."""
+    """What makes of parts of numbers, laid as `RaggedPanel.inside` lays them, their sums by windows: as `_added`,
+    [series * rows + 1] -> [steps x series].
+    """
     cut = pieces(panel)
     if cut is None:
         lo, hi = panel.positions(panel.lo), panel.positions(panel.hi)
@@ -208,7 +210,7 @@ def _sums_between(panel: Panel, edges: Positions) -> Floats:
 
 
 def _sums_from_to(values: Floats, edges: Positions) -> Floats:
-    """The same of flat samples; every edge is a place of one."""
+    """The sums of flat samples [samples] from each edge to the next; `edges` [edges x series] are places of samples."""
     sums: Floats = np.add.reduceat(values, edges.T.reshape(-1)).reshape(edges.shape[::-1]).T[:-1]
     sums[edges[1:] == edges[:-1]] = NOTHING
     return sums

@@ -15,7 +15,7 @@ from pyscrape.model.matcher import Matcher, MatchType
 from pyscrape.model.symbols import NAME
 from pyscrape.promql import annotations, histograms, infos, labelling
 from pyscrape.promql.annotations import blamed
-from pyscrape.promql.ast import Call, Expr, MatrixSelector, SubqueryExpr, VectorSelector
+from pyscrape.promql.ast import Call, Expr, MatrixSelector, SubqueryExpr, VectorSelector, bare
 from pyscrape.promql.dates import DATES
 from pyscrape.promql.errors import QueryError
 from pyscrape.promql.extended import ANCHORED, SMOOTHED, counted, growth
@@ -90,7 +90,7 @@ def over_windows(name: str) -> Implementation:
     kernel, of_ragged = KERNELS[name], OF_RAGGED.get(name)
 
     def implementation(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
-        arg, node = _range_argument(ev, call)
+        arg, node = _range_argument(call)
         scalars = [ev.scalar(other, grid)[:, None] for other in call.args if other is not arg]
         if isinstance(node, MatrixSelector) and (node.selector.anchored or node.selector.smoothed):
             vector = _over_extended(ev, name, node, grid)
@@ -131,10 +131,10 @@ def _over_extended(ev: "Evaluator", name: str, node: MatrixSelector, grid: Grid)
     return ev.assemble(frame, [extended.wide for extended in windows], grid.count, kernel, whole=True)
 
 
-def _range_argument(ev: "Evaluator", call: Call) -> tuple[Expr, MatrixSelector | SubqueryExpr]:
+def _range_argument(call: Call) -> tuple[Expr, MatrixSelector | SubqueryExpr]:
     """The argument that is a range vector: as it stands in the call, and without parentheses."""
     for arg in call.args:
-        inner = ev.bare(arg)
+        inner = bare(arg)
         if isinstance(inner, MatrixSelector | SubqueryExpr):
             return arg, inner
     raise AssertionError(f"the parser let {call.function.name} through without a range vector")
@@ -190,7 +190,7 @@ def _clamp(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
 
 def _timestamp(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
     """The time of each sample for a selector, the evaluation time for anything that was computed."""
-    inner = ev.bare(call.args[0])
+    inner = bare(call.args[0])
     if isinstance(inner, VectorSelector):
         return ev.looked_up(inner, grid, times_of_latest).drop_names(ev.delayed_names)
     vector = ev.vector(inner, grid)
@@ -227,7 +227,7 @@ def _absent(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
 
 
 def _absent_over_time(ev: "Evaluator", call: Call, grid: Grid) -> Vector:
-    arg, node = _range_argument(ev, call)
+    arg, node = _range_argument(call)
     ranges = ev.ranges(node, grid)
     seen = np.zeros(grid.count, dtype=np.bool_)
     for panel in ranges.panels:
@@ -239,7 +239,7 @@ def _absence(ev: "Evaluator", arg: Expr, absent: Mask) -> Vector:
     """1 where there is nothing, labelled by what the selector says about itself."""
     vector = _unlabelled(ev, np.ones(len(absent)), absent)
     frame = vector.frame
-    for name, value in _labels_of_absence(ev.bare(arg)).items():
+    for name, value in _labels_of_absence(bare(arg)).items():
         frame = with_label(frame, ev.symbols.code(name), np.array([ev.symbols.code(value)]))
     return Vector(frame, vector.values, vector.present).without_empty()
 
